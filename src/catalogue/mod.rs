@@ -1,0 +1,257 @@
+//! What the archive holds: PostgreSQL or SQLite, behind one trait.
+//!
+//! The catalogue holds no payload and no header. Its calls block: from async
+//! code they go through `tokio::task::spawn_blocking`.
+
+mod postgres;
+mod sqlite;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::config::DatabaseConfig;
+use crate::record::{ContentDigest, Delivery, TimestampType};
+use crate::store::Location;
+
+pub use postgres::PostgresCatalogue;
+pub use sqlite::SqliteCatalogue;
+
+/// One row of `messages`: an archived message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub topic: Arc<str>,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub timestamp: i64,
+    pub uuid: Uuid,
+    /// Bytes of the message's BSON document.
+    pub size: i32,
+    pub key: String,
+    pub bucket: String,
+    /// CRC-32/ISO-HDLC of the message's BSON document.
+    pub crc32: u32,
+    pub is_client_uuid: bool,
+    pub public: bool,
+    pub direct_upload: bool,
+    /// CRC-32/ISO-HDLC of the value; of no bytes for a tombstone.
+    pub message_crc32: u32,
+    pub title: String,
+    pub sender: String,
+    pub media_type: String,
+    pub file_name: String,
+    pub originator: String,
+    pub retracted: bool,
+    /// Where on the stream the message was; `None` in rows that another
+    /// archiver wrote and in direct uploads.
+    pub origin: Option<Origin>,
+    /// First byte of the document within its object; `None` when the document
+    /// is the whole object.
+    pub object_offset: Option<i64>,
+}
+
+/// Where on the stream an archived message was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp_type: TimestampType,
+    pub digest: ContentDigest,
+}
+
+impl Row {
+    /// Where the message's BSON document lies.
+    pub fn location(&self) -> Location {
+        let range = self.object_offset.map(|from| {
+            let from = from as u64;
+            from..from + self.size as u64
+        });
+        Location {
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            range,
+        }
+    }
+
+    /// The delivery that this row archives, where it is known.
+    pub fn delivery(&self) -> Option<Delivery> {
+        self.origin.as_ref().map(|origin| Delivery {
+            topic: self.topic.clone(),
+            partition: origin.partition,
+            offset: origin.offset,
+            timestamp: self.timestamp,
+            digest: origin.digest,
+        })
+    }
+}
+
+/// A row with the serial number that the catalogue gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    pub id: i64,
+    pub row: Row,
+}
+
+/// Whose a UUID is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A row of `messages`.
+    Row(Box<StoredRow>),
+    /// A claim whose row is not there yet. `age_ms`: how long ago it was made,
+    /// by the catalogue's clock.
+    Claim { delivery: Delivery, age_ms: i64 },
+}
+
+/// A UUID and the delivery that asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub uuid: Uuid,
+    pub delivery: Delivery,
+}
+
+/// Another delivery of a message that is already archived under `uuid`: a
+/// producer's retry. Not stored again, but remembered, so that a comparison
+/// with Kafka finds nothing missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    pub uuid: Uuid,
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp: i64,
+    pub timestamp_type: TimestampType,
+}
+
+/// What [`Catalogue::add`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// UUIDs that have a row now which they had not before.
+    pub rows: Vec<Uuid>,
+    /// How many of the retries were not known before.
+    pub retries: u64,
+}
+
+/// Which rows. Times are half open, [since, until), in ms since 1970-01-01 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowFilter {
+    /// Exact topic names; `None` is every topic.
+    pub topics: Option<Vec<String>>,
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+}
+
+/// A place in the order of rows, which is (timestamp, id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub timestamp: i64,
+    pub id: i64,
+}
+
+impl StoredRow {
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            timestamp: self.row.timestamp,
+            id: self.id,
+        }
+    }
+}
+
+/// One row of `topics`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicSummary {
+    pub topic: String,
+    pub messages: i64,
+    /// Earliest and latest timestamp, ms since 1970-01-01 UTC.
+    pub earliest: i64,
+    pub latest: i64,
+}
+
+/// Why the catalogue could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The database cannot be reached, failed, or gave up a transaction.
+    /// Nothing of the call took effect, or all of it did: retry it whole.
+    #[error("{database}: {cause}")]
+    Unavailable { database: String, cause: String },
+    /// Credentials, permissions or the schema are wrong. No retry helps.
+    #[error("{database}: {cause}")]
+    Refused { database: String, cause: String },
+}
+
+/// The catalogue. One contract suite (`tests/catalogue_contract.rs`) runs over
+/// every implementation. Every call is one transaction and durable on `Ok`.
+pub trait Catalogue: Send + Sync {
+    /// What messages call it, for example `postgres 127.0.0.1:5432/archive`.
+    fn name(&self) -> &str;
+
+    /// Brings the schema to this program's version, one instance at a time;
+    /// an existing archive-core database is taken over without rewriting its
+    /// rows. `Refused` when the database is of a newer version.
+    fn migrate(&self) -> Result<(), CatalogueError>;
+
+    /// Checks that the schema is of this program's version without changing
+    /// anything: for commands that only read.
+    fn check(&self) -> Result<(), CatalogueError>;
+
+    /// The owner of each of these UUIDs; UUIDs that nobody owns are left out.
+    /// Where both a row and a claim exist, the row is the owner.
+    fn owners(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, CatalogueError>;
+
+    /// Claims each UUID for its delivery where nobody owns it, and gives the
+    /// owner of each as it is after that: one's own claim, or somebody else's
+    /// claim or row. At most one claim a UUID may be passed.
+    fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError>;
+
+    /// Gives the claim `from` to the delivery `to`, if it still stands and has
+    /// no row. Whether it did.
+    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError>;
+
+    /// Adds rows whose claim still stands for the same delivery (the claim is
+    /// spent by it) and remembers retries. Rows whose claim was lost, or whose
+    /// UUID has a row, are not added and not in the answer. The counts in
+    /// `topics` follow in the same transaction.
+    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError>;
+
+    /// Rows without an origin that are not direct uploads and have one of
+    /// these (topic, timestamp, message_crc32): what another archiver may have
+    /// written for a record that is seen again.
+    fn foreign_rows(
+        &self,
+        alike: &[(Arc<str>, i64, u32)],
+    ) -> Result<Vec<StoredRow>, CatalogueError>;
+
+    /// Gives a row without an origin the one that was found for it. Whether it
+    /// did: not when the row has one by now.
+    fn set_origin(&self, id: i64, origin: &Origin) -> Result<bool, CatalogueError>;
+
+    /// Up to `limit` rows that match, after `after`, ordered by (timestamp,
+    /// id), backwards with `reverse`.
+    fn rows(
+        &self,
+        filter: &RowFilter,
+        after: Option<Cursor>,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<StoredRow>, CatalogueError>;
+
+    /// `n` rows (or all, if fewer match) chosen at random.
+    fn sample(&self, filter: &RowFilter, n: usize) -> Result<Vec<StoredRow>, CatalogueError>;
+
+    /// How many rows match, in all.
+    fn count(&self, filter: &RowFilter) -> Result<u64, CatalogueError>;
+
+    /// Messages, earliest and latest time per topic of the rows that match,
+    /// ordered by topic. Without times it is read from `topics`, else counted.
+    fn count_by_topic(&self, filter: &RowFilter) -> Result<Vec<TopicSummary>, CatalogueError>;
+
+    /// The rows of these UUIDs; those that have none are left out.
+    fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;
+}
+
+/// Opens the configured catalogue and connects to it. `migrate` or `check` is
+/// the caller's next call.
+pub fn open(config: &DatabaseConfig) -> Result<Box<dyn Catalogue>, CatalogueError> {
+    Ok(match config {
+        DatabaseConfig::Sqlite(sqlite) => Box::new(SqliteCatalogue::open(sqlite)?),
+        DatabaseConfig::Postgres(postgres) => Box::new(PostgresCatalogue::open(postgres)?),
+    })
+}

@@ -1,0 +1,112 @@
+//! A Kafka record with nothing lost.
+//!
+//! Key, value and every header value may be null, empty or bytes: three
+//! different things, kept apart here as `None`, `Some(vec![])` and bytes.
+
+use std::sync::Arc;
+
+/// What the broker says a record's timestamp means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TimestampType {
+    /// The record carries no timestamp.
+    None,
+    /// Set by the producer.
+    Create,
+    /// Set by the broker when it appended the record.
+    LogAppend,
+}
+
+impl TimestampType {
+    /// The word for it in a stored object and in the catalogue.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Create => "create",
+            Self::LogAppend => "log_append",
+        }
+    }
+
+    /// The inverse of [`TimestampType::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "none" => Some(Self::None),
+            "create" => Some(Self::Create),
+            "log_append" => Some(Self::LogAppend),
+            _ => None,
+        }
+    }
+}
+
+/// One header. The broker takes any bytes as a name; a name may repeat and may
+/// be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub name: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// A record as a consumer received it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+    /// Milliseconds since 1970-01-01 UTC; may be −1, 0 or far in the future.
+    pub timestamp: i64,
+    pub timestamp_type: TimestampType,
+    pub key: Option<Vec<u8>>,
+    /// `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// In the order in which the producer wrote them.
+    pub headers: Vec<Header>,
+}
+
+impl Record {
+    /// Bytes of payload that this record keeps in memory.
+    pub fn bytes(&self) -> usize {
+        let len = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len);
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|h| h.name.len() + len(&h.value))
+            .sum();
+        len(&self.key) + len(&self.value) + headers
+    }
+}
+
+/// SHA-256 over a record's content, as the archive defines it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentDigest(pub [u8; 32]);
+
+impl std::fmt::Display for ContentDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl std::fmt::Debug for ContentDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// One appearance of a record on the stream. The same delivery seen again is a
+/// redelivery and changes nothing; a topic created anew starts at offset 0
+/// again, which timestamp and digest tell apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Delivery {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub offset: i64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub timestamp: i64,
+    pub digest: ContentDigest,
+}
+
+impl Delivery {
+    /// Whether `other` carries the same content on the same topic: what a
+    /// producer's retry has in common with the message it repeats.
+    pub fn same_message(&self, other: &Delivery) -> bool {
+        self.topic == other.topic && self.digest == other.digest
+    }
+}
