@@ -2,6 +2,7 @@
 //! with a catalogue.
 
 pub mod catalogue;
+pub mod commands;
 pub mod config;
 pub mod record;
 pub mod store;

@@ -1,0 +1,4 @@
+//! One file a subcommand: the whole story of that command, top to bottom.
+
+pub mod config;
+mod table;
