@@ -1,15 +1,9 @@
 //! One file a subcommand: the whole story of that command, top to bottom.
 
 pub mod config;
-pub mod fetch_uuid;
-pub mod generate;
-pub mod list_archive;
 pub mod open;
-pub mod output;
 pub mod run;
-pub mod select;
-pub mod topics;
-pub mod verify;
+mod table;
 
 use crate::config::ConfigError;
 
