@@ -4,6 +4,8 @@
 //! program.
 
 mod directory;
+mod names;
+mod progress;
 mod s3;
 
 use std::ops::Range;
@@ -70,6 +72,15 @@ pub enum StoreError {
     /// The store cannot be reached or failed. Retry.
     #[error("{store}: {cause}")]
     Unavailable { store: String, cause: String },
+    /// The object is there, but not as it was asked for: shorter than the
+    /// range, in cold storage, no plain file; or its key cannot be asked for.
+    /// A matter of this object alone, and no retry helps.
+    #[error("{store}: cannot read {key}: {cause}")]
+    Unreadable {
+        store: String,
+        key: String,
+        cause: String,
+    },
     /// Credentials, permissions or the bucket are wrong. No retry helps.
     #[error("{store}: {cause}")]
     Refused { store: String, cause: String },
@@ -94,7 +105,8 @@ pub trait Store: Send + Sync {
     /// may not be there, whole; never in part.
     async fn put_new(&self, key: &str, body: Vec<u8>) -> Result<Put, StoreError>;
 
-    /// The bytes at a location.
+    /// The bytes at a location: exactly as many as the range has, or the whole
+    /// object. `Unreadable` when the object ends before the range does.
     async fn get(&self, at: &Location) -> Result<Vec<u8>, StoreError>;
 
     /// Size and time of an object; `NotFound` when the store says there is
