@@ -53,7 +53,9 @@ pub enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// List the topics on Kafka and how far each is archived
-    #[command(after_help = "Examples:\n  archive_ingest topics -H hop-local\n  archive_ingest topics --archived")]
+    #[command(
+        after_help = "Examples:\n  archive_ingest topics -H hop-local\n  archive_ingest topics --archived"
+    )]
     Topics(TopicsArgs),
     /// List archived messages, oldest first
     #[command(after_help = LIST_EXAMPLES)]
@@ -68,10 +70,14 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  archive_ingest completions bash > /etc/bash_completion.d/archive_ingest")]
+    #[command(
+        after_help = "Example:\n  archive_ingest completions bash > /etc/bash_completion.d/archive_ingest"
+    )]
     Completions { shell: Shell },
     /// Print the manual page, or write one for each command into a directory
-    #[command(after_help = "Examples:\n  archive_ingest man | man -l -\n  archive_ingest man --output /usr/local/share/man/man1")]
+    #[command(
+        after_help = "Examples:\n  archive_ingest man | man -l -\n  archive_ingest man --output /usr/local/share/man/man1"
+    )]
     Man {
         /// Write a page for each command into this directory
         #[arg(long, value_name = "DIR")]
@@ -82,7 +88,9 @@ pub enum Command {
 #[derive(Subcommand, Debug)]
 pub enum ConfigCommand {
     /// Validate the configuration without connecting to anything
-    #[command(after_help = "Example:\n  archive_ingest config check -H hop-local -D local-db -S local-store")]
+    #[command(
+        after_help = "Example:\n  archive_ingest config check -H hop-local -D local-db -S local-store"
+    )]
     Check,
     /// Print the effective configuration and where each value comes from
     #[command(after_help = "Example:\n  HOP_PORT=9093 archive_ingest config show -H hop-local")]

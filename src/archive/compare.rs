@@ -25,6 +25,10 @@ pub(super) async fn same_content(
             warn!("{key} of row {} is missing from the store", row.row.uuid);
             return Ok(false);
         }
+        Err(error @ StoreError::Unreadable { .. }) => {
+            warn!("row {}: {error}", row.row.uuid);
+            return Ok(false);
+        }
         Err(error) => return Err(error),
     };
     let document = match envelope::decode(&body) {

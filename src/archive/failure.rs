@@ -47,7 +47,9 @@ impl ArchiveError {
         match self {
             Self::Store(error) => match error {
                 StoreError::Busy { .. } | StoreError::Unavailable { .. } => true,
-                StoreError::NotFound { .. } | StoreError::Refused { .. } => false,
+                StoreError::NotFound { .. }
+                | StoreError::Unreadable { .. }
+                | StoreError::Refused { .. } => false,
             },
             Self::Catalogue(error) => matches!(error, CatalogueError::Unavailable { .. }),
             Self::Kafka(error) => matches!(error, KafkaFailure::Unavailable { .. }),
@@ -74,7 +76,9 @@ pub struct Backoff {
 impl Backoff {
     /// The next pause: half to all of a span that doubles each time.
     pub fn next(&mut self) -> Duration {
-        let span = SHORTEST.saturating_mul(1 << self.tries.min(16)).min(LONGEST);
+        let span = SHORTEST
+            .saturating_mul(1 << self.tries.min(16))
+            .min(LONGEST);
         self.tries += 1;
         span.mul_f64(rand::rng().random_range(0.5..=1.0))
     }

@@ -128,6 +128,7 @@ impl Archiver {
             held: VecDeque::new(),
             received: 0,
             last_commit: Instant::now(),
+            commit_under_way: false,
         };
         let (tell, told) = oneshot::channel();
         std::thread::Builder::new()

@@ -126,6 +126,7 @@ fn finish(progress: &Progress, messages: Vec<Message>) -> Vec<Message> {
             }
         }
         message.item.ticket.done();
+        drop(message.item.room);
     }
     left
 }
@@ -209,7 +210,10 @@ async fn wait(
         uuid: message.candidate.uuid(),
         delivery: holder,
     };
-    info!("{} was claimed {age_ms} ms ago and never archived: taken over", from.uuid);
+    info!(
+        "{} was claimed {age_ms} ms ago and never archived: taken over",
+        from.uuid
+    );
     let taken = ask(workshop, move |catalogue| catalogue.take_over(&from, &to)).await?;
     Ok(if taken { Next::Store } else { Next::Wait })
 }
@@ -307,12 +311,12 @@ async fn claim(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
 /// Stores the objects of all messages whose claim stands. One that fails is
 /// tried again in the next round; the others go on.
 async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(), ArchiveError> {
-    let to_store = messages
+    let to_store: Vec<_> = messages
         .iter_mut()
-        .filter(|message| message.next == Next::Store && message.row.is_none());
-    let mut stored = stream::iter(to_store)
+        .filter(|message| message.next == Next::Store && message.row.is_none())
         .map(|message| store_one(workshop, message))
-        .buffer_unordered(workshop.put_concurrency);
+        .collect();
+    let mut stored = stream::iter(to_store).buffer_unordered(workshop.put_concurrency);
     let mut first_error = None;
     while let Some(result) = stored.next().await {
         match result {

@@ -2,7 +2,6 @@
 //! follows the topics, and knows when the end is reached.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -47,7 +46,6 @@ pub struct Bounds {
 /// What the consumer tells from within a poll.
 pub(super) struct Events {
     watermarks: Arc<Watermarks>,
-    commit_under_way: AtomicBool,
     given_up: Mutex<Vec<TopicPartition>>,
 }
 
@@ -64,6 +62,7 @@ pub(super) struct Reader {
     pub held: VecDeque<Record>,
     pub received: u64,
     pub last_commit: Instant,
+    pub commit_under_way: bool,
 }
 
 /// Why a reader stopped reading.
@@ -78,7 +77,6 @@ impl Events {
     pub fn new(watermarks: Arc<Watermarks>) -> Arc<Self> {
         Arc::new(Self {
             watermarks,
-            commit_under_way: AtomicBool::new(false),
             given_up: Mutex::default(),
         })
     }
@@ -92,19 +90,16 @@ impl ConsumerEvents for Events {
     fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
         info!(lost, "giving up {} partitions", partitions.len());
         if !lost && !self.watermarks.wait_idle(Some(partitions), REVOKE_PATIENCE) {
-            warn!("records of partitions that are given up are still in flight: left to whoever reads them next");
+            warn!(
+                "records of partitions that are given up are still in flight: left to whoever reads them next"
+            );
         }
-        let mut given_up = self.given_up.lock().unwrap_or_else(|lock| lock.into_inner());
+        let mut given_up = self
+            .given_up
+            .lock()
+            .unwrap_or_else(|lock| lock.into_inner());
         given_up.extend_from_slice(partitions);
         self.watermarks.give_up(partitions)
-    }
-
-    fn committed(&self, offsets: &[(TopicPartition, i64)], result: Result<(), String>) {
-        self.commit_under_way.store(false, Ordering::Release);
-        match result {
-            Ok(()) => self.watermarks.committed(offsets),
-            Err(error) => warn!("offsets were not committed ({error}); they will be again"),
-        }
     }
 }
 
@@ -136,10 +131,18 @@ impl Reader {
             if self.shutdown.is_due() {
                 return Ok(Reason::Told);
             }
-            if self.bounds.max_messages.is_some_and(|max| self.received >= max) {
+            if self
+                .bounds
+                .max_messages
+                .is_some_and(|max| self.received >= max)
+            {
                 return Ok(Reason::EnoughRead);
             }
-            if self.bounds.rest_after.is_some_and(|max| self.received >= max) {
+            if self
+                .bounds
+                .rest_after
+                .is_some_and(|max| self.received >= max)
+            {
                 return self.rest();
             }
             self.topics.follow(&self.consumer)?;
@@ -235,20 +238,24 @@ impl Reader {
         }
     }
 
-    /// One commit at a time; its result comes with a later poll.
+    /// One commit at a time, so that an older one can never come after a newer
+    /// one.
     fn commit(&mut self) {
         self.last_commit = Instant::now();
-        if self.events.commit_under_way.load(Ordering::Acquire) {
-            return;
+        if let Some(result) = self.consumer.committed() {
+            self.commit_under_way = false;
+            self.watermarks.committed(&result.offsets);
+            if let Some(error) = result.error {
+                warn!("offsets were not committed ({error}); they will be again");
+            }
         }
         let offsets = self.watermarks.uncommitted();
-        if offsets.is_empty() {
+        if self.commit_under_way || offsets.is_empty() {
             return;
         }
-        self.events.commit_under_way.store(true, Ordering::Release);
-        if let Err(error) = self.consumer.commit(&offsets) {
-            self.events.commit_under_way.store(false, Ordering::Release);
-            warn!("{error}: offsets were not committed; they will be again");
+        match self.consumer.commit(&offsets) {
+            Ok(()) => self.commit_under_way = true,
+            Err(error) => warn!("{error}: offsets were not committed; they will be again"),
         }
     }
 

@@ -40,7 +40,10 @@ impl Topics {
         &mut self,
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
-        if self.asked.is_some_and(|asked| asked.elapsed() < self.refresh) {
+        if self
+            .asked
+            .is_some_and(|asked| asked.elapsed() < self.refresh)
+        {
             return Ok(());
         }
         let first = self.asked.is_none();
@@ -66,7 +69,10 @@ impl Topics {
             return Ok(());
         }
         if wanted.is_empty() {
-            warn!("no topic to read yet; topics are listed again every {:?}", self.refresh);
+            warn!(
+                "no topic to read yet; topics are listed again every {:?}",
+                self.refresh
+            );
         }
         info!("reading {} topics", wanted.len());
         debug!(topics = ?wanted);

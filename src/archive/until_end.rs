@@ -33,7 +33,10 @@ impl UntilEnd {
             .iter()
             .flat_map(|topic| {
                 let name = topic.name.as_str();
-                topic.partitions.iter().map(move |&p| TopicPartition::new(name, p))
+                topic
+                    .partitions
+                    .iter()
+                    .map(move |&p| TopicPartition::new(name, p))
             })
             .collect();
         let starts = consumer.starts(&partitions)?;
@@ -66,7 +69,9 @@ impl UntilEnd {
         // records, or with what compaction left out.
         let fetched = consumer.fetched_to();
         self.open.retain(|partition, end| {
-            let read = fetched.get(partition).is_some_and(|position| position >= end);
+            let read = fetched
+                .get(partition)
+                .is_some_and(|position| position >= end);
             !read || watermarks.in_flight(partition)
         });
         if self.asked_group.elapsed() >= ASK_GROUP_AGAIN {

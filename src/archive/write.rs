@@ -73,7 +73,16 @@ async fn adopt(
         key: key.to_owned(),
         range: None,
     };
-    let body = store.get(&at).await?;
+    let body = match store.get(&at).await {
+        Ok(body) => body,
+        Err(StoreError::Unreadable { .. }) => return Ok(None),
+        // It was there a moment ago: the store is not of one mind yet.
+        Err(StoreError::NotFound { store, key }) => {
+            let cause = format!("{key} exists and does not");
+            return Err(StoreError::Unavailable { store, cause }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let Ok(document) = envelope::decode(&body) else {
         return Ok(None);
     };
@@ -91,7 +100,15 @@ async fn adopt(
     if !ours {
         return Ok(None);
     }
-    describe(record, delivery, &document.annotations, &body, store.bucket(), key).map(Some)
+    describe(
+        record,
+        delivery,
+        &document.annotations,
+        &body,
+        store.bucket(),
+        key,
+    )
+    .map(Some)
 }
 
 fn describe(
@@ -104,7 +121,10 @@ fn describe(
 ) -> Result<Row, ArchiveError> {
     let size = i32::try_from(body.len()).map_err(|_| ArchiveError::Broken {
         part: "encoder",
-        cause: format!("{} bytes are more than a BSON document can have", body.len()),
+        cause: format!(
+            "{} bytes are more than a BSON document can have",
+            body.len()
+        ),
     })?;
     Ok(Row {
         topic: record.topic.clone(),

@@ -5,17 +5,13 @@ use std::io::Write;
 
 use serde_json::{Value as Json, json};
 
-use super::table;
+use super::{Exit, table};
 use crate::config::{
     Built, Config, ConfigError, Environment, Inspection, Setting, Settings, StanzaInspection,
     StanzaKind, Value, shown_properties,
 };
 
 pub use crate::config::Selection;
-
-/// Exit codes: nothing is wrong; the configuration is.
-const CLEAN: u8 = 0;
-const WRONG: u8 = 2;
 
 /// The kinds whose effective values `config show` tells.
 const SHOWN: &[StanzaKind] = &[
@@ -30,7 +26,7 @@ const SHOWN: &[StanzaKind] = &[
 /// every error as a line on stderr, and gives the exit code: 0 or 2. Connects
 /// to nothing. Errors: a [`ConfigError`] when the file cannot be read or is not
 /// TOML; stdout cannot be written.
-pub fn check(selection: &Selection, json: bool) -> anyhow::Result<u8> {
+pub fn check(selection: &Selection, json: bool) -> anyhow::Result<Exit> {
     let inspection = Inspection::of(selection, Environment::of_process())?;
     let text = match json {
         true => pretty(&check_json(&inspection))?,
@@ -42,20 +38,20 @@ pub fn check(selection: &Selection, json: bool) -> anyhow::Result<u8> {
         writeln!(stderr, "error: {error}")?;
     }
     let is_sound = inspection.all_errors().next().is_none();
-    Ok(if is_sound { CLEAN } else { WRONG })
+    Ok(if is_sound { Exit::Clean } else { Exit::Usage })
 }
 
 /// `config show`: prints key, value and origin of everything that holds in the
 /// chosen stanzas, secrets only as `[set]` or `[not set]`. Errors: a
 /// [`ConfigError`]; stdout cannot be written.
-pub fn show(selection: &Selection, json: bool) -> anyhow::Result<u8> {
+pub fn show(selection: &Selection, json: bool) -> anyhow::Result<Exit> {
     let effective = effective(selection, Environment::of_process())?;
     let text = match json {
         true => pretty(&show_json(&effective))?,
         false => show_table(&effective),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(CLEAN)
+    Ok(Exit::Clean)
 }
 
 /// What was found, as a table with a line per stanza.

@@ -1,11 +1,13 @@
 //! One file a subcommand: the whole story of that command, top to bottom.
 
 pub mod config;
+mod logging;
 pub mod open;
 pub mod run;
 mod table;
 
-use crate::config::ConfigError;
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::config::{Config, ConfigError};
 
 /// How a command ended, as its exit code tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,4 +46,21 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         }
     }
     Exit::Failed
+}
+
+/// Does what the command line says.
+pub fn execute(cli: Cli) -> anyhow::Result<Exit> {
+    let selection = open::selection(&cli.global, &cli.command);
+    let json = cli.global.json;
+    match &cli.command {
+        Command::Config(ConfigCommand::Check) => return config::check(&selection, json),
+        Command::Config(ConfigCommand::Show) => return config::show(&selection, json),
+        _ => {}
+    }
+    let config = Config::load(&selection)?;
+    logging::start(&config.log()?);
+    match cli.command {
+        Command::Run(args) => run::run(&config, &args, json),
+        _ => unimplemented!(),
+    }
 }

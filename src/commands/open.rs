@@ -1,22 +1,21 @@
 //! Opens what a command works with, from the command line and the
 //! configuration.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{Level, info};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::time::ChronoUtc;
+use anyhow::bail;
+use tracing::info;
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::{Command, Global};
-use crate::config::{Config, DatabaseConfig, LogConfig, LogFormat, Selection, StoreConfig};
+use crate::config::{Config, DatabaseConfig, Selection, StoreConfig};
 use crate::store::{self, Store, StoreError};
 
 /// A service that does not answer at start is waited for this long, so that
 /// services may be started in any order.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the command line says about the configuration.
 pub fn selection(global: &Global, command: &Command) -> Selection {
@@ -33,5 +32,88 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         kernel: None,
         until_eos: run.is_some_and(|run| run.until_eos),
         test_topic: run.and_then(|run| run.test_topic.clone()),
+    }
+}
+
+/// The catalogue for a service that writes: waited for, and brought to this
+/// version's schema. Blocks.
+pub fn catalogue_to_write(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>> {
+    let database = config.database()?;
+    let opened = patiently(
+        || {
+            let catalogue = catalogue::open(&database)?;
+            catalogue.migrate()?;
+            Ok(catalogue)
+        },
+        |error| matches!(error, CatalogueError::Unavailable { .. }),
+    );
+    Ok(Arc::from(opened?))
+}
+
+/// The catalogue for a command that reads. It creates nothing: an archive that
+/// does not exist yet is an error. Blocks.
+pub fn catalogue_to_read(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>> {
+    let database = config.database()?;
+    if let DatabaseConfig::Sqlite(sqlite) = &database
+        && !sqlite.path.exists()
+    {
+        bail!(
+            "there is no catalogue at {} yet: archive something first with `archive_ingest run`",
+            sqlite.path.display()
+        );
+    }
+    let catalogue = catalogue::open(&database)?;
+    catalogue.check()?;
+    Ok(Arc::from(catalogue))
+}
+
+/// The store for a service that writes: waited for, buckets checked.
+pub async fn store_to_write(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let store = store::open(&config.store()?)?;
+    let deadline = Instant::now() + START_PATIENCE;
+    loop {
+        match store.check().await {
+            Ok(()) => return Ok(Arc::from(store)),
+            Err(error @ (StoreError::Busy { .. } | StoreError::Unavailable { .. }))
+                if Instant::now() < deadline =>
+            {
+                info!("{error}; waiting for it");
+                tokio::time::sleep(START_PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The store for a command that reads; it creates nothing.
+pub async fn store_to_read(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let chosen = config.store()?;
+    if let StoreConfig::Directory(directory) = &chosen
+        && !directory.path.exists()
+    {
+        bail!(
+            "there is no store at {} yet: archive something first with `archive_ingest run`",
+            directory.path.display()
+        );
+    }
+    let store = store::open(&chosen)?;
+    store.check().await?;
+    Ok(Arc::from(store))
+}
+
+/// Tries again while `is_passing`, for as long as services may take to start.
+pub(super) fn patiently<T, E: std::fmt::Display>(
+    mut open: impl FnMut() -> Result<T, E>,
+    is_passing: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let deadline = Instant::now() + START_PATIENCE;
+    loop {
+        match open() {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                info!("{error}; waiting for it");
+                std::thread::sleep(START_PAUSE);
+            }
+            other => return other,
+        }
     }
 }

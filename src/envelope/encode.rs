@@ -1,8 +1,8 @@
 //! Record → BSON.
 
+use bson::RawBinaryRef;
 use bson::raw::{RawArrayBuf, RawBsonRef, RawDocumentBuf, cstr};
 use bson::spec::BinarySubtype;
-use bson::RawBinaryRef;
 
 use super::Annotations;
 use crate::record::{Header, Record};

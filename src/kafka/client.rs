@@ -114,8 +114,10 @@ fn authenticate(config: &mut ClientConfig, auth: &HopAuth) {
 pub(super) fn failure(cluster: &str, error: &KafkaError, reason: Option<String>) -> KafkaFailure {
     let cluster = cluster.to_owned();
     let cause = reason.unwrap_or_else(|| error.to_string());
-    let refused = matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
-        || error.rdkafka_error_code().is_some_and(is_refusal);
+    let refused = matches!(
+        error,
+        KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)
+    ) || error.rdkafka_error_code().is_some_and(is_refusal);
     if refused {
         KafkaFailure::Refused { cluster, cause }
     } else {
@@ -151,7 +153,9 @@ impl Complaints {
         // «All brokers down» follows every real cause and says less; and what
         // refuses outweighs the lost connection that follows it.
         let says_less = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown)
-            || last.as_ref().is_some_and(|(old, _)| refusal(old) && !refusal(&error));
+            || last
+                .as_ref()
+                .is_some_and(|(old, _)| refusal(old) && !refusal(&error));
         if last.is_none() || !says_less {
             *last = Some((error, reason.to_owned()));
         }

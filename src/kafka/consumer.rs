@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
@@ -21,11 +21,15 @@ use tracing::warn;
 
 use super::admin::{self, TopicInfo};
 use super::client::{Cluster, Complaints, KafkaFailure};
+use super::commits::{CommitQueue, Committed};
 use super::headers;
 use crate::record::{Record, TimestampType};
 
 /// How often it is looked where the ends are.
 const STATISTICS_INTERVAL_MS: &str = "200";
+
+/// The last commit before partitions are given up may take this long.
+const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,9 +56,6 @@ pub trait ConsumerEvents: Send + Sync + 'static {
     /// committed for them before; nothing can be committed when the assignment
     /// was `lost`.
     fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)>;
-
-    /// What became of a [`RecordConsumer::commit`].
-    fn committed(&self, offsets: &[(TopicPartition, i64)], result: Result<(), String>);
 }
 
 /// What one [`RecordConsumer::poll`] brought.
@@ -71,6 +72,8 @@ pub enum Polled {
 /// A member of the archiver's group: committed data only, offsets committed
 /// only when told so, partitions moved one by one in a rebalance.
 pub struct RecordConsumer<E: ConsumerEvents> {
+    // Before the consumer, so that it is dropped before it.
+    commits: CommitQueue,
     consumer: BaseConsumer<Context<E>>,
     complaints: Complaints,
     cluster: String,
@@ -123,10 +126,12 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             complaints: complaints.clone(),
             fetched_to: Mutex::default(),
         };
+        let consumer: BaseConsumer<Context<E>> = config
+            .create_with_context(context)
+            .map_err(|error| cluster.failure(error))?;
         Ok(Self {
-            consumer: config
-                .create_with_context(context)
-                .map_err(|error| cluster.failure(error))?,
+            commits: CommitQueue::new(consumer.client().native_ptr()),
+            consumer,
             complaints,
             cluster: cluster.name().to_owned(),
             topic_names: HashSet::new(),
@@ -220,10 +225,15 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             .clone()
     }
 
-    /// Commits; the result reaches [`ConsumerEvents::committed`].
+    /// Starts a commit; its result comes from [`RecordConsumer::committed`].
     pub fn commit(&self, offsets: &[(TopicPartition, i64)]) -> Result<(), KafkaFailure> {
         let list = self.explained(offset_list(offsets))?;
-        self.explained(self.consumer.commit(&list, CommitMode::Async))
+        self.explained(self.commits.start(&list))
+    }
+
+    /// The result of a commit, if one has come.
+    pub fn committed(&self) -> Option<Committed> {
+        self.commits.next(Duration::ZERO)
     }
 
     /// Stops fetching from all assigned partitions; polling goes on, so that
@@ -314,10 +324,16 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
         if lost || offsets.is_empty() {
             return;
         }
-        let committed = offset_list(&offsets)
-            .and_then(|list| consumer.commit(&list, CommitMode::Sync));
-        self.events
-            .committed(&offsets, committed.map_err(|error| error.to_string()));
+        let queue = CommitQueue::new(consumer.client().native_ptr());
+        let result = match offset_list(&offsets).and_then(|list| queue.start(&list)) {
+            Ok(()) => queue
+                .next(LAST_COMMIT_TIMEOUT)
+                .map_or(Some("no answer".to_owned()), |result| result.error),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = result {
+            warn!("offsets were not committed ({error}): their records are read again");
+        }
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -326,12 +342,6 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => warn!(%error, "a rebalance failed; the client tries again"),
         }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let offsets: Vec<_> = concrete(offsets).into_iter().collect();
-        self.events
-            .committed(&offsets, result.map_err(|error| error.to_string()));
     }
 }
 
@@ -348,17 +358,4 @@ fn offset_list(offsets: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionL
             .iter()
             .map(|(partition, offset)| (partition, Offset::Offset(*offset))),
     )
-}
-
-fn concrete(list: &TopicPartitionList) -> BTreeMap<TopicPartition, i64> {
-    list.elements()
-        .iter()
-        .filter_map(|element| match element.offset() {
-            Offset::Offset(offset) => Some((
-                TopicPartition::new(element.topic(), element.partition()),
-                offset,
-            )),
-            _ => None,
-        })
-        .collect()
 }

@@ -60,7 +60,10 @@ fn headers(known: &mut Known) {
             header("again", Some(b"first")),
         ],
     );
-    known.headers(TOPIC, vec![header("none", None), header("empty", Some(b""))]);
+    known.headers(
+        TOPIC,
+        vec![header("none", None), header("empty", Some(b""))],
+    );
     known.headers(
         TOPIC,
         vec![
@@ -71,7 +74,10 @@ fn headers(known: &mut Known) {
     );
     known.headers(
         TOPIC,
-        vec![header(b"nul\0inside", Some(b"v")), header("", Some(b"no name"))],
+        vec![
+            header(b"nul\0inside", Some(b"v")),
+            header("", Some(b"no name")),
+        ],
     );
     known.headers(
         TOPIC,
@@ -198,9 +204,8 @@ impl Known {
             headers: vec![],
         };
         change(&mut record);
-        let alike = |other: &&Record| {
-            other.topic == record.topic && other.partition == record.partition
-        };
+        let alike =
+            |other: &&Record| other.topic == record.topic && other.partition == record.partition;
         record.offset = self.records.iter().filter(alike).count() as i64;
         self.records.push(record);
     }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod client;
+mod commits;
 mod consumer;
 mod headers;
 mod known_data;
@@ -11,6 +12,7 @@ mod producer;
 
 pub use admin::{Admin, PartitionOffsets, TopicInfo};
 pub use client::{Cluster, KafkaFailure};
+pub use commits::Committed;
 pub use consumer::{ConsumerEvents, Polled, RecordConsumer, TopicPartition};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use producer::RecordProducer;

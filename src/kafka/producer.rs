@@ -99,9 +99,7 @@ impl RecordProducer {
                 size: bytes.as_ref().map_or(0, Vec::len),
             };
             let elements = [
-                element(kind::RD_KAFKA_VTYPE_TOPIC, &|vu| {
-                    vu.u.cstr = topic.as_ptr()
-                }),
+                element(kind::RD_KAFKA_VTYPE_TOPIC, &|vu| vu.u.cstr = topic.as_ptr()),
                 element(kind::RD_KAFKA_VTYPE_PARTITION, &|vu| {
                     vu.u.i32_ = record.partition
                 }),

@@ -1,0 +1,156 @@
+//! `run`: archive what is on Kafka, until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use super::{Exit, open, table};
+use crate::archive::{Archiver, Bounds, Outcome, Summary};
+use crate::cli::RunArgs;
+use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
+use crate::kafka::{Admin, Cluster, KafkaFailure};
+use crate::shutdown::{self, Trigger};
+
+/// Beyond the time that what is in flight may take, this is for leaving the
+/// group and closing connections.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Opens everything, archives, prints the summary. Exit 0 when all that was
+/// received is archived and committed, 3 when some is left for the next run.
+pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
+    // All of the configuration is checked before anything is opened.
+    let (hop, archive) = (config.hop()?, config.archive()?);
+    config.store()?;
+    let catalogue = open::catalogue_to_write(config)?;
+    let cluster = open_cluster(&hop)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(async {
+        let store = open::store_to_write(config).await?;
+        let (trigger, shutdown) = shutdown::signal();
+        tokio::spawn(listen_to_signals(trigger, archive.shutdown + GRACE));
+        info!(
+            "archiving {} into {} and {}",
+            cluster.name(),
+            store.name(),
+            catalogue.name()
+        );
+        let archiver = Archiver {
+            catalogue,
+            store,
+            topics: hop.topics.clone(),
+            topic_refresh: hop.topic_refresh,
+            group: group_name(&hop.group),
+            bounds: bounds(&hop, &archive, args),
+            config: archive,
+        };
+        anyhow::Ok(archiver.run(&cluster, shutdown).await?)
+    })?;
+    tell(&outcome, json)?;
+    // What still runs (a request to a store that hangs) must not hold the exit.
+    runtime.shutdown_background();
+    Ok(match outcome.complete {
+        true => Exit::Clean,
+        false => Exit::Failed,
+    })
+}
+
+/// Opens the cluster and asks it something, so that wrong credentials and
+/// wrong addresses are told at once.
+fn open_cluster(hop: &HopConfig) -> Result<Arc<Cluster>, KafkaFailure> {
+    let cluster = Arc::new(Cluster::open(hop)?);
+    if hop.kind != HopKind::Mock {
+        let admin = Admin::open(&cluster, "archive_ingest")?;
+        open::patiently(
+            || admin.topics(),
+            |error| matches!(error, KafkaFailure::Unavailable { .. }),
+        )?;
+    }
+    Ok(cluster)
+}
+
+fn group_name(group: &GroupName) -> String {
+    match group {
+        GroupName::Named(name) => name.clone(),
+        GroupName::Random => format!("archive_ingest-{:016x}", rand::random::<u64>()),
+    }
+}
+
+fn bounds(hop: &HopConfig, archive: &ArchiveConfig, args: &RunArgs) -> Bounds {
+    Bounds {
+        until_eos: hop.until_eos,
+        max_messages: args.max_messages,
+        rest_after: hop.test_max_messages,
+        drain: archive.shutdown,
+    }
+}
+
+/// The first SIGTERM or SIGINT ends in good order, the second at once; so does
+/// the end of the time that good order may take.
+async fn listen_to_signals(trigger: Trigger, patience: Duration) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        warn!("signals cannot be listened to: the process can only be killed");
+        return std::future::pending().await;
+    };
+    let mut next = async || {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    };
+    info!(
+        "{}: finishing what is in flight; once more ends at once",
+        next().await
+    );
+    trigger.shut_down();
+    let why = tokio::select! {
+        name = next() => format!("{name} again"),
+        () = tokio::time::sleep(patience) => format!("not finished after {patience:?}"),
+    };
+    error!("{why}: ending now; what was in flight is read again by the next run");
+    std::process::exit(Exit::Failed.code().into());
+}
+
+fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(&outcome.summary)?);
+    } else {
+        print!("{}", summary_table(&outcome.summary));
+    }
+    if !outcome.complete {
+        warn!(
+            "not everything that was received is archived: the rest is read again by the next run"
+        );
+    }
+    Ok(())
+}
+
+fn summary_table(summary: &Summary) -> String {
+    let row = |name: &str, archived: u64, duplicates: u64, bytes: u64| {
+        [
+            name.to_owned(),
+            archived.to_string(),
+            duplicates.to_string(),
+            bytes.to_string(),
+        ]
+    };
+    let topics = summary
+        .topics
+        .iter()
+        .map(|(name, count)| row(name, count.archived, count.duplicates, count.bytes));
+    let total = row("total", summary.archived, summary.duplicates, summary.bytes);
+    let table = table::render(
+        ["topic", "archived", "duplicates", "bytes"],
+        topics.chain([total]),
+    );
+    format!(
+        "{table}{:.1} s, {:.0} messages a second\n",
+        summary.seconds, summary.rate
+    )
+}
