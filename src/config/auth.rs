@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::auth_file::{AuthEntry, AuthFile};
 use super::error::{ConfigError, Problem};
+use super::from_value::Word;
 use super::hop::{
-    Host, LOCAL_AUTH, PASSWORD, SASL_MECHANISM, SECURITY_PROTOCOL, SSL_CA_LOCATION, USERNAME,
+    LOCAL_AUTH, PASSWORD, SASL_MECHANISM, SECURITY_PROTOCOL, SSL_CA_LOCATION, USERNAME,
 };
+use super::host::Host;
 use super::settings::Settings;
-use super::value::{Hidden, Word};
+use super::value::Hidden;
 
 /// How the client shows who it is. From `hop-local-auth` (hop-client's file,
 /// the `[[auth]]` table whose hostname is the first of `hop-hostname`, else the

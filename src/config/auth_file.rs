@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use super::auth::{Mechanism, Protocol};
 use super::document::{Item, Raw, Source, parse};
 use super::error::{ConfigError, Problem};
-use super::hop::{Host, split_port};
-use super::value::{Word, words};
+use super::from_value::{Word, words};
+use super::host::{Host, split_port};
 
 /// What to do when the file cannot be read.
 const REMEDY: &str = "write it with `hop auth add`, or set HOP_USERNAME and HOP_PASSWORD";

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::error::ConfigError;
+use super::from_value::Word;
 use super::key::Key;
 use super::settings::Settings;
-use super::value::{Hidden, Word};
+use super::value::Hidden;
 
 /// Chosen with `-D`. `db-type`: `sqlite`, or `postgres` (`sql` means the same).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,13 +56,23 @@ impl Raw {
     /// How messages show it.
     pub fn shown(&self) -> String {
         match self {
-            Raw::Text(text) => format!("{text:?}"),
+            Raw::Text(text) => quoted(text),
             Raw::Integer(number) => number.clone(),
             Raw::Boolean(flag) => flag.to_string(),
             Raw::Array(_) => "a list".to_owned(),
             Raw::Table(_) => "a table".to_owned(),
             Raw::Other(name) => format!("a {name}"),
         }
+    }
+}
+
+/// Text as messages show it: in quotes, and cut where it is long.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let start: String = text.chars().take(LONGEST).collect();
+    match start.len() < text.len() {
+        true => format!("{start:?}..."),
+        false => format!("{start:?}"),
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) enum Problem {
         cause: String,
         remedy: &'static str,
     },
-    #[error("{at}: not valid TOML: {cause}")]
+    #[error("{at}: not valid TOML: {cause}; correct the line (text stands in quotes)")]
     Syntax { at: Origin, cause: String },
     #[error("{at}: {key} stands outside of any stanza: put it below a line like [{stanza}]")]
     OutsideStanza {

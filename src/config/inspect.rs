@@ -116,11 +116,13 @@ fn missing(config: &Config, vetoes: &VetoList) -> Vec<StanzaInspection> {
         let stanza = config.file.stanza(config.selection.stanza(**kind));
         stanza.is_none_or(|stanza| stanza.kind != Some(**kind))
     };
-    // Without a stanza of its own the kind has no name to show.
     let kinds = USED.iter().filter(lacks);
-    kinds
-        .map(|kind| inspect_chosen(config, *kind, vetoes))
-        .collect()
+    let inspected = kinds.map(|kind| inspect_chosen(config, *kind, vetoes));
+    // Nobody chooses [listen]: without it there is nothing to tell.
+    let told = |found: &StanzaInspection| {
+        found.kind != Some(StanzaKind::Listen) || !found.errors.is_empty()
+    };
+    inspected.filter(told).collect()
 }
 
 fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> StanzaInspection {
@@ -147,7 +149,7 @@ fn inspect_unchosen(
     vetoes: &VetoList,
 ) -> StanzaInspection {
     let (settings, mut errors) = config.resolve_unchosen(stanza, kind);
-    if errors.is_empty() {
+    if errors.iter().all(ConfigError::is_not_built) {
         errors.extend(build(&settings, vetoes).err());
     }
     let (not_built, errors): (Vec<_>, Vec<_>) =

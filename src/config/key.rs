@@ -1,7 +1,8 @@
 //! A key's declaration: the one place that says its name, what it takes, what
 //! it is without being given, and what it means.
 
-use super::value::{Kind, Word, words};
+use super::from_value::{Word, words};
+use super::value::Kind;
 
 /// Declared once, as a constant in the file of its stanza kind.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,9 @@
 use tracing::Level;
 
 use super::error::ConfigError;
+use super::from_value::Word;
 use super::key::Key;
 use super::settings::Settings;
-use super::value::Word;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {

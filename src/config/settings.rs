@@ -6,10 +6,11 @@ use super::document::Item;
 use super::environment::Environment;
 use super::error::{ConfigError, Problem};
 use super::file::Stanza;
+use super::from_value::FromValue;
 use super::key::{Built, Key};
 use super::origin::Origin;
 use super::stanza_kind::StanzaKind;
-use super::value::{FromValue, Misfit, Value};
+use super::value::{Misfit, Value};
 
 /// One key of a stanza. `value` is `None` when nothing gave one.
 #[derive(Clone, Debug)]

@@ -129,11 +129,14 @@ pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    // As a key would be written; no key is so long that more would matter.
+    let name: String = name.chars().take(80).collect();
+    let name = name.to_ascii_lowercase().replace('_', "-");
     let distance = |candidate: &&str| {
-        let whole = strsim::damerau_levenshtein(name, candidate);
+        let whole = strsim::damerau_levenshtein(&name, candidate);
         // Older files leave out the first word: `level` for `log-level`.
         let rest = candidate.split_once('-').map_or(usize::MAX, |(_, rest)| {
-            strsim::damerau_levenshtein(name, rest).saturating_add(1)
+            strsim::damerau_levenshtein(&name, rest).saturating_add(1)
         });
         whole.min(rest)
     };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobBuilder, GlobMatcher};
 
 /// Kafka's limit on a topic's name, in characters.
 const LONGEST_TOPIC: usize = 249;
@@ -14,7 +14,9 @@ const OVERSIZED: &str = "+oversized";
 #[derive(Clone)]
 pub struct TopicGlobs {
     patterns: Vec<String>,
-    set: GlobSet,
+    /// One each: a `GlobSet` matches paths, and holds that a name which ends
+    /// in a dot has no last part.
+    matchers: Vec<GlobMatcher>,
 }
 
 /// Why a text is no topic name or glob.
@@ -39,7 +41,7 @@ impl TopicGlobs {
     pub fn none() -> Self {
         TopicGlobs {
             patterns: Vec::new(),
-            set: GlobSet::empty(),
+            matchers: Vec::new(),
         }
     }
 
@@ -49,30 +51,25 @@ impl TopicGlobs {
         I: IntoIterator<Item = S>,
         S: AsRef<str>,
     {
-        let mut kept = Vec::new();
-        let mut set = GlobSetBuilder::new();
+        let mut globs = TopicGlobs::none();
         for pattern in patterns {
             let pattern = pattern.as_ref();
-            set.add(glob(pattern)?);
-            kept.push(pattern.to_owned());
+            globs.matchers.push(matcher(pattern)?);
+            globs.patterns.push(pattern.to_owned());
         }
-        let set = set.build().map_err(|error| PatternError::Glob {
-            pattern: kept.join(","),
-            cause: error.kind().to_string(),
-        })?;
-        Ok(TopicGlobs {
-            patterns: kept,
-            set,
-        })
+        Ok(globs)
     }
 
     pub fn is_match(&self, topic: &str) -> bool {
-        self.set.is_match(topic)
+        self.matchers.iter().any(|matcher| matcher.is_match(topic))
     }
 
     /// The first pattern that the topic matches.
     pub fn matching(&self, topic: &str) -> Option<&str> {
-        let index = self.set.matches(topic).into_iter().min()?;
+        let index = self
+            .matchers
+            .iter()
+            .position(|matcher| matcher.is_match(topic))?;
         self.patterns.get(index).map(String::as_str)
     }
 
@@ -81,7 +78,7 @@ impl TopicGlobs {
     }
 }
 
-fn glob(pattern: &str) -> Result<globset::Glob, PatternError> {
+fn matcher(pattern: &str) -> Result<GlobMatcher, PatternError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-*?[]{}!^,".contains(c);
     if pattern.is_empty() {
         return Err(PatternError::Empty);
@@ -95,9 +92,8 @@ fn glob(pattern: &str) -> Result<globset::Glob, PatternError> {
     if pattern.len() > LONGEST_TOPIC {
         return Err(PatternError::TooLong(pattern.chars().take(20).collect()));
     }
-    GlobBuilder::new(pattern)
-        .backslash_escape(false)
-        .build()
+    let glob = GlobBuilder::new(pattern).backslash_escape(false).build();
+    glob.map(|glob| glob.compile_matcher())
         .map_err(|error| PatternError::Glob {
             pattern: pattern.to_owned(),
             cause: error.kind().to_string(),

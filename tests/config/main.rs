@@ -1,0 +1,10 @@
+//! What a user is promised of the configuration.
+
+mod auth;
+mod built_in;
+mod commands;
+mod errors;
+mod layers;
+mod never_panics;
+mod scene;
+mod topics;
