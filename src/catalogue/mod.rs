@@ -3,9 +3,12 @@
 //! The catalogue holds no payload and no header. Its calls block: from async
 //! code they go through `tokio::task::spawn_blocking`.
 
+mod filter;
 mod postgres;
 mod sqlite;
+mod text;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -14,10 +17,14 @@ use crate::config::DatabaseConfig;
 use crate::record::{ContentDigest, Delivery, TimestampType};
 use crate::store::Location;
 
-pub use postgres::PostgresCatalogue;
-pub use sqlite::SqliteCatalogue;
+pub use self::filter::{Cursor, RowFilter};
+pub use self::postgres::PostgresCatalogue;
+pub use self::sqlite::SqliteCatalogue;
 
 /// One row of `messages`: an archived message.
+///
+/// Texts that came out of the message (`title` to `originator`) are kept with
+/// U+0000 replaced by U+FFFD, which is all that a catalogue cannot hold of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub topic: Arc<str>,
@@ -130,31 +137,6 @@ pub struct Added {
     pub retries: u64,
 }
 
-/// Which rows. Times are half open, [since, until), in ms since 1970-01-01 UTC.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowFilter {
-    /// Exact topic names; `None` is every topic.
-    pub topics: Option<Vec<String>>,
-    pub since: Option<i64>,
-    pub until: Option<i64>,
-}
-
-/// A place in the order of rows, which is (timestamp, id).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    pub timestamp: i64,
-    pub id: i64,
-}
-
-impl StoredRow {
-    pub fn cursor(&self) -> Cursor {
-        Cursor {
-            timestamp: self.row.timestamp,
-            id: self.id,
-        }
-    }
-}
-
 /// One row of `topics`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSummary {
@@ -166,7 +148,7 @@ pub struct TopicSummary {
 }
 
 /// Why the catalogue could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// The database cannot be reached, failed, or gave up a transaction.
     /// Nothing of the call took effect, or all of it did: retry it whole.
@@ -178,7 +160,9 @@ pub enum CatalogueError {
 }
 
 /// The catalogue. One contract suite (`tests/catalogue_contract.rs`) runs over
-/// every implementation. Every call is one transaction and durable on `Ok`.
+/// every implementation. Every call is one transaction and durable on `Ok`;
+/// only [`Catalogue::claim`] is two, claims first, and may be repeated after
+/// either of them.
 pub trait Catalogue: Send + Sync {
     /// What messages call it, for example `postgres 127.0.0.1:5432/archive`.
     fn name(&self) -> &str;
@@ -242,6 +226,15 @@ pub trait Catalogue: Send + Sync {
     /// Messages, earliest and latest time per topic of the rows that match,
     /// ordered by topic. Without times it is read from `topics`, else counted.
     fn count_by_topic(&self, filter: &RowFilter) -> Result<Vec<TopicSummary>, CatalogueError>;
+
+    /// The retries that are known of a partition, offsets half open, ordered by
+    /// offset: what a comparison with Kafka finds there beside the rows.
+    fn retries(
+        &self,
+        topic: &str,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Vec<Retry>, CatalogueError>;
 
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use super::error::ConfigError;
+use super::key::Key;
+use super::settings::Settings;
+use super::value::Value;
+
 /// How much the archiver does at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveConfig {
     /// `archive-batch-records`: records that close a batch. Default 1000.
     pub batch_records: usize,
-    /// `archive-batch-bytes`: payload bytes that close a batch. Default 16 MiB.
+    /// `archive-batch-bytes`: payload bytes that close a batch, at most half of
+    /// `archive-memory-bytes`, so that a batch is filled while another is
+    /// stored. Default 16 MiB, or that half where it is less.
     pub batch_bytes: usize,
     /// `archive-batch-interval-ms`: time that closes a batch. Default 500 ms.
     pub batch_interval: Duration,
@@ -21,4 +28,98 @@ pub struct ArchiveConfig {
     /// `archive-shutdown-seconds`: what is in flight may take this long after a
     /// signal. Default 30 s.
     pub shutdown: Duration,
+}
+
+const BATCH_RECORDS: Key = Key::number(
+    "archive-batch-records",
+    1,
+    1_000_000,
+    "records that close a batch",
+)
+.default("1000");
+const BATCH_BYTES: Key = Key::number(
+    "archive-batch-bytes",
+    1,
+    1 << 40,
+    "payload bytes that close a batch, at most half of archive-memory-bytes",
+)
+.default("16777216");
+const BATCH_INTERVAL: Key = Key::number(
+    "archive-batch-interval-ms",
+    1,
+    3_600_000,
+    "milliseconds that close a batch",
+)
+.default("500");
+const MEMORY_BYTES: Key = Key::number(
+    "archive-memory-bytes",
+    8 << 20,
+    1 << 40,
+    "payload bytes held at once, Kafka's queues included, at least 8 MiB",
+)
+.default("134217728");
+const PUT_CONCURRENCY: Key = Key::number(
+    "archive-put-concurrency",
+    1,
+    4096,
+    "most PUTs under way at once",
+)
+.default("64");
+const STATUS_INTERVAL: Key = Key::number(
+    "archive-status-interval-seconds",
+    1,
+    86_400,
+    "seconds between two status lines",
+)
+.default("60");
+const SHUTDOWN: Key = Key::number(
+    "archive-shutdown-seconds",
+    1,
+    3600,
+    "seconds that work in flight may take after a signal to stop",
+)
+.default("30");
+
+pub(super) const KEYS: &[&Key] = &[
+    &BATCH_RECORDS,
+    &BATCH_BYTES,
+    &BATCH_INTERVAL,
+    &MEMORY_BYTES,
+    &PUT_CONCURRENCY,
+    &STATUS_INTERVAL,
+    &SHUTDOWN,
+];
+
+impl ArchiveConfig {
+    pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
+        let memory_bytes = settings.require(&MEMORY_BYTES)?;
+        let batch_bytes = settings.require(&BATCH_BYTES)?;
+        if batch_bytes > memory_bytes / 2 {
+            let why = format!(
+                "{batch_bytes} is more than half of archive-memory-bytes ({memory_bytes}): \
+                 lower it to {} or raise archive-memory-bytes",
+                memory_bytes / 2
+            );
+            return Err(settings.refused(&BATCH_BYTES, why));
+        }
+        Ok(ArchiveConfig {
+            batch_records: settings.require(&BATCH_RECORDS)?,
+            batch_bytes,
+            batch_interval: Duration::from_millis(settings.require(&BATCH_INTERVAL)?),
+            memory_bytes,
+            put_concurrency: settings.require(&PUT_CONCURRENCY)?,
+            status_interval: Duration::from_secs(settings.require(&STATUS_INTERVAL)?),
+            shutdown: Duration::from_secs(settings.require(&SHUTDOWN)?),
+        })
+    }
+}
+
+/// The default of `archive-batch-bytes` follows a smaller memory.
+pub(super) fn settle(settings: &mut Settings) {
+    if let Ok(Some(memory)) = settings.optional::<u64>(&MEMORY_BYTES) {
+        settings.limit_default(&BATCH_BYTES, |batch| match batch {
+            Value::Number(bytes) => Value::Number(bytes.min(memory / 2)),
+            other => other,
+        });
+    }
 }

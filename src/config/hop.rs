@@ -1,13 +1,18 @@
 //! Stanzas with `hop-` keys: which Kafka, and what of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
 use std::time::Duration;
 
-use super::TopicSelection;
+use super::auth::{HopAuth, Mechanism, SecurityProtocol};
+use super::error::ConfigError;
+use super::key::Key;
+use super::settings::Settings;
+use super::topics::{TopicGlobs, TopicSelection, Verdict, is_topic_name};
+use super::value::{Word, shown_properties};
 
 /// Chosen with `-H`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HopConfig {
     /// The stanza's name.
     pub stanza: String,
@@ -43,36 +48,260 @@ pub enum HopKind {
     },
 }
 
-/// How the client shows who it is. From `hop-local-auth` (hop-client's file,
-/// the `[[auth]]` table whose hostname is the first of `hop-hostname`, else the
-/// one without a hostname, else the only one), overridden by `HOP_USERNAME` and
-/// `HOP_PASSWORD`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HopAuth {
-    pub username: String,
-    pub password: String,
-    pub protocol: Protocol,
-    pub mechanism: Mechanism,
-    /// PEM file of the CA; librdkafka looks for the system's where absent.
-    pub ssl_ca_location: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    SaslPlaintext,
-    SaslSsl,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mechanism {
-    Plain,
-    ScramSha256,
-    ScramSha512,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupName {
     Named(String),
     /// `random`: a new group at each start.
     Random,
+}
+
+/// `hop-type`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HopType {
+    Mock,
+    Kafka,
+}
+
+const TYPE: Key = Key::choice::<HopType>("hop-type", "which kind of broker");
+const HOSTNAME: Key = Key::text(
+    "hop-hostname",
+    "Kafka's host, or several with commas; each may have its :port",
+);
+const PORT: Key =
+    Key::number("hop-port", 1, 65_535, "port of the hosts that have none").default("9092");
+pub(super) const LOCAL_AUTH: Key = Key::path(
+    "hop-local-auth",
+    "hop-client's auth.toml; PLAINTEXT where absent",
+);
+pub(super) const USERNAME: Key = Key::secret("hop-username", "user for SASL");
+pub(super) const PASSWORD: Key = Key::secret("hop-password", "password for SASL");
+pub(super) const SECURITY_PROTOCOL: Key = Key::choice::<SecurityProtocol>(
+    "hop-security-protocol",
+    "how to talk to the broker; the auth file's, or SASL_SSL with a credential, where absent",
+);
+pub(super) const SASL_MECHANISM: Key = Key::choice::<Mechanism>(
+    "hop-sasl-mechanism",
+    "how to prove who one is; the auth file's, or SCRAM-SHA-512, where absent",
+);
+pub(super) const SSL_CA_LOCATION: Key = Key::path(
+    "hop-ssl-ca-location",
+    "PEM file of the CA; the auth file's, or the system's, where absent",
+);
+const GROUPNAME: Key = Key::text(
+    "hop-groupname",
+    "consumer group; random = a new one at each start",
+)
+.default("archive_ingest");
+pub(super) const UNTIL_EOS: Key =
+    Key::flag("hop-until-eos", "stop at the end of what is there now").default("false");
+const TOPICS: Key = Key::topics("hop-topics", "topics or globs to archive").default("*");
+const VETOED_TOPICS: Key = Key::topics(
+    "hop-vetoed-topics",
+    "topics or globs never archived, beside the veto list",
+);
+const PUBLIC_TOPICS: Key = Key::topics("hop-public-topics", "topics or globs that anyone may read");
+const TOPIC_REFRESH: Key = Key::number(
+    "hop-topic-refresh-interval-seconds",
+    1,
+    86_400,
+    "seconds between two looks for new topics",
+)
+.default("60");
+pub(super) const TEST_TOPIC: Key =
+    Key::text("hop-test-topic", "archive this one topic and no other");
+const TEST_MAX_MESSAGES: Key = Key::number(
+    "hop-test-max-messages",
+    1,
+    u64::MAX,
+    "consume no more after that many messages",
+);
+const PROPERTIES: Key = Key::properties("hop-properties", "anything else of librdkafka's client");
+
+/// What to do instead of fetching a secret from AWS.
+const HOP_SECRET: &str = "put the secret into HOP_USERNAME and HOP_PASSWORD and remove the key";
+
+pub(super) const KEYS: &[&Key] = &[
+    &TYPE,
+    &HOSTNAME,
+    &PORT,
+    &LOCAL_AUTH,
+    &USERNAME,
+    &PASSWORD,
+    &SECURITY_PROTOCOL,
+    &SASL_MECHANISM,
+    &SSL_CA_LOCATION,
+    &GROUPNAME,
+    &UNTIL_EOS,
+    &TOPICS,
+    &VETOED_TOPICS,
+    &PUBLIC_TOPICS,
+    &TOPIC_REFRESH,
+    &TEST_TOPIC,
+    &TEST_MAX_MESSAGES,
+    &PROPERTIES,
+    &Key::text("hop-aws-secret-name", "AWS secret with the credential").not_built(HOP_SECRET),
+    &Key::text("hop-aws-secret-region", "AWS region of hop-aws-secret-name").not_built(HOP_SECRET),
+];
+
+impl HopConfig {
+    /// `vetoes` are the lines of the veto list. The auth file is read only
+    /// when the stanza is chosen.
+    pub(super) fn read(settings: &Settings, vetoes: &[String]) -> Result<Self, ConfigError> {
+        let kind = match settings.require(&TYPE)? {
+            HopType::Mock => HopKind::Mock,
+            HopType::Kafka => kafka(settings)?,
+        };
+        Ok(HopConfig {
+            stanza: settings.stanza.clone(),
+            kind,
+            group: group(settings)?,
+            until_eos: settings.require(&UNTIL_EOS)?,
+            topics: topics(settings, vetoes)?,
+            test_max_messages: settings.optional(&TEST_MAX_MESSAGES)?,
+            topic_refresh: Duration::from_secs(settings.require(&TOPIC_REFRESH)?),
+            properties: settings.optional(&PROPERTIES)?.unwrap_or_default(),
+        })
+    }
+}
+
+fn kafka(settings: &Settings) -> Result<HopKind, ConfigError> {
+    let text: String = settings.require(&HOSTNAME)?;
+    let default_port = settings.require(&PORT)?;
+    let hosts: Vec<Host> = text
+        .split(',')
+        .map(|part| Host::parse(part.trim(), default_port))
+        .collect::<Result<_, _>>()
+        .map_err(|why| settings.refused(&HOSTNAME, why))?;
+    let servers: Vec<String> = hosts.iter().map(Host::to_string).collect();
+    // A split has at least one part.
+    let auth = hosts.first().map(|first| HopAuth::read(settings, first));
+    Ok(HopKind::Kafka {
+        bootstrap_servers: servers.join(","),
+        auth: auth.transpose()?.flatten(),
+    })
+}
+
+/// A broker's address; an IPv6 address keeps its brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    pub name: String,
+    pub port: u16,
+}
+
+impl Host {
+    /// `name`, `name:port`, `[address]` or `[address]:port`; the error says
+    /// what is wrong and what to do.
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, String> {
+        let (name, port) = match split_port(text) {
+            (name, None) => (name, default_port),
+            (name, Some(port)) => match port.parse() {
+                Ok(port) if port > 0 => (name, port),
+                _ => return Err(format!("{text:?} must end in a port from 1 to 65535")),
+            },
+        };
+        let address = name
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let sound = match address {
+            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !name.is_empty() && name.chars().all(legal),
+        };
+        if !sound {
+            return Err(format!(
+                "{text:?} is not a host: write it like kafka.example.org, \
+                 kafka.example.org:9092 or [::1]:9092"
+            ));
+        }
+        Ok(Host {
+            name: name.to_owned(),
+            port,
+        })
+    }
+}
+
+/// What stands in front of the last colon outside of brackets, and behind it.
+pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.name, self.port)
+    }
+}
+
+fn group(settings: &Settings) -> Result<GroupName, ConfigError> {
+    let name: String = settings.require(&GROUPNAME)?;
+    Ok(match name.as_str() {
+        "random" => GroupName::Random,
+        _ => GroupName::Named(name),
+    })
+}
+
+fn topics(settings: &Settings, vetoes: &[String]) -> Result<TopicSelection, ConfigError> {
+    let own: Option<TopicGlobs> = settings.optional(&VETOED_TOPICS)?;
+    let own = own.as_ref().map_or(&[][..], TopicGlobs::patterns);
+    let selection = TopicSelection {
+        wanted: settings.require(&TOPICS)?,
+        vetoed: TopicGlobs::parse(own.iter().chain(vetoes))
+            .map_err(|error| settings.refused(&VETOED_TOPICS, error.to_string()))?,
+        only: settings.optional(&TEST_TOPIC)?,
+        public: settings
+            .optional(&PUBLIC_TOPICS)?
+            .unwrap_or_else(TopicGlobs::none),
+    };
+    if let Some(only) = &selection.only {
+        test_topic(only, &selection).map_err(|why| settings.refused(&TEST_TOPIC, why))?;
+    }
+    Ok(selection)
+}
+
+/// A test topic that is left out again would archive nothing and say nothing.
+fn test_topic(topic: &str, selection: &TopicSelection) -> Result<(), String> {
+    if !is_topic_name(topic) {
+        return Err(format!(
+            "{topic:?} is not the name of one topic (1 to 249 of letters, digits, . _ -): \
+             correct it, or name several in hop-topics"
+        ));
+    }
+    match selection.archives(topic) {
+        Verdict::Wanted => Ok(()),
+        Verdict::NotWanted => Err(format!(
+            "hop-topics leaves {topic} out, so nothing would be archived: add it there"
+        )),
+        Verdict::Vetoed { by } => Err(format!(
+            "{by} of hop-vetoed-topics or the veto list leaves {topic} out, \
+             so nothing would be archived: remove the veto or take another topic"
+        )),
+        Verdict::Internal => Err(format!(
+            "{topic} is the broker's own and never archived: take another topic"
+        )),
+    }
+}
+
+impl fmt::Debug for HopConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("HopConfig")
+            .field("stanza", &self.stanza)
+            .field("kind", &self.kind)
+            .field("group", &self.group)
+            .field("until_eos", &self.until_eos)
+            .field("topics", &self.topics)
+            .field("test_max_messages", &self.test_max_messages)
+            .field("topic_refresh", &self.topic_refresh)
+            .field("properties", &shown_properties(&self.properties))
+            .finish()
+    }
+}
+
+impl Word for HopType {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("mock", HopType::Mock),
+        ("kafka", HopType::Kafka),
+        ("hop", HopType::Kafka),
+    ];
 }

@@ -2,17 +2,55 @@
 //!
 //! Raw text becomes one checked value per stanza kind here, and nowhere else.
 //! Whatever is wrong is a [`ConfigError`]: one line, exit code 2.
+//!
+//! ```text
+//! document (TOML with lines) ─► file (stanzas, known keys) ─┐
+//! environment, selection (command line) ────────────────────┴► settings ─► hop, database, …
+//! ```
+//! A key is declared once ([`Key`], in the file of its stanza kind) and read
+//! through the same layers: its default, what is built in, the file, the
+//! environment, the command line; the later ones win. Empty text counts as not
+//! given, in the file as in the environment.
 
 mod archive;
+mod auth;
+mod auth_file;
 mod database;
+mod document;
+mod environment;
+mod error;
+mod file;
 mod hop;
+mod inspect;
+mod kernel;
+mod key;
+mod listen;
+mod load;
 mod log;
+mod origin;
+mod properties;
+mod selection;
+mod settings;
+mod stanza_kind;
 mod store;
 mod topics;
+mod value;
+mod veto;
 
 pub use archive::ArchiveConfig;
+pub use auth::{HopAuth, Mechanism, Protocol};
 pub use database::{DatabaseConfig, PostgresConfig, SqliteConfig, SslMode};
-pub use hop::{GroupName, HopAuth, HopConfig, HopKind, Mechanism, Protocol};
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use hop::{GroupName, HopConfig, HopKind};
+pub use inspect::{Inspection, StanzaInspection};
+pub use key::{Built, Key};
+pub use load::Config;
 pub use log::{LogConfig, LogFormat};
+pub use origin::Origin;
+pub use selection::Selection;
+pub use settings::{Setting, Settings};
+pub use stanza_kind::StanzaKind;
 pub use store::{DirectoryConfig, S3Config, S3Credentials, StoreConfig};
-pub use topics::{TopicGlobs, TopicSelection};
+pub use topics::{PatternError, TopicGlobs, TopicSelection, Verdict, is_internal, is_topic_name};
+pub use value::{Kind, Value, Word, shown_properties};

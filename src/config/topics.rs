@@ -1,12 +1,131 @@
 //! Which topics: globs, vetoes and the veto list.
 
-use globset::GlobSet;
+use std::fmt;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// Kafka's limit on a topic's name, in characters.
+const LONGEST_TOPIC: usize = 249;
+
+/// The catalogue's mark on a topic's messages that were uploaded directly.
+const OVERSIZED: &str = "+oversized";
 
 /// A list of topic names or globs (`*`, `?`, `[…]`, `{a,b}`).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TopicGlobs {
     patterns: Vec<String>,
     set: GlobSet,
+}
+
+/// Why a text is no topic name or glob.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    #[error("an empty topic name or glob: remove it or name a topic")]
+    Empty,
+    #[error(
+        "the topic name or glob that starts with {0:?} is longer than 249 characters, Kafka's limit: shorten it"
+    )]
+    TooLong(String),
+    #[error(
+        "{pattern:?} contains {character:?}, which no topic's name has (letters, digits, . _ - and the glob characters * ? [ ] {{ }} ! ^ ,): remove it"
+    )]
+    Illegal { pattern: String, character: char },
+    #[error("{pattern:?} is not a valid glob: {cause}; correct it")]
+    Glob { pattern: String, cause: String },
+}
+
+impl TopicGlobs {
+    /// No topic.
+    pub fn none() -> Self {
+        TopicGlobs {
+            patterns: Vec::new(),
+            set: GlobSet::empty(),
+        }
+    }
+
+    /// Takes the patterns in their order; the first bad one is the error.
+    pub fn parse<I, S>(patterns: I) -> Result<Self, PatternError>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<str>,
+    {
+        let mut kept = Vec::new();
+        let mut set = GlobSetBuilder::new();
+        for pattern in patterns {
+            let pattern = pattern.as_ref();
+            set.add(glob(pattern)?);
+            kept.push(pattern.to_owned());
+        }
+        let set = set.build().map_err(|error| PatternError::Glob {
+            pattern: kept.join(","),
+            cause: error.kind().to_string(),
+        })?;
+        Ok(TopicGlobs {
+            patterns: kept,
+            set,
+        })
+    }
+
+    pub fn is_match(&self, topic: &str) -> bool {
+        self.set.is_match(topic)
+    }
+
+    /// The first pattern that the topic matches.
+    pub fn matching(&self, topic: &str) -> Option<&str> {
+        let index = self.set.matches(topic).into_iter().min()?;
+        self.patterns.get(index).map(String::as_str)
+    }
+
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+}
+
+fn glob(pattern: &str) -> Result<globset::Glob, PatternError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-*?[]{}!^,".contains(c);
+    if pattern.is_empty() {
+        return Err(PatternError::Empty);
+    }
+    if let Some(character) = pattern.chars().find(|c| !legal(*c)) {
+        return Err(PatternError::Illegal {
+            pattern: pattern.chars().take(LONGEST_TOPIC).collect(),
+            character,
+        });
+    }
+    if pattern.len() > LONGEST_TOPIC {
+        return Err(PatternError::TooLong(pattern.chars().take(20).collect()));
+    }
+    GlobBuilder::new(pattern)
+        .backslash_escape(false)
+        .build()
+        .map_err(|error| PatternError::Glob {
+            pattern: pattern.to_owned(),
+            cause: error.kind().to_string(),
+        })
+}
+
+/// Whether Kafka takes it as a topic's name: 1 to 249 of `a-z A-Z 0-9 . _ -`,
+/// and not `.` or `..` (Kafka's `Topic.validate`).
+pub fn is_topic_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty()
+        && name.len() <= LONGEST_TOPIC
+        && name.chars().all(legal)
+        && !matches!(name, "." | "..")
+}
+
+impl PartialEq for TopicGlobs {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+    }
+}
+
+impl Eq for TopicGlobs {}
+
+impl fmt::Debug for TopicGlobs {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.patterns.fmt(out)
+    }
 }
 
 /// Which topics are archived, and which of those are public.
@@ -20,4 +139,50 @@ pub struct TopicSelection {
     pub only: Option<String>,
     /// `hop-public-topics`. Default none.
     pub public: TopicGlobs,
+}
+
+/// Whether a topic is archived, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    Wanted,
+    /// `hop-topics` or the test topic leave it out.
+    NotWanted,
+    /// Left out by this pattern of `hop-vetoed-topics` or the veto list.
+    Vetoed {
+        by: &'a str,
+    },
+    /// The broker's own: [`is_internal`].
+    Internal,
+}
+
+impl TopicSelection {
+    /// Internal topics first, then the vetoes, then what is wanted: a veto
+    /// holds for the test topic too.
+    pub fn archives(&self, topic: &str) -> Verdict<'_> {
+        if is_internal(topic) {
+            return Verdict::Internal;
+        }
+        if let Some(by) = self.vetoed.matching(topic) {
+            return Verdict::Vetoed { by };
+        }
+        let only_another = self.only.as_deref().is_some_and(|only| only != topic);
+        if only_another || !self.wanted.is_match(topic) {
+            return Verdict::NotWanted;
+        }
+        Verdict::Wanted
+    }
+
+    /// Whether anyone may read the topic's messages. A topic with the suffix
+    /// `+oversized` counts as the one without.
+    pub fn is_public(&self, topic: &str) -> bool {
+        self.public
+            .is_match(topic.strip_suffix(OVERSIZED).unwrap_or(topic))
+    }
+}
+
+/// The broker's own bookkeeping: `__consumer_offsets`, `__transaction_state`,
+/// `__share_group_state`, `__cluster_metadata` and whatever else starts with
+/// two underscores, the prefix that Kafka and its companions keep for that.
+pub fn is_internal(topic: &str) -> bool {
+    topic.starts_with("__")
 }

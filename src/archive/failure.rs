@@ -1,0 +1,135 @@
+//! What the archiver does when something fails: the only place that decides
+//! it.
+//!
+//! - A store or a database that is away, slow or overloaded is waited for, for
+//!   ever: the round is tried again after a pause that doubles up to
+//!   [`LONGEST`], with jitter. Meanwhile the byte budget fills, and the consumer
+//!   pauses its partitions and stays in its group.
+//! - A store or a database that refuses (credentials, permissions, schema)
+//!   stops the program with that message: no retry helps.
+//! - Kafka's client goes on by itself; only what is fatal to it, or a refusal,
+//!   stops the program.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use tracing::{info, warn};
+
+use crate::catalogue::CatalogueError;
+use crate::kafka::KafkaFailure;
+use crate::store::StoreError;
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// While something is away, it is told this often.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why the archiver ended without having been asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaFailure),
+    /// A part of the program ended although it should not.
+    #[error("the archiver's {part} ended unexpectedly: {cause}")]
+    Broken { part: &'static str, cause: String },
+}
+
+impl ArchiveError {
+    /// Whether the same call may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => match error {
+                StoreError::Busy { .. } | StoreError::Unavailable { .. } => true,
+                StoreError::NotFound { .. } | StoreError::Refused { .. } => false,
+            },
+            Self::Catalogue(error) => matches!(error, CatalogueError::Unavailable { .. }),
+            Self::Kafka(error) => matches!(error, KafkaFailure::Unavailable { .. }),
+            Self::Broken { .. } => false,
+        }
+    }
+
+    fn part(&self) -> &'static str {
+        match self {
+            Self::Store(_) => "store",
+            Self::Catalogue(_) => "catalogue",
+            Self::Kafka(_) => "kafka",
+            Self::Broken { part, .. } => part,
+        }
+    }
+}
+
+/// The pauses between tries of one piece of work.
+#[derive(Default)]
+pub struct Backoff {
+    tries: u32,
+}
+
+impl Backoff {
+    /// The next pause: half to all of a span that doubles each time.
+    pub fn next(&mut self) -> Duration {
+        let span = SHORTEST.saturating_mul(1 << self.tries.min(16)).min(LONGEST);
+        self.tries += 1;
+        span.mul_f64(rand::rng().random_range(0.5..=1.0))
+    }
+}
+
+/// Tells of each outage once when it begins, now and then while it lasts, and
+/// once when it is over, however many tasks run into it.
+#[derive(Default)]
+pub struct Outages(Mutex<HashMap<&'static str, Outage>>);
+
+struct Outage {
+    since: Instant,
+    told: Instant,
+}
+
+impl Outages {
+    pub fn failed(&self, error: &ArchiveError) {
+        let mut outages = self.0.lock().unwrap_or_else(|lock| lock.into_inner());
+        let now = Instant::now();
+        match outages.get_mut(error.part()) {
+            None => {
+                warn!("{error}; trying again until it works");
+                let outage = Outage {
+                    since: now,
+                    told: now,
+                };
+                outages.insert(error.part(), outage);
+            }
+            Some(outage) if outage.told.elapsed() >= TELL_AGAIN => {
+                let seconds = outage.since.elapsed().as_secs();
+                warn!("{error}; for {seconds} s now, still trying");
+                outage.told = now;
+            }
+            Some(_) => {}
+        }
+    }
+
+    pub fn works(&self, part: &'static str) {
+        let mut outages = self.0.lock().unwrap_or_else(|lock| lock.into_inner());
+        if let Some(outage) = outages.remove(part) {
+            let seconds = outage.since.elapsed().as_secs();
+            info!("the {part} works again after {seconds} s");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_are_never_none() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<Duration> = (0..40).map(|_| backoff.next()).collect();
+        assert!(pauses.iter().all(|p| *p >= SHORTEST / 2 && *p <= LONGEST));
+        assert!(pauses[39] >= LONGEST / 2);
+    }
+}

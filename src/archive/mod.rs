@@ -1,0 +1,212 @@
+//! The archiver: Kafka → object → row → offset, always in that order.
+//!
+//! One thread reads ([`reader`]); a task gathers batches; each batch is a task
+//! of its own ([`process`]), a few at a time, so that one's objects are stored
+//! while another's rows are committed. [`failure`] decides what happens when
+//! something fails.
+
+mod batch;
+mod budget;
+mod compare;
+mod decide;
+mod failure;
+mod process;
+mod progress;
+mod reader;
+mod topics;
+mod until_end;
+mod watermark;
+mod write;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::catalogue::Catalogue;
+use crate::config::{ArchiveConfig, TopicSelection};
+use crate::kafka::{Cluster, RecordConsumer};
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+
+use batch::{Item, Limits, next_batch};
+use budget::Budget;
+use process::{Workshop, archive_batch};
+use reader::{Events, Reader};
+use topics::Topics;
+use watermark::Watermarks;
+
+pub use failure::ArchiveError;
+pub use progress::{Progress, Summary, TopicCount};
+pub use reader::Bounds;
+
+/// Batches that are under way at once. Two overlap PUTs with commits; the rest
+/// are for batches that wait.
+const BATCHES: usize = 4;
+
+/// Of the byte budget, what librdkafka may fetch ahead.
+const QUEUE_SHARE: usize = 4;
+
+/// What an archiver works with.
+pub struct Archiver {
+    pub catalogue: Arc<dyn Catalogue>,
+    pub store: Arc<dyn Store>,
+    pub topics: TopicSelection,
+    pub topic_refresh: std::time::Duration,
+    /// The consumer group.
+    pub group: String,
+    pub config: ArchiveConfig,
+    pub bounds: Bounds,
+}
+
+/// How a run ended.
+pub struct Outcome {
+    pub summary: Summary,
+    /// Whether everything that was received is archived and committed. Where
+    /// not, the rest is read again by the next run.
+    pub complete: bool,
+}
+
+impl Archiver {
+    /// Archives until the bounds are reached or `shutdown` is due. Fails only
+    /// with what no retry helps against.
+    pub async fn run(self, cluster: &Cluster, shutdown: Shutdown) -> Result<Outcome, ArchiveError> {
+        let progress = Arc::new(Progress::new());
+        let (items, queue) = mpsc::unbounded_channel();
+        let limits = Limits {
+            records: self.config.batch_records,
+            bytes: self.config.batch_bytes,
+            interval: self.config.batch_interval,
+        };
+        let status = tokio::spawn(tell_status(progress.clone(), self.config.status_interval));
+        let reader = self.start_reader(cluster, shutdown, items)?;
+        let workshop = Arc::new(Workshop {
+            catalogue: self.catalogue,
+            store: self.store,
+            topics: self.topics,
+            puts: Semaphore::new(self.config.put_concurrency),
+            put_concurrency: self.config.put_concurrency,
+            progress: progress.clone(),
+            outages: Default::default(),
+        });
+        let complete = work(workshop, queue, limits, reader).await;
+        status.abort();
+        Ok(Outcome {
+            complete: complete?,
+            summary: progress.summary(),
+        })
+    }
+
+    fn start_reader(
+        &self,
+        cluster: &Cluster,
+        shutdown: Shutdown,
+        items: mpsc::UnboundedSender<Item>,
+    ) -> Result<oneshot::Receiver<Result<bool, ArchiveError>>, ArchiveError> {
+        let watermarks = Arc::new(Watermarks::default());
+        let events = Events::new(watermarks.clone());
+        let queue_bytes = self.config.memory_bytes / QUEUE_SHARE;
+        let reader = Reader {
+            consumer: RecordConsumer::open(
+                cluster,
+                &self.group,
+                queue_bytes,
+                self.bounds.until_eos,
+                events.clone(),
+            )?,
+            events,
+            topics: Topics::new(self.topics.clone(), self.topic_refresh),
+            bounds: self.bounds,
+            watermarks,
+            budget: Budget::new(self.config.memory_bytes - queue_bytes),
+            runtime: Handle::current(),
+            shutdown,
+            held: VecDeque::new(),
+            received: 0,
+            last_commit: Instant::now(),
+        };
+        let (tell, told) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("kafka-reader".into())
+            .spawn(move || {
+                // Nobody listens when the archiver has failed before.
+                let _ = tell.send(reader.run(items));
+            })
+            .map_err(|error| broken("reader", error))?;
+        Ok(told)
+    }
+}
+
+/// Archives batches until the reader has ended, and gives what it said.
+async fn work(
+    workshop: Arc<Workshop>,
+    queue: mpsc::UnboundedReceiver<Item>,
+    limits: Limits,
+    reader: oneshot::Receiver<Result<bool, ArchiveError>>,
+) -> Result<bool, ArchiveError> {
+    let mut gathered = gather(queue, limits);
+    let mut batches: JoinSet<Result<(), ArchiveError>> = JoinSet::new();
+    let mut reader = std::pin::pin!(reader);
+    let mut open = true;
+    loop {
+        tokio::select! {
+            ended = &mut reader => {
+                return ended.map_err(|error| broken("reader", error))?;
+            }
+            Some(done) = batches.join_next() => {
+                done.map_err(|error| broken("batch", error))??;
+            }
+            batch = gathered.recv(), if open && batches.len() < BATCHES => {
+                match batch {
+                    Some(batch) => {
+                        batches.spawn(archive_batch(workshop.clone(), batch));
+                    }
+                    None => open = false,
+                }
+            }
+        }
+    }
+}
+
+/// Batches, closed one ahead. A task of its own: a batch that is half gathered
+/// must not be dropped because something else happened first.
+fn gather(mut queue: mpsc::UnboundedReceiver<Item>, limits: Limits) -> mpsc::Receiver<Vec<Item>> {
+    let (batches, gathered) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(batch) = next_batch(&mut queue, limits).await {
+            if batches.send(batch).await.is_err() {
+                break;
+            }
+        }
+    });
+    gathered
+}
+
+async fn tell_status(progress: Arc<Progress>, interval: std::time::Duration) {
+    let mut last = progress.summary();
+    loop {
+        tokio::time::sleep(interval).await;
+        let now = progress.summary();
+        let seconds = (now.seconds - last.seconds).max(f64::EPSILON);
+        info!(
+            "{} archived, {} duplicates, {} bytes; {:.0} a second in the last {:.0} s",
+            now.archived,
+            now.duplicates,
+            now.bytes,
+            (now.archived - last.archived) as f64 / seconds,
+            seconds,
+        );
+        last = now;
+    }
+}
+
+fn broken(part: &'static str, cause: impl ToString) -> ArchiveError {
+    ArchiveError::Broken {
+        part,
+        cause: cause.to_string(),
+    }
+}

@@ -1,0 +1,291 @@
+//! The thread that reads Kafka: hands records on, commits what is archived,
+//! follows the topics, and knows when the end is reached.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{debug, info, warn};
+
+use super::batch::Item;
+use super::budget::{Budget, Taken};
+use super::failure::ArchiveError;
+use super::topics::Topics;
+use super::until_end::UntilEnd;
+use super::watermark::Watermarks;
+use crate::kafka::{ConsumerEvents, Polled, RecordConsumer, TopicPartition};
+use crate::record::Record;
+use crate::shutdown::Shutdown;
+
+const POLL: Duration = Duration::from_millis(100);
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A full budget is waited for this long without polling; after that the
+/// partitions are paused, and polling goes on so that the group keeps us.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is in flight of a partition that is given up may take this long to
+/// finish. Below the time that the group waits for a member in a rebalance.
+const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// When to stop reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// At the end of what is there now.
+    pub until_eos: bool,
+    /// After so many records.
+    pub max_messages: Option<u64>,
+    /// Consume no more after so many records, but stay.
+    pub rest_after: Option<u64>,
+    /// What is in flight may take this long once the end is decided.
+    pub drain: Duration,
+}
+
+/// What the consumer tells from within a poll.
+pub(super) struct Events {
+    watermarks: Arc<Watermarks>,
+    commit_under_way: AtomicBool,
+    given_up: Mutex<Vec<TopicPartition>>,
+}
+
+pub(super) struct Reader {
+    pub consumer: RecordConsumer<Events>,
+    pub events: Arc<Events>,
+    pub topics: Topics,
+    pub bounds: Bounds,
+    pub watermarks: Arc<Watermarks>,
+    pub budget: Budget,
+    pub runtime: Handle,
+    pub shutdown: Shutdown,
+    /// Records that came while the budget was full.
+    pub held: VecDeque<Record>,
+    pub received: u64,
+    pub last_commit: Instant,
+}
+
+/// Why a reader stopped reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Told,
+    EndReached,
+    EnoughRead,
+}
+
+impl Events {
+    pub fn new(watermarks: Arc<Watermarks>) -> Arc<Self> {
+        Arc::new(Self {
+            watermarks,
+            commit_under_way: AtomicBool::new(false),
+            given_up: Mutex::default(),
+        })
+    }
+}
+
+impl ConsumerEvents for Events {
+    fn assigned(&self, partitions: &[TopicPartition]) {
+        info!("reading {} partitions more", partitions.len());
+    }
+
+    fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
+        info!(lost, "giving up {} partitions", partitions.len());
+        if !lost && !self.watermarks.wait_idle(Some(partitions), REVOKE_PATIENCE) {
+            warn!("records of partitions that are given up are still in flight: left to whoever reads them next");
+        }
+        let mut given_up = self.given_up.lock().unwrap_or_else(|lock| lock.into_inner());
+        given_up.extend_from_slice(partitions);
+        self.watermarks.give_up(partitions)
+    }
+
+    fn committed(&self, offsets: &[(TopicPartition, i64)], result: Result<(), String>) {
+        self.commit_under_way.store(false, Ordering::Release);
+        match result {
+            Ok(()) => self.watermarks.committed(offsets),
+            Err(error) => warn!("offsets were not committed ({error}); they will be again"),
+        }
+    }
+}
+
+impl Reader {
+    /// Reads until it is time to end, then waits for what is in flight and
+    /// commits it. Whether everything was archived and committed.
+    pub fn run(mut self, out: UnboundedSender<Item>) -> Result<bool, ArchiveError> {
+        let mut end = match self.bounds.until_eos {
+            true => Some(UntilEnd::ask(&self.consumer, &self.topics)?),
+            false => None,
+        };
+        let reason = self.read(&out, &mut end)?;
+        drop(out);
+        debug!(?reason, "reading has ended");
+        let patience = match reason {
+            Reason::Told => Some(self.bounds.drain),
+            // Nobody is waiting for the process to go.
+            Reason::EndReached | Reason::EnoughRead => None,
+        };
+        self.drain(patience)
+    }
+
+    fn read(
+        &mut self,
+        out: &UnboundedSender<Item>,
+        end: &mut Option<UntilEnd>,
+    ) -> Result<Reason, ArchiveError> {
+        loop {
+            if self.shutdown.is_due() {
+                return Ok(Reason::Told);
+            }
+            if self.bounds.max_messages.is_some_and(|max| self.received >= max) {
+                return Ok(Reason::EnoughRead);
+            }
+            if self.bounds.rest_after.is_some_and(|max| self.received >= max) {
+                return self.rest();
+            }
+            self.topics.follow(&self.consumer)?;
+            if self.held.is_empty() {
+                self.poll(POLL)?;
+            }
+            while let Some(record) = self.held.pop_front() {
+                let Some(room) = self.room_for(&record)? else {
+                    return Ok(Reason::Told);
+                };
+                self.hand_on(record, room, out)?;
+            }
+            self.commit_when_due();
+            if let Some(end) = end
+                && end.is_reached(&self.consumer, &self.watermarks)?
+            {
+                return Ok(Reason::EndReached);
+            }
+        }
+    }
+
+    fn poll(&mut self, timeout: Duration) -> Result<(), ArchiveError> {
+        match self.consumer.poll(timeout) {
+            Polled::Record(record) => self.held.push_back(record),
+            Polled::Nothing => {}
+            Polled::Trouble(trouble) => info!("{trouble}; the client goes on by itself"),
+            Polled::Fatal(failure) => return Err(failure.into()),
+        }
+        let mut given_up = self
+            .events
+            .given_up
+            .lock()
+            .unwrap_or_else(|lock| lock.into_inner());
+        for lost in given_up.drain(..) {
+            self.held
+                .retain(|r| r.partition != lost.partition || r.topic != lost.topic);
+        }
+        Ok(())
+    }
+
+    /// Room in the budget; `None` when it is time to end. While there is none
+    /// the partitions pause, and what still comes is held.
+    fn room_for(&mut self, record: &Record) -> Result<Option<Taken>, ArchiveError> {
+        let mut paused = false;
+        let room = loop {
+            if let Some(room) = self.budget.take(record, PATIENCE, &self.runtime) {
+                break Some(room);
+            }
+            if self.shutdown.is_due() {
+                break None;
+            }
+            if !paused {
+                debug!("the byte budget is full: partitions pause");
+            }
+            // Again each time: a rebalance brings partitions that are not.
+            paused = true;
+            self.consumer.pause()?;
+            self.poll(Duration::ZERO)?;
+            self.commit_when_due();
+        };
+        if paused {
+            self.consumer.resume()?;
+        }
+        Ok(room)
+    }
+
+    fn hand_on(
+        &mut self,
+        record: Record,
+        room: Taken,
+        out: &UnboundedSender<Item>,
+    ) -> Result<(), ArchiveError> {
+        let partition = TopicPartition {
+            topic: record.topic.clone(),
+            partition: record.partition,
+        };
+        let ticket = self.watermarks.received(&partition, record.offset);
+        self.received += 1;
+        out.send(Item {
+            record,
+            ticket,
+            room,
+        })
+        .map_err(|_| ArchiveError::Broken {
+            part: "batcher",
+            cause: "it takes no records any more".into(),
+        })
+    }
+
+    fn commit_when_due(&mut self) {
+        if self.last_commit.elapsed() >= COMMIT_INTERVAL {
+            self.commit();
+        }
+    }
+
+    /// One commit at a time; its result comes with a later poll.
+    fn commit(&mut self) {
+        self.last_commit = Instant::now();
+        if self.events.commit_under_way.load(Ordering::Acquire) {
+            return;
+        }
+        let offsets = self.watermarks.uncommitted();
+        if offsets.is_empty() {
+            return;
+        }
+        self.events.commit_under_way.store(true, Ordering::Release);
+        if let Err(error) = self.consumer.commit(&offsets) {
+            self.events.commit_under_way.store(false, Ordering::Release);
+            warn!("{error}: offsets were not committed; they will be again");
+        }
+    }
+
+    /// Reads no more but stays in the group, until it is time to end.
+    fn rest(&mut self) -> Result<Reason, ArchiveError> {
+        info!("{} records are read; no more will be", self.received);
+        while !self.shutdown.is_due() {
+            self.consumer.pause()?;
+            self.poll(POLL)?;
+            self.held.clear();
+            self.commit_when_due();
+        }
+        Ok(Reason::Told)
+    }
+
+    /// Waits until all that is in flight is archived and committed, at most
+    /// `patience`; without it, until told to end and the drain time after that.
+    fn drain(mut self, patience: Option<Duration>) -> Result<bool, ArchiveError> {
+        let mut deadline = patience.map(|patience| Instant::now() + patience);
+        loop {
+            self.consumer.pause()?;
+            self.poll(Duration::from_millis(10))?;
+            self.held.clear();
+            let idle = self.watermarks.wait_idle(None, Duration::from_millis(10));
+            if idle && self.watermarks.uncommitted().is_empty() {
+                return Ok(true);
+            }
+            self.commit();
+            if deadline.is_none() && self.shutdown.is_due() {
+                deadline = Some(Instant::now() + self.bounds.drain);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// What each partition's end is compared with.
+pub(super) type Offsets = BTreeMap<TopicPartition, i64>;

@@ -1,0 +1,246 @@
+//! The contiguous low watermark of each partition: the offset below which
+//! everything is archived, and the only one that is ever committed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::kafka::TopicPartition;
+
+/// All partitions that this process reads.
+#[derive(Default)]
+pub struct Watermarks {
+    partitions: Mutex<BTreeMap<TopicPartition, Arc<Partition>>>,
+    /// Told whenever a record is done, for those who wait for the last one.
+    done: Arc<(Mutex<()>, Condvar)>,
+}
+
+struct Partition {
+    flight: Mutex<Flight>,
+}
+
+/// Records between «received» and «archived», oldest first.
+#[derive(Default)]
+struct Flight {
+    records: VecDeque<InFlight>,
+    /// Serial number of the front record.
+    front: u64,
+    /// One past the last record of the contiguous archived ones.
+    watermark: Option<i64>,
+    committed: Option<i64>,
+}
+
+struct InFlight {
+    offset: i64,
+    done: bool,
+}
+
+/// A record that is in flight. Dropped without [`Ticket::done`] it holds its
+/// partition's watermark back for good, so that it is read again.
+pub struct Ticket {
+    partition: Arc<Partition>,
+    serial: u64,
+    done: Arc<(Mutex<()>, Condvar)>,
+}
+
+impl Watermarks {
+    /// Notes a record that was received. Records of a partition come in the
+    /// order of their offsets.
+    pub fn received(&self, partition: &TopicPartition, offset: i64) -> Ticket {
+        let mut partitions = lock(&self.partitions);
+        let partition = match partitions.get(partition) {
+            Some(known) => known.clone(),
+            None => {
+                let new = Arc::new(Partition {
+                    flight: Mutex::default(),
+                });
+                partitions.insert(partition.clone(), new.clone());
+                new
+            }
+        };
+        drop(partitions);
+        let mut flight = lock(&partition.flight);
+        flight.records.push_back(InFlight {
+            offset,
+            done: false,
+        });
+        let serial = flight.front + flight.records.len() as u64 - 1;
+        drop(flight);
+        Ticket {
+            partition,
+            serial,
+            done: self.done.clone(),
+        }
+    }
+
+    /// What may be committed and is not yet.
+    pub fn uncommitted(&self) -> Vec<(TopicPartition, i64)> {
+        lock(&self.partitions)
+            .iter()
+            .filter_map(|(partition, state)| {
+                let flight = lock(&state.flight);
+                let watermark = flight.watermark?;
+                (flight.committed != Some(watermark)).then(|| (partition.clone(), watermark))
+            })
+            .collect()
+    }
+
+    /// Notes what the broker has taken.
+    pub fn committed(&self, offsets: &[(TopicPartition, i64)]) {
+        let partitions = lock(&self.partitions);
+        for (partition, offset) in offsets {
+            if let Some(state) = partitions.get(partition) {
+                lock(&state.flight).committed = Some(*offset);
+            }
+        }
+    }
+
+    /// Whether a record of this partition is in flight.
+    pub fn in_flight(&self, partition: &TopicPartition) -> bool {
+        lock(&self.partitions)
+            .get(partition)
+            .is_some_and(|state| !lock(&state.flight).records.is_empty())
+    }
+
+    /// Waits until nothing of these partitions (of any, with `None`) is in
+    /// flight. Whether that was so before the time was over.
+    pub fn wait_idle(&self, partitions: Option<&[TopicPartition]>, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut guard = lock(&self.done.0);
+        loop {
+            let busy = match partitions {
+                Some(partitions) => partitions.iter().any(|p| self.in_flight(p)),
+                None => self.any_in_flight(),
+            };
+            if !busy {
+                return true;
+            }
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            guard = match self.done.1.wait_timeout(guard, left) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    fn any_in_flight(&self) -> bool {
+        lock(&self.partitions)
+            .values()
+            .any(|state| !lock(&state.flight).records.is_empty())
+    }
+
+    /// Gives partitions up: what is still in flight of them may finish, and is
+    /// committed by nobody here. The answer is what may be committed as the
+    /// last thing before.
+    pub fn give_up(&self, given_up: &[TopicPartition]) -> Vec<(TopicPartition, i64)> {
+        let last = self
+            .uncommitted()
+            .into_iter()
+            .filter(|(partition, _)| given_up.contains(partition))
+            .collect();
+        let mut partitions = lock(&self.partitions);
+        for partition in given_up {
+            partitions.remove(partition);
+        }
+        last
+    }
+}
+
+impl Ticket {
+    /// The record is in the catalogue.
+    pub fn done(self) {
+        let mut flight = lock(&self.partition.flight);
+        let index = (self.serial - flight.front) as usize;
+        if let Some(record) = flight.records.get_mut(index) {
+            record.done = true;
+        }
+        while flight.records.front().is_some_and(|record| record.done) {
+            if let Some(record) = flight.records.pop_front() {
+                flight.watermark = Some(record.offset + 1);
+                flight.front += 1;
+            }
+        }
+        let idle = flight.records.is_empty();
+        drop(flight);
+        if idle {
+            drop(lock(&self.done.0));
+            self.done.1.notify_all();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn partition(number: i32) -> TopicPartition {
+        TopicPartition::new("t", number)
+    }
+
+    #[test]
+    fn a_record_that_is_not_archived_holds_back_all_after_it() {
+        let marks = Watermarks::default();
+        let p = partition(0);
+        let first = marks.received(&p, 10);
+        let second = marks.received(&p, 11);
+        let third = marks.received(&p, 15);
+        second.done();
+        third.done();
+        assert_eq!(marks.uncommitted(), []);
+        first.done();
+        assert_eq!(marks.uncommitted(), [(p.clone(), 16)]);
+        marks.committed(&[(p, 16)]);
+        assert_eq!(marks.uncommitted(), []);
+    }
+
+    #[test]
+    fn nothing_is_committed_for_a_partition_that_was_given_up() {
+        let marks = Watermarks::default();
+        let (kept, lost) = (partition(0), partition(1));
+        let ticket = marks.received(&lost, 0);
+        marks.received(&kept, 5).done();
+        marks.received(&lost, 1).done();
+        assert_eq!(marks.give_up(&[lost.clone()]), []);
+        ticket.done();
+        assert_eq!(marks.uncommitted(), [(kept, 6)]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_watermark_is_the_end_of_the_longest_archived_beginning(
+            gaps in prop::collection::vec(1i64..4, 1..40),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 40),
+            finished in 0usize..40,
+        ) {
+            let marks = Watermarks::default();
+            let p = partition(0);
+            let offsets: Vec<i64> = gaps.iter().scan(-1, |at, gap| { *at += gap; Some(*at) }).collect();
+            let mut open: Vec<(usize, Ticket)> = offsets
+                .iter()
+                .map(|&offset| marks.received(&p, offset))
+                .enumerate()
+                .collect();
+            let mut done = vec![false; offsets.len()];
+            for index in order.iter().take(finished.min(offsets.len())) {
+                let (which, ticket) = open.swap_remove(index.index(open.len()));
+                done[which] = true;
+                ticket.done();
+            }
+            let archived = done.iter().take_while(|done| **done).count();
+            let expected: Vec<_> = offsets[..archived]
+                .last()
+                .map(|last| (p.clone(), last + 1))
+                .into_iter()
+                .collect();
+            prop_assert_eq!(marks.uncommitted(), expected);
+            prop_assert_eq!(marks.in_flight(&p), archived < offsets.len());
+        }
+    }
+}

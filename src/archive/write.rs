@@ -1,0 +1,140 @@
+//! The object of a message: stored under its key, or found there.
+
+use std::sync::Arc;
+
+use tracing::warn;
+use uuid::Uuid;
+
+use super::failure::ArchiveError;
+use crate::catalogue::{Origin, Row};
+use crate::config::TopicSelection;
+use crate::envelope::{self, Annotations};
+use crate::record::{Delivery, Record};
+use crate::store::{Location, Put, Store, StoreError};
+
+/// Keys that may be tried when foreign objects lie under a message's own.
+const ALTERNATIVES: u32 = 100;
+
+/// Stores `record` under `uuid`, which is claimed for `delivery`, and gives the
+/// row that describes the object.
+///
+/// An object that an earlier try left there is taken as it is. An object of
+/// that key that is something else is left alone: the message gets a key
+/// beside it, which the catalogue tells.
+pub(super) async fn store_message(
+    store: &Arc<dyn Store>,
+    topics: &TopicSelection,
+    record: &Record,
+    delivery: &Delivery,
+    uuid: Uuid,
+) -> Result<Row, ArchiveError> {
+    let public = topics.is_public(&record.topic);
+    let annotations = envelope::annotate(record, delivery.digest, uuid, public);
+    let own_key = envelope::object_key(&record.topic, record.timestamp, uuid);
+    for attempt in 1..=ALTERNATIVES {
+        let key = alternative(&own_key, attempt);
+        let body = envelope::encode(record, &annotations);
+        let row = describe(record, delivery, &annotations, &body, store.bucket(), &key)?;
+        match store.put_new(&key, body).await? {
+            Put::Stored => return Ok(row),
+            Put::Exists => {
+                if let Some(row) = adopt(store, record, delivery, uuid, &key).await? {
+                    return Ok(row);
+                }
+                warn!("{}: {key} is not message {uuid}; left alone", store.name());
+            }
+        }
+    }
+    Err(ArchiveError::Store(StoreError::Refused {
+        store: store.name().to_owned(),
+        cause: format!("{ALTERNATIVES} foreign objects lie where {own_key} should be"),
+    }))
+}
+
+fn alternative(key: &str, attempt: u32) -> String {
+    match (attempt, key.strip_suffix(".bson")) {
+        (2.., Some(stem)) => format!("{stem}-{attempt}.bson"),
+        _ => key.to_owned(),
+    }
+}
+
+/// The row of an object that is there already, if it archives this delivery
+/// under this UUID. Its bytes may differ from today's encoding (what is public
+/// may have been configured anew), so the row describes what is there.
+async fn adopt(
+    store: &Arc<dyn Store>,
+    record: &Record,
+    delivery: &Delivery,
+    uuid: Uuid,
+    key: &str,
+) -> Result<Option<Row>, ArchiveError> {
+    let at = Location {
+        bucket: store.bucket().to_owned(),
+        key: key.to_owned(),
+        range: None,
+    };
+    let body = store.get(&at).await?;
+    let Ok(document) = envelope::decode(&body) else {
+        return Ok(None);
+    };
+    let digest = envelope::content_digest(
+        document.key.as_deref(),
+        document.value.as_deref(),
+        &document.headers,
+    );
+    let ours = document.annotations.uuid == uuid
+        && *document.topic == *delivery.topic
+        && document.partition == Some(delivery.partition)
+        && document.offset == Some(delivery.offset)
+        && document.timestamp == delivery.timestamp
+        && digest == delivery.digest;
+    if !ours {
+        return Ok(None);
+    }
+    describe(record, delivery, &document.annotations, &body, store.bucket(), key).map(Some)
+}
+
+fn describe(
+    record: &Record,
+    delivery: &Delivery,
+    annotations: &Annotations,
+    body: &[u8],
+    bucket: &str,
+    key: &str,
+) -> Result<Row, ArchiveError> {
+    let size = i32::try_from(body.len()).map_err(|_| ArchiveError::Broken {
+        part: "encoder",
+        cause: format!("{} bytes are more than a BSON document can have", body.len()),
+    })?;
+    Ok(Row {
+        topic: record.topic.clone(),
+        timestamp: record.timestamp,
+        uuid: annotations.uuid,
+        size,
+        key: key.to_owned(),
+        bucket: bucket.to_owned(),
+        crc32: crc32fast::hash(body),
+        is_client_uuid: annotations.is_client_uuid,
+        public: annotations.public,
+        direct_upload: annotations.direct_upload,
+        message_crc32: annotations.message_crc32,
+        title: annotations.title.clone(),
+        sender: annotations.sender.clone(),
+        media_type: annotations.media_type.clone(),
+        file_name: annotations.file_name.clone(),
+        originator: annotations.originator.clone(),
+        retracted: false,
+        origin: Some(origin_of(record, delivery)),
+        object_offset: None,
+    })
+}
+
+/// Where on the stream a delivery was, as its row tells.
+pub(super) fn origin_of(record: &Record, delivery: &Delivery) -> Origin {
+    Origin {
+        partition: delivery.partition,
+        offset: delivery.offset,
+        timestamp_type: record.timestamp_type,
+        digest: delivery.digest,
+    }
+}

@@ -1,0 +1,74 @@
+//! Which rows, and in what order.
+
+use super::StoredRow;
+
+/// Which rows. Times are half open, [since, until), in ms since 1970-01-01 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowFilter {
+    /// Exact topic names; `None` is every topic.
+    pub topics: Option<Vec<String>>,
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+}
+
+/// A place in the order of rows, which is (timestamp, id).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub timestamp: i64,
+    pub id: i64,
+}
+
+impl StoredRow {
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            timestamp: self.row.timestamp,
+            id: self.id,
+        }
+    }
+}
+
+/// A part of the order of rows: the rows strictly between two cursors.
+///
+/// Serial numbers are greater than 0 and never reach `i64::MAX`, so a cursor
+/// with the smallest or the greatest possible id lies before or after every row
+/// of its millisecond. That makes one pair of comparisons, which an index over
+/// (timestamp, id) answers, out of times and a page's cursor alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub after: Cursor,
+    pub before: Cursor,
+}
+
+impl RowFilter {
+    /// Whether times narrow it.
+    pub(super) fn has_times(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+
+    /// The rows of all pages.
+    pub(super) fn bounds(&self) -> Bounds {
+        let first_of = |timestamp| Cursor {
+            timestamp,
+            id: i64::MIN,
+        };
+        let end = Cursor {
+            timestamp: i64::MAX,
+            id: i64::MAX,
+        };
+        Bounds {
+            after: first_of(self.since.unwrap_or(i64::MIN)),
+            before: self.until.map_or(end, first_of),
+        }
+    }
+
+    /// The rows that come after the page that ended at `cursor`.
+    pub(super) fn page(&self, cursor: Option<Cursor>, reverse: bool) -> Bounds {
+        let mut bounds = self.bounds();
+        match cursor {
+            Some(cursor) if reverse => bounds.before = bounds.before.min(cursor),
+            Some(cursor) => bounds.after = bounds.after.max(cursor),
+            None => {}
+        }
+        bounds
+    }
+}

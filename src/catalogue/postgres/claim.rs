@@ -1,0 +1,193 @@
+//! Whose a UUID is.
+//!
+//! Why two workers that meet a UUID at the same moment agree, whatever happens
+//! between (statements under read committed, each with a snapshot of its own):
+//!
+//! 1. A claim is inserted and committed before owners are read. The primary key
+//!    of `uuid_claims` lets one claim through; whoever comes second waits until
+//!    the first has committed or is gone, and inserts nothing or its own.
+//! 2. A claim is only ever removed in the transaction that adds a row of its
+//!    UUID ([`super::add`]), or once such a row is there. Owners are read of both
+//!    tables in one statement, that is in one snapshot: after a claim was seen
+//!    or made, that snapshot holds the claim or the row. Nobody reads "neither".
+//! 3. Between somebody's look for a row and their claim, the row may have been
+//!    added and its claim spent, so that the second claim goes through although
+//!    the UUID has a row. The statement that reads the owners comes after the
+//!    claim and sees that row: the row is the owner, and the claim, on which
+//!    nobody has acted, is removed.
+//! 4. A crash after the claim leaves a claim of a delivery that is not committed
+//!    in Kafka. The delivery comes again and finds the claim its own. A crash
+//!    between 3's two steps leaves a claim beside a row, which the row outranks
+//!    and the next claim of the UUID removes.
+//! 5. Rows are inserted and locked in the order of their UUIDs, so two workers
+//!    wait for each other and never in a circle.
+
+use uuid::Uuid;
+
+use super::error::Fault;
+use super::row::{MESSAGE_COLUMNS, digest, message_columns, stored_row, topic};
+use super::session::Session;
+use crate::catalogue::{Claim, Owner};
+use crate::record::Delivery;
+
+/// UUIDs that have a row are left alone: a replayed topic makes no claims.
+const CLAIM: &str = r#"
+    INSERT INTO uuid_claims
+        (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest)
+    SELECT c.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[])
+        AS c (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest)
+    WHERE NOT EXISTS (SELECT FROM messages m WHERE m.uuid = c.uuid)
+    ORDER BY c.uuid
+    ON CONFLICT (uuid) DO NOTHING
+"#;
+
+/// See the module's documentation, 1 to 3.
+pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, Fault> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let uuids: Vec<Uuid> = claims.iter().map(|claim| claim.uuid).collect();
+    insert(session, &uuids, claims)?;
+    let (owners, outranked) = read(session, &uuids)?;
+    if !outranked.is_empty() {
+        remove(session, &outranked)?;
+    }
+    Ok(owners)
+}
+
+fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<(), Fault> {
+    let of = DeliveryColumns::new(claims.iter().map(|claim| &claim.delivery));
+    session.execute(
+        CLAIM,
+        &[
+            &uuids,
+            &of.topics,
+            &of.partitions,
+            &of.offsets,
+            &of.timestamps,
+            &of.digests,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deliveries as the arrays that one statement takes.
+pub struct DeliveryColumns<'a> {
+    pub topics: Vec<&'a str>,
+    pub partitions: Vec<i32>,
+    pub offsets: Vec<i64>,
+    pub timestamps: Vec<i64>,
+    pub digests: Vec<&'a [u8]>,
+}
+
+impl<'a> DeliveryColumns<'a> {
+    pub fn new(deliveries: impl Iterator<Item = &'a Delivery> + Clone) -> Self {
+        Self {
+            topics: deliveries.clone().map(|of| &*of.topic).collect(),
+            partitions: deliveries.clone().map(|of| of.partition).collect(),
+            offsets: deliveries.clone().map(|of| of.offset).collect(),
+            timestamps: deliveries.clone().map(|of| of.timestamp).collect(),
+            digests: deliveries.map(|of| of.digest.0.as_slice()).collect(),
+        }
+    }
+}
+
+pub fn owners(session: &mut Session, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, Fault> {
+    Ok(read(session, uuids)?.0)
+}
+
+/// One statement, hence one snapshot, over both tables.
+const OWNERS: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    r#", c.uuid, c.topic, c.kafka_partition, c.kafka_offset, c."timestamp", c.content_digest,
+        (extract(epoch FROM clock_timestamp() - c.claimed_at) * 1000)::bigint
+    FROM unnest($1::uuid[]) AS asked (uuid)
+    LEFT JOIN messages m ON m.uuid = asked.uuid
+    LEFT JOIN uuid_claims c ON c.uuid = asked.uuid
+    WHERE m.id IS NOT NULL OR c.uuid IS NOT NULL"#
+);
+
+/// The owners, and the UUIDs of claims that a row outranks.
+fn read(session: &mut Session, uuids: &[Uuid]) -> Result<(Vec<(Uuid, Owner)>, Vec<Uuid>), Fault> {
+    let rows = session.query(OWNERS, &[&uuids])?;
+    let mut owners = Vec::with_capacity(rows.len());
+    let mut outranked = Vec::new();
+    for row in &rows {
+        let claimed: Option<Uuid> = row.try_get(MESSAGE_COLUMNS)?;
+        let has_row = row.try_get::<_, Option<i64>>(0)?.is_some();
+        match claimed {
+            Some(uuid) if !has_row => owners.push((uuid, claimant(row)?)),
+            claimed => {
+                let stored = stored_row(row)?;
+                outranked.extend(claimed);
+                owners.push((stored.row.uuid, Owner::Row(Box::new(stored))));
+            }
+        }
+    }
+    Ok((owners, outranked))
+}
+
+fn claimant(row: &postgres::Row) -> Result<Owner, Fault> {
+    let first = MESSAGE_COLUMNS + 1;
+    let delivery = Delivery {
+        topic: topic(row, first)?,
+        partition: row.try_get(first + 1)?,
+        offset: row.try_get(first + 2)?,
+        timestamp: row.try_get(first + 3)?,
+        digest: digest(row, first + 4)?,
+    };
+    // The clock may have been set back since.
+    let age_ms: i64 = row.try_get(first + 5)?;
+    Ok(Owner::Claim {
+        delivery,
+        age_ms: age_ms.max(0),
+    })
+}
+
+/// Locked in the order of their UUIDs before they go; a claim whose row was
+/// deleted since is not touched.
+const REMOVE: &str = "
+    DELETE FROM uuid_claims c USING (
+        SELECT uuid FROM uuid_claims WHERE uuid = ANY ($1) ORDER BY uuid FOR UPDATE
+    ) AS locked
+    WHERE c.uuid = locked.uuid AND EXISTS (SELECT FROM messages m WHERE m.uuid = c.uuid)
+";
+
+fn remove(session: &mut Session, outranked: &[Uuid]) -> Result<(), Fault> {
+    session.execute(REMOVE, &[&outranked])?;
+    Ok(())
+}
+
+/// Against an `add` for `from` at the same moment: both want the claim's row
+/// lock. Who comes second looks again and finds the claim spent, or not its
+/// own any more.
+const TAKE_OVER: &str = r#"
+    UPDATE uuid_claims SET
+        topic = $7, kafka_partition = $8, kafka_offset = $9, "timestamp" = $10,
+        content_digest = $11, claimed_at = clock_timestamp()
+    WHERE uuid = $1 AND topic = $2 AND kafka_partition = $3 AND kafka_offset = $4
+        AND "timestamp" = $5 AND content_digest = $6
+        AND NOT EXISTS (SELECT FROM messages m WHERE m.uuid = $1)
+"#;
+
+pub fn take_over(session: &mut Session, from: &Claim, to: &Delivery) -> Result<bool, Fault> {
+    let of = &from.delivery;
+    let taken = session.execute(
+        TAKE_OVER,
+        &[
+            &from.uuid,
+            &&*of.topic,
+            &of.partition,
+            &of.offset,
+            &of.timestamp,
+            &of.digest.0.as_slice(),
+            &&*to.topic,
+            &to.partition,
+            &to.offset,
+            &to.timestamp,
+            &to.digest.0.as_slice(),
+        ],
+    )?;
+    Ok(taken == 1)
+}

@@ -1,0 +1,187 @@
+//! What an error of PostgreSQL means to the caller, decided in one place.
+
+use std::error::Error;
+use std::time::Duration;
+
+use postgres::error::{DbError, SqlState};
+
+use crate::catalogue::CatalogueError;
+use crate::config::PostgresConfig;
+
+/// What went wrong, before it is known of which database.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error("{0}")]
+    Driver(#[from] postgres::Error),
+    #[error("{0}")]
+    Migration(#[from] refinery::Error),
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The database that messages name. Holds no password.
+pub struct Target {
+    name: String,
+    server: String,
+    database: String,
+    username: String,
+    has_password: bool,
+}
+
+impl Target {
+    pub fn new(config: &PostgresConfig) -> Self {
+        let server = format!("{}:{}", config.host, config.port);
+        Self {
+            name: format!("postgres {server}/{}", config.name),
+            server,
+            database: config.name.clone(),
+            username: config.username.clone(),
+            has_password: config.password.is_some(),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The server took the connection and said nothing for so long.
+    pub fn no_answer(&self, after: Duration) -> Fault {
+        Fault::Unavailable(format!(
+            "cannot be reached (no answer within {} s): does the server run, and are db-host and db-port right?",
+            after.as_secs()
+        ))
+    }
+
+    /// The error for the caller: one line, with what to do where that is known.
+    pub fn error(&self, fault: Fault) -> CatalogueError {
+        let fault = match fault {
+            Fault::Driver(error) => self.driver(&error),
+            Fault::Migration(error) => self.migration(&error),
+            explained => explained,
+        };
+        let database = self.name.clone();
+        match fault {
+            Fault::Refused(cause) => CatalogueError::Refused { database, cause },
+            fault => CatalogueError::Unavailable {
+                database,
+                cause: fault.to_string(),
+            },
+        }
+    }
+
+    fn migration(&self, error: &refinery::Error) -> Fault {
+        match causes(error).find_map(|cause| cause.downcast_ref::<postgres::Error>()) {
+            Some(error) => self.driver(error),
+            None => Fault::Refused(format!(
+                "its schema does not follow from this program's migrations: {error}"
+            )),
+        }
+    }
+
+    fn driver(&self, error: &postgres::Error) -> Fault {
+        match error.as_db_error() {
+            Some(answer) => self.server(answer),
+            None => self.connection(error),
+        }
+    }
+
+    /// The server's own words are those of its message; details and hints can
+    /// hold data and lines.
+    fn server(&self, answer: &DbError) -> Fault {
+        let says = answer.message();
+        let code = answer.code();
+        match code {
+            _ if code.code().starts_with("28") => Fault::Refused(format!(
+                "{} refuses user \"{}\" ({says}): check db-username and DB_PASSWORD",
+                self.server, self.username
+            )),
+            &SqlState::INVALID_CATALOG_NAME => Fault::Refused(format!(
+                "{} has no database \"{}\": create it, or correct db-name",
+                self.server, self.database
+            )),
+            &SqlState::INSUFFICIENT_PRIVILEGE => Fault::Refused(format!(
+                "user \"{}\" lacks a permission ({says}): grant it",
+                self.username
+            )),
+            &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN => Fault::Refused(format!(
+                "its schema is not the archive's ({says}): correct db-name, or start archive_ingest run, which makes the tables"
+            )),
+            &SqlState::UNIQUE_VIOLATION => Fault::Refused(match answer.detail() {
+                Some(detail) => format!("{says}: {detail}"),
+                None => says.to_owned(),
+            }),
+            &SqlState::READ_ONLY_SQL_TRANSACTION => Fault::Unavailable(format!(
+                "{} takes no writes now ({says}): is it a standby?",
+                self.server
+            )),
+            _ if is_refusal(code) => Fault::Refused(format!("{says} (SQLSTATE {})", code.code())),
+            _ => Fault::Unavailable(format!("{says} (SQLSTATE {})", code.code())),
+        }
+    }
+
+    fn connection(&self, error: &postgres::Error) -> Fault {
+        let cause = last_cause(error);
+        // The driver tells its kinds of error only by their text.
+        match error.to_string().as_str() {
+            "error connecting to server" => Fault::Unavailable(format!(
+                "cannot be reached ({cause}): does the server run, and are db-host and db-port right?"
+            )),
+            "invalid configuration" if !self.has_password => Fault::Refused(format!(
+                "{} asks user \"{}\" for a password: set DB_PASSWORD",
+                self.server, self.username
+            )),
+            "invalid configuration" | "authentication error" => Fault::Refused(format!(
+                "{} cannot authenticate user \"{}\": {cause}",
+                self.server, self.username
+            )),
+            TLS if causes(error).any(|cause| cause.is::<std::io::Error>()) => {
+                Fault::Unavailable(format!("the TLS handshake broke off: {cause}"))
+            }
+            TLS => Fault::Refused(format!(
+                "no TLS connection ({cause}): check db-sslmode and db-sslrootcert"
+            )),
+            "error communicating with the server" | "connection closed" => {
+                Fault::Unavailable(format!("the connection was lost: {cause}"))
+            }
+            // The driver and the schema disagree about a type.
+            kind if kind.starts_with("error serializing")
+                || kind.starts_with("error deserializing")
+                || kind.starts_with("invalid column") =>
+            {
+                Fault::Refused(format!("its schema is not the archive's: {kind}: {cause}"))
+            }
+            kind => Fault::Unavailable(format!("{kind}: {cause}")),
+        }
+    }
+}
+
+/// What the driver calls an error of TLS.
+const TLS: &str = "error performing TLS handshake";
+
+/// Whether encryption was what failed.
+pub fn is_tls(error: &postgres::Error) -> bool {
+    error.to_string() == TLS
+}
+
+/// Whether no retry helps: data and constraints (22, 23), unknown schema (3F),
+/// syntax, names and permissions (42), what the server cannot do (0A), and what
+/// a migration raises itself (P0). All else, the connection (08), a lost
+/// transaction (40), resources (53), locks and limits (55, 57), and the system
+/// (58), may be better the next time.
+fn is_refusal(code: &SqlState) -> bool {
+    ["22", "23", "3F", "42", "0A", "P0"]
+        .iter()
+        .any(|class| code.code().starts_with(class))
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The innermost cause, which says the most, in one line.
+fn last_cause(error: &postgres::Error) -> String {
+    let text = causes(error).last().map(ToString::to_string);
+    text.unwrap_or_default().replace('\n', " ")
+}

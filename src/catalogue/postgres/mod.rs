@@ -1,0 +1,136 @@
+//! The catalogue in PostgreSQL 12 or newer.
+
+mod add;
+mod claim;
+mod connect;
+mod error;
+mod migrate;
+mod read;
+mod row;
+mod session;
+mod tls;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    Added, Catalogue, CatalogueError, Claim, Cursor, Origin, Owner, Retry, Row, RowFilter,
+    StoredRow, TopicSummary,
+};
+use crate::config::PostgresConfig;
+use crate::record::Delivery;
+
+use connect::Connector;
+use error::Fault;
+use session::{Session, Sessions};
+
+/// A catalogue in a PostgreSQL database, shared with other instances of this
+/// program and with archive-core.
+///
+/// Its calls block and must not be made on a thread of an async runtime.
+pub struct PostgresCatalogue {
+    connector: Arc<Connector>,
+    sessions: Sessions,
+}
+
+impl PostgresCatalogue {
+    /// Connects once, within 10 s, so that whatever is wrong is told here.
+    /// Connections are made as calls need them, `pool_size` at most.
+    pub fn open(config: &PostgresConfig) -> Result<Self, CatalogueError> {
+        let connector = Arc::new(Connector::new(config)?);
+        connector
+            .session()
+            .map_err(|fault| connector.error(fault))?;
+        let sessions = Sessions::new(connector.clone(), config.pool_size);
+        Ok(Self {
+            connector,
+            sessions,
+        })
+    }
+
+    fn call<T>(
+        &self,
+        call: impl FnOnce(&mut Session) -> Result<T, Fault>,
+    ) -> Result<T, CatalogueError> {
+        self.sessions.run(call)
+    }
+}
+
+impl Catalogue for PostgresCatalogue {
+    fn name(&self) -> &str {
+        self.connector.name()
+    }
+
+    fn migrate(&self) -> Result<(), CatalogueError> {
+        migrate::migrate(&self.connector).map_err(|fault| self.connector.error(fault))
+    }
+
+    fn check(&self) -> Result<(), CatalogueError> {
+        self.call(migrate::check)
+    }
+
+    fn owners(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
+        self.call(|session| claim::owners(session, uuids))
+    }
+
+    fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
+        self.call(|session| claim::claim(session, claims))
+    }
+
+    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
+        self.call(|session| claim::take_over(session, from, to))
+    }
+
+    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
+        self.call(|session| add::add(session, rows, retries))
+    }
+
+    fn foreign_rows(
+        &self,
+        alike: &[(Arc<str>, i64, u32)],
+    ) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.call(|session| read::foreign_rows(session, alike))
+    }
+
+    fn set_origin(&self, id: i64, origin: &Origin) -> Result<bool, CatalogueError> {
+        self.call(|session| add::set_origin(session, id, origin))
+    }
+
+    fn rows(
+        &self,
+        filter: &RowFilter,
+        after: Option<Cursor>,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.call(|session| read::rows(session, filter, after, limit, reverse))
+    }
+
+    fn sample(&self, filter: &RowFilter, n: usize) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.call(|session| read::sample(session, filter, n))
+    }
+
+    fn count(&self, filter: &RowFilter) -> Result<u64, CatalogueError> {
+        let counts = self.count_by_topic(filter)?;
+        Ok(counts.iter().map(|topic| topic.messages as u64).sum())
+    }
+
+    fn count_by_topic(&self, filter: &RowFilter) -> Result<Vec<TopicSummary>, CatalogueError> {
+        self.call(|session| read::count_by_topic(session, filter))
+    }
+
+    fn retries(
+        &self,
+        topic: &str,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Vec<Retry>, CatalogueError> {
+        self.call(|session| read::retries(session, topic, partition, offsets))
+    }
+
+    fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.call(|session| read::fetch(session, uuids))
+    }
+}

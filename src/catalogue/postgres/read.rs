@@ -1,0 +1,209 @@
+//! Rows, retries and counts, read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::error::Fault;
+use super::row::{message_columns, retry, stored_row};
+use super::session::Session;
+use crate::catalogue::filter::Bounds;
+use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
+
+/// Rows strictly between two cursors, $1 to $4, of the topics in $5 (null: of
+/// all).
+macro_rules! matching {
+    () => {
+        r#"("timestamp", id) > ($1, $2) AND ("timestamp", id) < ($3, $4)
+           AND ($5::text[] IS NULL OR topic = ANY ($5))"#
+    };
+}
+
+/// A page is found in the index over (timestamp, id), which knows the topic,
+/// before any row is read.
+macro_rules! page {
+    ($order:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            r#" FROM (SELECT id FROM messages WHERE "#,
+            matching!(),
+            r#" ORDER BY "timestamp" "#,
+            $order,
+            ", id ",
+            $order,
+            r#" LIMIT $6) AS page JOIN messages m ON m.id = page.id
+            ORDER BY m."timestamp" "#,
+            $order,
+            ", m.id ",
+            $order
+        )
+    };
+}
+const FORWARD: &str = page!("ASC");
+const BACKWARD: &str = page!("DESC");
+
+pub fn rows(
+    session: &mut Session,
+    filter: &RowFilter,
+    after: Option<Cursor>,
+    limit: usize,
+    reverse: bool,
+) -> Result<Vec<StoredRow>, Fault> {
+    let Bounds { after, before } = filter.page(after, reverse);
+    let sql = if reverse { BACKWARD } else { FORWARD };
+    let rows = session.query_long(
+        sql,
+        &[
+            &after.timestamp,
+            &after.id,
+            &before.timestamp,
+            &before.id,
+            &filter.topics,
+            &limit_of(limit),
+        ],
+    )?;
+    rows.iter().map(stored_row).collect()
+}
+
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Serial numbers drawn from all there ever were. Those that a row has, and
+/// that match, are rows chosen at random: no row is likelier than another.
+const DRAW: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    r#" FROM (
+        SELECT * FROM messages WHERE id IN (
+            SELECT lowest + floor(random() * (highest - lowest + 1))::bigint
+            FROM (SELECT min(id) AS lowest, max(id) AS highest FROM messages) AS ids,
+                generate_series(1, $6)
+        ) AND "#,
+    matching!(),
+    " ORDER BY random() LIMIT $7) AS m"
+);
+
+/// Every row that matches gets a random number: right whatever the filter, and
+/// a walk through the whole index.
+const SHUFFLE: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM (SELECT id FROM messages WHERE ",
+    matching!(),
+    " ORDER BY random() LIMIT $6) AS sample JOIN messages m ON m.id = sample.id"
+);
+
+/// Draws first, which costs the same however many rows there are; where the
+/// filter leaves too few of the drawn rows, all that match are shuffled.
+pub fn sample(session: &mut Session, filter: &RowFilter, n: usize) -> Result<Vec<StoredRow>, Fault> {
+    let Bounds { after, before } = filter.bounds();
+    let draws = i32::try_from(n.saturating_mul(4).clamp(1_000, 100_000)).unwrap_or(i32::MAX);
+    let limit = limit_of(n);
+    let (from, from_id) = (&after.timestamp, &after.id);
+    let (to, to_id) = (&before.timestamp, &before.id);
+    let topics = &filter.topics;
+    let drawn = session.query_long(DRAW, &[from, from_id, to, to_id, topics, &draws, &limit])?;
+    let rows = if drawn.len() < n {
+        session.query_long(SHUFFLE, &[from, from_id, to, to_id, topics, &limit])?
+    } else {
+        drawn
+    };
+    rows.iter().map(stored_row).collect()
+}
+
+/// What `topics` says; archive-core leaves topics without messages in it.
+const TOPICS: &str = r#"
+    SELECT topic, n_messages, e_timestamp, l_timestamp FROM topics
+    WHERE n_messages > 0 AND ($1::text[] IS NULL OR topic = ANY ($1))
+    ORDER BY topic COLLATE "C"
+"#;
+
+const COUNT: &str = concat!(
+    r#"SELECT topic, count(*), min("timestamp"), max("timestamp") FROM messages WHERE "#,
+    matching!(),
+    r#" GROUP BY topic ORDER BY topic COLLATE "C""#
+);
+
+pub fn count_by_topic(
+    session: &mut Session,
+    filter: &RowFilter,
+) -> Result<Vec<TopicSummary>, Fault> {
+    let rows = if filter.has_times() {
+        let Bounds { after, before } = filter.bounds();
+        session.query_long(
+            COUNT,
+            &[
+                &after.timestamp,
+                &after.id,
+                &before.timestamp,
+                &before.id,
+                &filter.topics,
+            ],
+        )?
+    } else {
+        session.query(TOPICS, &[&filter.topics])?
+    };
+    rows.iter().map(summary).collect()
+}
+
+fn summary(row: &postgres::Row) -> Result<TopicSummary, Fault> {
+    Ok(TopicSummary {
+        topic: row.try_get(0)?,
+        messages: row.try_get(1)?,
+        earliest: row.try_get(2)?,
+        latest: row.try_get(3)?,
+    })
+}
+
+const FOREIGN: &str = concat!(
+    "SELECT DISTINCT ",
+    message_columns!(),
+    r#" FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+        AS alike (topic, "timestamp", message_crc32)
+    JOIN messages m ON m.topic = alike.topic AND m."timestamp" = alike."timestamp"
+        AND m.message_crc32 = alike.message_crc32
+    WHERE m.kafka_offset IS NULL AND NOT m.direct_upload
+    ORDER BY m.id"#
+);
+
+pub fn foreign_rows(
+    session: &mut Session,
+    alike: &[(Arc<str>, i64, u32)],
+) -> Result<Vec<StoredRow>, Fault> {
+    let topics: Vec<&str> = alike.iter().map(|(topic, _, _)| &**topic).collect();
+    let timestamps: Vec<i64> = alike.iter().map(|(_, timestamp, _)| *timestamp).collect();
+    let crcs: Vec<i64> = alike.iter().map(|(_, _, crc)| (*crc).into()).collect();
+    let rows = session.query(FOREIGN, &[&topics, &timestamps, &crcs])?;
+    rows.iter().map(stored_row).collect()
+}
+
+const RETRIES: &str = r#"
+    SELECT uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type FROM retries
+    WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
+    ORDER BY kafka_offset, "timestamp", uuid
+"#;
+
+pub fn retries(
+    session: &mut Session,
+    topic: &str,
+    partition: i32,
+    offsets: Range<i64>,
+) -> Result<Vec<Retry>, Fault> {
+    let (from, to) = (offsets.start, offsets.end);
+    let rows = session.query(RETRIES, &[&topic, &partition, &from, &to])?;
+    rows.iter().map(retry).collect()
+}
+
+const FETCH: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m WHERE m.uuid = ANY ($1)"
+);
+
+pub fn fetch(session: &mut Session, uuids: &[Uuid]) -> Result<Vec<StoredRow>, Fault> {
+    let rows = session.query(FETCH, &[&uuids])?;
+    rows.iter().map(stored_row).collect()
+}

@@ -1,0 +1,118 @@
+//! Rows, read.
+
+use std::sync::Arc;
+
+use postgres::types::FromSql;
+
+use super::error::Fault;
+use crate::catalogue::{Origin, Retry, Row, StoredRow};
+use crate::record::{ContentDigest, TimestampType};
+
+/// The columns of `messages` (as `m`) that [`stored_row`] reads, first in a
+/// query's list.
+macro_rules! message_columns {
+    () => {
+        "m.id, m.topic, m.\"timestamp\", m.uuid, m.size, m.key, m.bucket, m.crc32, \
+         m.is_client_uuid, m.public, m.direct_upload, m.message_crc32, m.title, m.sender, \
+         m.media_type, m.file_name, m.originator, m.retracted, m.object_offset, \
+         m.kafka_partition, m.kafka_offset, m.timestamp_type, m.content_digest"
+    };
+}
+pub(super) use message_columns;
+
+/// How many columns [`message_columns`] names.
+pub const MESSAGE_COLUMNS: usize = 23;
+
+/// A row of a query that begins with [`message_columns`].
+pub fn stored_row(row: &postgres::Row) -> Result<StoredRow, Fault> {
+    let id = row.try_get(0)?;
+    let stored = Row {
+        topic: topic(row, 1)?,
+        timestamp: row.try_get(2)?,
+        uuid: row.try_get(3)?,
+        size: row.try_get(4)?,
+        key: row.try_get(5)?,
+        bucket: row.try_get(6)?,
+        crc32: crc32(row, 7)?,
+        is_client_uuid: row.try_get(8)?,
+        public: row.try_get(9)?,
+        direct_upload: row.try_get(10)?,
+        message_crc32: crc32(row, 11)?,
+        title: row.try_get(12)?,
+        sender: row.try_get(13)?,
+        media_type: row.try_get(14)?,
+        file_name: row.try_get(15)?,
+        originator: row.try_get(16)?,
+        retracted: row.try_get(17)?,
+        object_offset: row.try_get(18)?,
+        origin: origin(row, 19)?,
+    };
+    Ok(StoredRow { id, row: stored })
+}
+
+pub fn topic(row: &postgres::Row, column: usize) -> Result<Arc<str>, Fault> {
+    Ok(row.try_get::<_, &str>(column)?.into())
+}
+
+/// A value of a column that is null in other archivers' rows.
+fn optional<'a, T: FromSql<'a>>(
+    row: &'a postgres::Row,
+    column: usize,
+) -> Result<Option<T>, Fault> {
+    Ok(row.try_get(column)?)
+}
+
+/// Partition, offset, timestamp type and digest from `first` on: all, or null.
+fn origin(row: &postgres::Row, first: usize) -> Result<Option<Origin>, Fault> {
+    let (Some(partition), Some(offset)) = (optional(row, first)?, optional(row, first + 1)?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Origin {
+        partition,
+        offset,
+        timestamp_type: timestamp_type(row, first + 2)?,
+        digest: digest(row, first + 3)?,
+    }))
+}
+
+fn timestamp_type(row: &postgres::Row, column: usize) -> Result<TimestampType, Fault> {
+    let word = optional::<&str>(row, column)?.unwrap_or_default();
+    TimestampType::parse(word).ok_or_else(|| damaged(row, column, "is no timestamp type"))
+}
+
+pub fn digest(row: &postgres::Row, column: usize) -> Result<ContentDigest, Fault> {
+    let bytes = optional::<&[u8]>(row, column)?.unwrap_or_default();
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| damaged(row, column, "is not 32 bytes"))?;
+    Ok(ContentDigest(bytes))
+}
+
+fn crc32(row: &postgres::Row, column: usize) -> Result<u32, Fault> {
+    let crc: i64 = row.try_get(column)?;
+    u32::try_from(crc).map_err(|_| damaged(row, column, "is no CRC-32"))
+}
+
+/// This program never writes such a value.
+fn damaged(row: &postgres::Row, column: usize, why: &str) -> Fault {
+    let name = row.columns()[column].name();
+    // The first column says which row: a serial number, a UUID or a topic.
+    let which = match row.try_get::<_, i64>(0) {
+        Ok(id) => format!("the row with id {id} of messages"),
+        Err(_) => "a row".to_owned(),
+    };
+    Fault::Refused(format!("{which} is damaged: its {name} {why}"))
+}
+
+/// A row of `retries`: uuid, topic, partition, offset, timestamp, type.
+pub fn retry(row: &postgres::Row) -> Result<Retry, Fault> {
+    Ok(Retry {
+        uuid: row.try_get(0)?,
+        topic: topic(row, 1)?,
+        partition: row.try_get(2)?,
+        offset: row.try_get(3)?,
+        timestamp: row.try_get(4)?,
+        timestamp_type: timestamp_type(row, 5)?,
+    })
+}

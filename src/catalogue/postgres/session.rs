@@ -1,0 +1,184 @@
+//! Connections, their prepared statements, and the pool of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use postgres::types::ToSql;
+use postgres::{Client, Statement, Transaction};
+use r2d2::{ManageConnection, NopErrorHandler, Pool};
+
+use super::connect::{CONNECT_TIMEOUT, Connector};
+use super::error::Fault;
+use crate::catalogue::CatalogueError;
+
+/// A connection that prepares each statement once.
+pub struct Session {
+    client: Client,
+    prepared: HashMap<&'static str, Statement>,
+}
+
+/// The values of a statement's parameters.
+pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+impl Session {
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            prepared: HashMap::new(),
+        }
+    }
+
+    pub fn prepare(&mut self, sql: &'static str) -> Result<Statement, Fault> {
+        if let Some(statement) = self.prepared.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql)?;
+        self.prepared.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    pub fn query(
+        &mut self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<postgres::Row>, Fault> {
+        let statement = self.prepare(sql)?;
+        Ok(self.client.query(&statement, params)?)
+    }
+
+    pub fn execute(&mut self, sql: &'static str, params: Params<'_>) -> Result<u64, Fault> {
+        let statement = self.prepare(sql)?;
+        Ok(self.client.execute(&statement, params)?)
+    }
+
+    /// A query over more rows than a batch has, which may take 10 minutes.
+    pub fn query_long(
+        &mut self,
+        sql: &'static str,
+        params: Params<'_>,
+    ) -> Result<Vec<postgres::Row>, Fault> {
+        let statement = self.prepare(sql)?;
+        let mut transaction = self.client.transaction()?;
+        transaction.batch_execute("SET LOCAL statement_timeout = '10min'")?;
+        let rows = transaction.query(&statement, params)?;
+        transaction.commit()?;
+        Ok(rows)
+    }
+
+    /// A transaction, for statements that were prepared before it.
+    pub fn transaction(&mut self) -> Result<Transaction<'_>, Fault> {
+        Ok(self.client.transaction()?)
+    }
+
+    pub fn client(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+/// Up to so many sessions, made when needed and given up when idle.
+pub struct Sessions {
+    pool: Pool<Manager>,
+    connector: Arc<Connector>,
+    last_error: LastError,
+}
+
+impl Sessions {
+    pub fn new(connector: Arc<Connector>, size: u32) -> Self {
+        let last_error = LastError::default();
+        let manager = Manager {
+            connector: connector.clone(),
+            last_error: last_error.clone(),
+        };
+        let pool = Pool::builder()
+            .max_size(size.max(1))
+            .min_idle(Some(0))
+            .idle_timeout(Some(Duration::from_secs(300)))
+            // A call may wait for the calls before it and for one connection.
+            .connection_timeout(2 * CONNECT_TIMEOUT)
+            // What fails is told by the call that needed it.
+            .error_handler(Box::new(NopErrorHandler))
+            .build_unchecked(manager);
+        Self {
+            pool,
+            connector,
+            last_error,
+        }
+    }
+
+    /// Runs a call on a session that answers.
+    pub fn run<T>(
+        &self,
+        call: impl FnOnce(&mut Session) -> Result<T, Fault>,
+    ) -> Result<T, CatalogueError> {
+        let mut session = self.pool.get().map_err(|_| self.no_session())?;
+        call(&mut session).map_err(|fault| {
+            // Statements that the server forgot (a pooler in between) are
+            // prepared anew by the next call.
+            session.prepared.clear();
+            self.connector.error(fault)
+        })
+    }
+
+    /// The pool keeps of its connections' errors only a text; why the last one
+    /// could not be made decides what the caller may do.
+    fn no_session(&self) -> CatalogueError {
+        self.last_error.get().unwrap_or_else(|| {
+            let state = self.pool.state();
+            self.connector.error(Fault::Unavailable(format!(
+                "no connection within {} s: {} of db-pool-size {} are busy",
+                self.pool.connection_timeout().as_secs(),
+                state.connections - state.idle_connections,
+                self.pool.max_size(),
+            )))
+        })
+    }
+}
+
+struct Manager {
+    connector: Arc<Connector>,
+    last_error: LastError,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Session;
+    type Error = CatalogueError;
+
+    fn connect(&self) -> Result<Session, CatalogueError> {
+        let session = self
+            .connector
+            .session()
+            .map_err(|fault| self.connector.error(fault));
+        self.last_error.set(session.as_ref().err().cloned());
+        session
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), CatalogueError> {
+        session
+            .client
+            .simple_query("")
+            .map(drop)
+            .map_err(|error| self.connector.error(error.into()))
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.client.is_closed()
+    }
+}
+
+/// Why the pool's last attempt to connect failed, if it did.
+#[derive(Clone, Default)]
+struct LastError(Arc<Mutex<Option<CatalogueError>>>);
+
+impl LastError {
+    // The value is whole whenever the lock is free, also after a panic.
+
+    fn get(&self) -> Option<CatalogueError> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    fn set(&self, error: Option<CatalogueError>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}

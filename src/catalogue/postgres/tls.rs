@@ -1,0 +1,68 @@
+//! `db-sslmode`, with libpq's meaning
+//! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
+//!
+//! The driver knows whether to encrypt; whom to trust is decided here.
+
+use std::path::Path;
+
+use native_tls::{Certificate, TlsConnector};
+use postgres_native_tls::MakeTlsConnector;
+
+use crate::config::SslMode;
+
+/// Whether the driver asks for encryption. libpq never asks for it over a
+/// socket of the file system, which a `host` that starts with `/` is.
+pub fn encryption(mode: SslMode, host: &str) -> postgres::config::SslMode {
+    match mode {
+        _ if host.starts_with('/') => postgres::config::SslMode::Disable,
+        SslMode::Disable => postgres::config::SslMode::Disable,
+        SslMode::Prefer => postgres::config::SslMode::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+            postgres::config::SslMode::Require
+        }
+    }
+}
+
+/// The connector that trusts whom `mode` says: the CAs in the PEM file
+/// `root_cert` and no other, or the system's where there is none.
+///
+/// `prefer` and `require` verify nobody, unless a root certificate is given:
+/// then they verify as `verify-ca` does.
+///
+/// Errors are one line that names the file.
+pub fn connector(mode: SslMode, root_cert: Option<&Path>) -> Result<MakeTlsConnector, String> {
+    let mut builder = TlsConnector::builder();
+    match mode {
+        // An unused file is not looked at.
+        SslMode::Disable => {}
+        SslMode::Prefer | SslMode::Require if root_cert.is_none() => {
+            builder.danger_accept_invalid_certs(true);
+            builder.danger_accept_invalid_hostnames(true);
+        }
+        SslMode::Prefer | SslMode::Require | SslMode::VerifyCa => {
+            builder.danger_accept_invalid_hostnames(true);
+        }
+        SslMode::VerifyFull => {}
+    }
+    if let Some(path) = root_cert.filter(|_| mode != SslMode::Disable) {
+        builder.disable_built_in_roots(true);
+        for certificate in root_certificates(path)? {
+            builder.add_root_certificate(certificate);
+        }
+    }
+    let connector = builder
+        .build()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    Ok(MakeTlsConnector::new(connector))
+}
+
+fn root_certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+    let shown = path.display();
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("db-sslrootcert {shown} cannot be read: {error}"))?;
+    let certificates = Certificate::stack_from_pem(&pem).unwrap_or_default();
+    if certificates.is_empty() {
+        return Err(format!("db-sslrootcert {shown} holds no PEM certificate"));
+    }
+    Ok(certificates)
+}

@@ -1,0 +1,115 @@
+//! Whose a UUID is. One transaction writes at a time, so what is read in it is
+//! still so when it commits.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::error::Fault;
+use super::read::row_of;
+use super::row::{UuidText, digest, topic};
+use crate::catalogue::{Claim, Owner};
+use crate::record::Delivery;
+
+const CLAIM: &str = "
+    INSERT INTO uuid_claims
+        (uuid, topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (uuid) DO NOTHING
+";
+
+pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, Fault> {
+    let now = Timestamp::now().as_millisecond();
+    let mut insert = file.prepare_cached(CLAIM)?;
+    let mut owners = Vec::with_capacity(claims.len());
+    for Claim { uuid, delivery } in claims {
+        let owner = match owner(file, *uuid)? {
+            Some(owner) => owner,
+            None => {
+                insert.execute(params![
+                    UuidText(*uuid),
+                    delivery.topic,
+                    delivery.partition,
+                    delivery.offset,
+                    delivery.timestamp,
+                    delivery.digest.0,
+                    now,
+                ])?;
+                Owner::Claim {
+                    delivery: delivery.clone(),
+                    age_ms: 0,
+                }
+            }
+        };
+        owners.push((*uuid, owner));
+    }
+    Ok(owners)
+}
+
+pub fn owners(file: &Transaction<'_>, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, Fault> {
+    let mut owners = Vec::new();
+    for uuid in uuids {
+        if let Some(owner) = owner(file, *uuid)? {
+            owners.push((*uuid, owner));
+        }
+    }
+    Ok(owners)
+}
+
+fn owner(file: &Transaction<'_>, uuid: Uuid) -> Result<Option<Owner>, Fault> {
+    match row_of(file, uuid)? {
+        Some(row) => Ok(Some(Owner::Row(Box::new(row)))),
+        None => claimant(file, uuid),
+    }
+}
+
+const CLAIMANT: &str = "
+    SELECT topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at
+    FROM uuid_claims WHERE uuid = ?1
+";
+
+fn claimant(file: &Transaction<'_>, uuid: Uuid) -> Result<Option<Owner>, Fault> {
+    let now = Timestamp::now().as_millisecond();
+    let mut select = file.prepare_cached(CLAIMANT)?;
+    let owner = select.query_row([UuidText(uuid)], |row| {
+        let delivery = Delivery {
+            topic: topic(row, 0)?,
+            partition: row.get(1)?,
+            offset: row.get(2)?,
+            timestamp: row.get(3)?,
+            digest: digest(row, 4)?,
+        };
+        // The clock may have been set back since.
+        let age_ms = now.saturating_sub(row.get(5)?).max(0);
+        Ok(Owner::Claim { delivery, age_ms })
+    });
+    Ok(owner.optional()?)
+}
+
+const TAKE_OVER: &str = "
+    UPDATE uuid_claims SET
+        topic = ?7, kafka_partition = ?8, kafka_offset = ?9, timestamp = ?10,
+        content_digest = ?11, claimed_at = ?12
+    WHERE uuid = ?1 AND topic = ?2 AND kafka_partition = ?3 AND kafka_offset = ?4
+        AND timestamp = ?5 AND content_digest = ?6
+        AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.uuid = ?1)
+";
+
+pub fn take_over(file: &Transaction<'_>, from: &Claim, to: &Delivery) -> Result<bool, Fault> {
+    let of = &from.delivery;
+    let taken = file.prepare_cached(TAKE_OVER)?.execute(params![
+        UuidText(from.uuid),
+        of.topic,
+        of.partition,
+        of.offset,
+        of.timestamp,
+        of.digest.0,
+        to.topic,
+        to.partition,
+        to.offset,
+        to.timestamp,
+        to.digest.0,
+        Timestamp::now().as_millisecond(),
+    ])?;
+    Ok(taken == 1)
+}

@@ -1,0 +1,120 @@
+//! Connections to the file: one that writes, and as many that read as calls
+//! overlap.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::error::{Fault, explain};
+use crate::catalogue::CatalogueError;
+
+/// How long another process's write is waited for.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Statements of ours that a connection keeps prepared.
+const PREPARED: usize = 32;
+
+pub struct Connections {
+    name: String,
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    idle_readers: Mutex<Vec<Connection>>,
+}
+
+impl Connections {
+    /// Opens the file, made where it is missing, in a directory made where that
+    /// is missing.
+    pub fn open(path: &Path) -> Result<Self, CatalogueError> {
+        let name = format!("sqlite {}", path.display());
+        let writer = directory(path)
+            .and_then(|()| connect(path))
+            .map_err(|fault| explain(&name, fault))?;
+        Ok(Self {
+            name,
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            idle_readers: Mutex::default(),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a call in a transaction that nobody else writes beside. It is
+    /// durable on `Ok` and undone on an error.
+    pub fn write<T>(
+        &self,
+        call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, CatalogueError> {
+        let mut writer = held(&self.writer);
+        in_transaction(&mut writer, TransactionBehavior::Immediate, call)
+            .map_err(|fault| explain(&self.name, fault))
+    }
+
+    /// Runs a call that only reads, on one state of the file.
+    pub fn read<T>(
+        &self,
+        call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, CatalogueError> {
+        let idle = held(&self.idle_readers).pop();
+        let run = || -> Result<T, Fault> {
+            let mut reader = match idle {
+                Some(reader) => reader,
+                None => connect(&self.path)?,
+            };
+            let result = in_transaction(&mut reader, TransactionBehavior::Deferred, call);
+            held(&self.idle_readers).push(reader);
+            result
+        };
+        run().map_err(|fault| explain(&self.name, fault))
+    }
+}
+
+/// A call that panicked has left no transaction open behind it.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn in_transaction<T>(
+    connection: &mut Connection,
+    behavior: TransactionBehavior,
+    call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let transaction = connection.transaction_with_behavior(behavior)?;
+    let value = call(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+fn directory(path: &Path) -> Result<(), Fault> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
+            .map_err(|error| {
+                Fault::Refused(format!(
+                    "the directory {} cannot be made ({error}): correct db-path",
+                    parent.display()
+                ))
+            }),
+        _ => Ok(()),
+    }
+}
+
+/// WAL, so that reading and writing go on beside each other; FULL, so that a
+/// commit is on the disk when it returns.
+fn connect(path: &Path) -> Result<Connection, Fault> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Fault::Refused(format!(
+            "its file system has no shared memory for write-ahead logging (journal mode {mode}): use a local disk"
+        )));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}

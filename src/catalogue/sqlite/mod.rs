@@ -1,0 +1,120 @@
+//! The catalogue in a SQLite file.
+
+mod add;
+mod claim;
+mod connections;
+mod error;
+mod migrate;
+mod read;
+mod row;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{
+    Added, Catalogue, CatalogueError, Claim, Cursor, Origin, Owner, Retry, Row, RowFilter,
+    StoredRow, TopicSummary,
+};
+use crate::config::SqliteConfig;
+use crate::record::Delivery;
+
+use connections::Connections;
+
+/// A catalogue in one file, which several processes may use at once: one writes
+/// at a time, and reading goes on meanwhile.
+pub struct SqliteCatalogue {
+    connections: Connections,
+}
+
+impl SqliteCatalogue {
+    /// Opens the file, or makes it and its directory.
+    pub fn open(config: &SqliteConfig) -> Result<Self, CatalogueError> {
+        let connections = Connections::open(&config.path)?;
+        Ok(Self { connections })
+    }
+}
+
+impl Catalogue for SqliteCatalogue {
+    fn name(&self) -> &str {
+        self.connections.name()
+    }
+
+    fn migrate(&self) -> Result<(), CatalogueError> {
+        self.connections.write(migrate::migrate)
+    }
+
+    fn check(&self) -> Result<(), CatalogueError> {
+        self.connections.read(migrate::check)
+    }
+
+    fn owners(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
+        self.connections.read(|file| claim::owners(file, uuids))
+    }
+
+    fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
+        self.connections.write(|file| claim::claim(file, claims))
+    }
+
+    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
+        self.connections
+            .write(|file| claim::take_over(file, from, to))
+    }
+
+    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
+        self.connections.write(|file| add::add(file, rows, retries))
+    }
+
+    fn foreign_rows(
+        &self,
+        alike: &[(Arc<str>, i64, u32)],
+    ) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.connections
+            .read(|file| read::foreign_rows(file, alike))
+    }
+
+    fn set_origin(&self, id: i64, origin: &Origin) -> Result<bool, CatalogueError> {
+        self.connections
+            .write(|file| add::set_origin(file, id, origin))
+    }
+
+    fn rows(
+        &self,
+        filter: &RowFilter,
+        after: Option<Cursor>,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.connections
+            .read(|file| read::rows(file, filter, after, limit, reverse))
+    }
+
+    fn sample(&self, filter: &RowFilter, n: usize) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.connections.read(|file| read::sample(file, filter, n))
+    }
+
+    fn count(&self, filter: &RowFilter) -> Result<u64, CatalogueError> {
+        let counts = self.count_by_topic(filter)?;
+        Ok(counts.iter().map(|topic| topic.messages as u64).sum())
+    }
+
+    fn count_by_topic(&self, filter: &RowFilter) -> Result<Vec<TopicSummary>, CatalogueError> {
+        self.connections
+            .read(|file| read::count_by_topic(file, filter))
+    }
+
+    fn retries(
+        &self,
+        topic: &str,
+        partition: i32,
+        offsets: Range<i64>,
+    ) -> Result<Vec<Retry>, CatalogueError> {
+        self.connections
+            .read(|file| read::retries(file, topic, partition, offsets))
+    }
+
+    fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
+        self.connections.read(|file| read::fetch(file, uuids))
+    }
+}

@@ -1,0 +1,222 @@
+//! Rows, retries and counts, read.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, Params, Transaction, params};
+use uuid::Uuid;
+
+use super::error::Fault;
+use super::row::{UuidText, message_columns, retry, stored_row};
+use crate::catalogue::filter::Bounds;
+use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
+
+/// Rows strictly between two cursors, ?1 to ?4, of the topics in ?5 (a JSON
+/// array; null: of all).
+macro_rules! matching {
+    () => {
+        "(timestamp, id) > (?1, ?2) AND (timestamp, id) < (?3, ?4)
+         AND (?5 IS NULL OR topic IN (SELECT value FROM json_each(?5)))"
+    };
+}
+
+/// A page is found in the index over (timestamp, id, topic) before any row is
+/// read.
+macro_rules! page {
+    ($order:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM (SELECT id FROM messages WHERE ",
+            matching!(),
+            " ORDER BY timestamp ",
+            $order,
+            ", id ",
+            $order,
+            " LIMIT ?6) AS page CROSS JOIN messages m ON m.id = page.id
+            ORDER BY m.timestamp ",
+            $order,
+            ", m.id ",
+            $order
+        )
+    };
+}
+const FORWARD: &str = page!("ASC");
+const BACKWARD: &str = page!("DESC");
+
+fn list(
+    file: &Transaction<'_>,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<StoredRow>, Fault> {
+    let mut select = file.prepare_cached(sql)?;
+    let rows = select.query_map(params, stored_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub fn rows(
+    file: &Transaction<'_>,
+    filter: &RowFilter,
+    after: Option<Cursor>,
+    limit: usize,
+    reverse: bool,
+) -> Result<Vec<StoredRow>, Fault> {
+    let Bounds { after, before } = filter.page(after, reverse);
+    let sql = if reverse { BACKWARD } else { FORWARD };
+    list(
+        file,
+        sql,
+        params![
+            after.timestamp,
+            after.id,
+            before.timestamp,
+            before.id,
+            topics(filter),
+            limit_of(limit),
+        ],
+    )
+}
+
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// The filter's topics as the statements take them.
+fn topics(filter: &RowFilter) -> Option<String> {
+    let topics = filter.topics.as_ref()?;
+    Some(serde_json::Value::from(topics.as_slice()).to_string())
+}
+
+/// Walks the index and gives every row that matches a random number: some
+/// seconds in a file of many millions of rows, and no row likelier than another.
+const SAMPLE: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM (SELECT id FROM messages WHERE ",
+    matching!(),
+    " ORDER BY random() LIMIT ?6) AS sample CROSS JOIN messages m ON m.id = sample.id"
+);
+
+pub fn sample(
+    file: &Transaction<'_>,
+    filter: &RowFilter,
+    n: usize,
+) -> Result<Vec<StoredRow>, Fault> {
+    let Bounds { after, before } = filter.bounds();
+    list(
+        file,
+        SAMPLE,
+        params![
+            after.timestamp,
+            after.id,
+            before.timestamp,
+            before.id,
+            topics(filter),
+            limit_of(n),
+        ],
+    )
+}
+
+const TOPICS: &str = "
+    SELECT topic, n_messages, e_timestamp, l_timestamp FROM topics
+    WHERE ?1 IS NULL OR topic IN (SELECT value FROM json_each(?1))
+    ORDER BY topic
+";
+
+const COUNT: &str = concat!(
+    "SELECT topic, count(*), min(timestamp), max(timestamp) FROM messages WHERE ",
+    matching!(),
+    " GROUP BY topic ORDER BY topic"
+);
+
+pub fn count_by_topic(
+    file: &Transaction<'_>,
+    filter: &RowFilter,
+) -> Result<Vec<TopicSummary>, Fault> {
+    if !filter.has_times() {
+        let mut select = file.prepare_cached(TOPICS)?;
+        let topics = select.query_map(params![topics(filter)], summary)?;
+        return Ok(topics.collect::<Result<_, _>>()?);
+    }
+    let Bounds { after, before } = filter.bounds();
+    let mut select = file.prepare_cached(COUNT)?;
+    let bounds = params![
+        after.timestamp,
+        after.id,
+        before.timestamp,
+        before.id,
+        topics(filter),
+    ];
+    let topics = select.query_map(bounds, summary)?;
+    Ok(topics.collect::<Result<_, _>>()?)
+}
+
+fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<TopicSummary> {
+    Ok(TopicSummary {
+        topic: row.get(0)?,
+        messages: row.get(1)?,
+        earliest: row.get(2)?,
+        latest: row.get(3)?,
+    })
+}
+
+const FOREIGN: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
+        AND m.kafka_offset IS NULL AND NOT m.direct_upload"
+);
+
+pub fn foreign_rows(
+    file: &Transaction<'_>,
+    alike: &[(Arc<str>, i64, u32)],
+) -> Result<Vec<StoredRow>, Fault> {
+    let mut found = BTreeMap::new();
+    for (topic, timestamp, crc) in alike {
+        for row in list(file, FOREIGN, params![topic, timestamp, crc])? {
+            found.insert(row.id, row);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+const RETRIES: &str = "
+    SELECT uuid, topic, kafka_partition, kafka_offset, timestamp, timestamp_type FROM retries
+    WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4
+    ORDER BY kafka_offset, timestamp, uuid
+";
+
+pub fn retries(
+    file: &Transaction<'_>,
+    topic: &str,
+    partition: i32,
+    offsets: Range<i64>,
+) -> Result<Vec<Retry>, Fault> {
+    let mut select = file.prepare_cached(RETRIES)?;
+    let retries = select.query_map(
+        params![topic, partition, offsets.start, offsets.end],
+        retry,
+    )?;
+    Ok(retries.collect::<Result<_, _>>()?)
+}
+
+const ROW: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m WHERE m.uuid = ?1"
+);
+
+/// The row of a UUID, if it has one.
+pub fn row_of(file: &Transaction<'_>, uuid: Uuid) -> Result<Option<StoredRow>, Fault> {
+    let mut select = file.prepare_cached(ROW)?;
+    Ok(select.query_row([UuidText(uuid)], stored_row).optional()?)
+}
+
+pub fn fetch(file: &Transaction<'_>, uuids: &[Uuid]) -> Result<Vec<StoredRow>, Fault> {
+    let mut rows = Vec::with_capacity(uuids.len());
+    for uuid in uuids {
+        rows.extend(row_of(file, *uuid)?);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,186 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Archives everything on a Kafka cluster, binary-exact, into objects with a
+/// catalogue; finds it again, and proves that it is all there.
+#[derive(Parser, Debug)]
+#[command(
+    name = "archive_ingest",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done and clean; 1 done, and something is not as it must be; \
+                  2 the command line or the configuration is wrong; 3 it could not do its work."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which configuration, and which of its stanzas.
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Configuration file [default: ./housekeeping.toml, else the built-in one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Topics never to archive, one name or glob a line [default: veto.list beside the configuration]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub veto_list: Option<PathBuf>,
+    /// Stanza of the Kafka cluster [default: mock-hop]
+    #[arg(short = 'H', long, global = true, value_name = "STANZA")]
+    pub hop: Option<String>,
+    /// Stanza of the catalogue's database [default: file-db]
+    #[arg(short = 'D', long, global = true, value_name = "STANZA")]
+    pub database: Option<String>,
+    /// Stanza of the object store [default: file-store]
+    #[arg(short = 'S', long, global = true, value_name = "STANZA")]
+    pub store: Option<String>,
+    /// Print one JSON document, or one JSON object a line, instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Archive what is on Kafka, until told to stop
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// List the topics on Kafka and how far each is archived
+    #[command(after_help = "Examples:\n  archive_ingest topics -H hop-local\n  archive_ingest topics --archived")]
+    Topics(TopicsArgs),
+    /// List archived messages, oldest first
+    #[command(after_help = LIST_EXAMPLES)]
+    ListArchive(ListArgs),
+    /// Show archived messages by UUID
+    #[command(after_help = FETCH_EXAMPLES)]
+    FetchUuid(FetchArgs),
+    /// Check the catalogue against the store, and the store against the catalogue
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  archive_ingest completions bash > /etc/bash_completion.d/archive_ingest")]
+    Completions { shell: Shell },
+    /// Print the manual page, or write one for each command into a directory
+    #[command(after_help = "Examples:\n  archive_ingest man | man -l -\n  archive_ingest man --output /usr/local/share/man/man1")]
+    Man {
+        /// Write a page for each command into this directory
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Validate the configuration without connecting to anything
+    #[command(after_help = "Example:\n  archive_ingest config check -H hop-local -D local-db -S local-store")]
+    Check,
+    /// Print the effective configuration and where each value comes from
+    #[command(after_help = "Example:\n  HOP_PORT=9093 archive_ingest config show -H hop-local")]
+    Show,
+}
+
+const RUN_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest run --until-eos\n  \
+  archive_ingest run -H hop-local -D local-db -S local-store";
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Archive what is there now, then exit
+    #[arg(long)]
+    pub until_eos: bool,
+    /// Exit after so many records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_messages: Option<u64>,
+    /// Archive this topic and no other
+    #[arg(long, value_name = "TOPIC")]
+    pub test_topic: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct TopicsArgs {
+    /// List what the catalogue has instead, without asking Kafka
+    #[arg(long)]
+    pub archived: bool,
+}
+
+/// Which archived messages.
+#[derive(Args, Debug, Clone)]
+pub struct Select {
+    /// Only these topics: names or globs (repeatable)
+    #[arg(long = "topic", value_name = "GLOB")]
+    pub topics: Vec<String>,
+    /// Only messages of this time or later: RFC 3339, a date, epoch ms, or relative (24h, 7d)
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only messages before this time
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub until: Option<String>,
+}
+
+const LIST_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest list-archive --topic 'gcn.*' --since 7d\n  \
+  archive_ingest list-archive --count\n  \
+  archive_ingest list-archive --reverse --limit 10 --json";
+
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub select: Select,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Newest first
+    #[arg(long)]
+    pub reverse: bool,
+    /// How many per topic instead of each
+    #[arg(long, conflicts_with_all = ["limit", "reverse"])]
+    pub count: bool,
+}
+
+const FETCH_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest fetch-uuid 6b6e6f77-6e2d-6461-7461-2d7575696431\n  \
+  archive_ingest fetch-uuid --payload 6b6e6f77-6e2d-6461-7461-2d7575696431 > value\n  \
+  archive_ingest list-archive --json | jq -r .uuid | archive_ingest fetch-uuid --bson --output objects -";
+
+#[derive(Args, Debug)]
+pub struct FetchArgs {
+    /// UUIDs, or `-` to read them from standard input
+    #[arg(required = true, value_name = "UUID", allow_hyphen_values = true)]
+    pub uuids: Vec<String>,
+    /// Write exactly the value's bytes
+    #[arg(long, conflicts_with = "bson")]
+    pub payload: bool,
+    /// Write exactly the stored object's bytes
+    #[arg(long)]
+    pub bson: bool,
+    /// Write into this file, or into this directory, a file each
+    #[arg(long, value_name = "FILE|DIR")]
+    pub output: Option<PathBuf>,
+}
+
+const VERIFY_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest verify\n  \
+  archive_ingest verify --deep --topic 'gcn.*' --since 24h\n  \
+  archive_ingest verify --deep --sample 1% --json";
+
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub select: Select,
+    /// Check only so many messages, or so many percent, chosen at random
+    #[arg(long, value_name = "N|P%")]
+    pub sample: Option<String>,
+    /// Read every object and compare its content with the catalogue
+    #[arg(long)]
+    pub deep: bool,
+}

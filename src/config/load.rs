@@ -1,0 +1,274 @@
+//! From the command line, the environment and the files to checked values.
+
+use std::path::{Path, PathBuf};
+
+use super::archive::{self, ArchiveConfig};
+use super::database::DatabaseConfig;
+use super::document::Source;
+use super::environment::Environment;
+use super::error::{ConfigError, Problem};
+use super::file::{ConfigFile, Stanza};
+use super::hop::HopConfig;
+use super::kernel;
+use super::log::LogConfig;
+use super::origin::Origin;
+use super::selection::Selection;
+use super::settings::{Layers, Settings};
+use super::stanza_kind::{ALWAYS, StanzaKind, nearest, unalias};
+use super::store::StoreConfig;
+use super::veto::VetoList;
+
+/// `housekeeping.toml` of this program's repository.
+const BUILT_IN: &str = include_str!("../../housekeeping.toml");
+/// `veto.list` of this program's repository.
+const BUILT_IN_VETOES: &str = include_str!("../../veto.list");
+
+const CONFIG_REMEDY: &str =
+    "correct the path, or leave --config out for the built-in configuration";
+const VETO_REMEDY: &str = "correct --veto-list, or leave it out";
+const VETO_BESIDE_REMEDY: &str = "make it readable, or name another one with --veto-list";
+
+/// A configuration whose files are read and whose keys are known. Each kind of
+/// stanza becomes a checked value when it is asked for, so that a command that
+/// needs no hop works beside a hop stanza that is wrong.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(super) selection: Selection,
+    pub(super) environment: Environment,
+    pub(super) file: ConfigFile,
+    built_in: ConfigFile,
+    path: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads what the command line selects, in the process's environment.
+    /// Errors: the file cannot be read, is not TOML, or a key in any of its
+    /// stanzas is unknown, in the wrong place or a secret.
+    pub fn load(selection: &Selection) -> Result<Self, ConfigError> {
+        Config::load_in(selection, Environment::of_process())
+    }
+
+    /// The same in another environment.
+    pub fn load_in(selection: &Selection, environment: Environment) -> Result<Self, ConfigError> {
+        let config = Config::open(selection, environment)?;
+        if let Some(error) = config.file.first_error() {
+            return Err(error.clone());
+        }
+        refuse_kernel(selection)?;
+        config.settings(StanzaKind::Listen)?;
+        Ok(config)
+    }
+
+    /// The same with all that is wrong with keys left for the caller to look at.
+    pub(super) fn open(
+        selection: &Selection,
+        environment: Environment,
+    ) -> Result<Self, ConfigError> {
+        let path = config_path(selection, &environment);
+        let built_in = ConfigFile::parse(BUILT_IN, Source::BuiltIn)?;
+        let file = match &path {
+            Some(path) => read_file(path)?,
+            None => built_in.clone(),
+        };
+        Ok(Config {
+            selection: selection.clone(),
+            environment,
+            file,
+            built_in,
+            path,
+        })
+    }
+
+    /// Where the configuration comes from, for messages.
+    pub fn source(&self) -> &str {
+        self.file.source.name()
+    }
+
+    pub fn log(&self) -> Result<LogConfig, ConfigError> {
+        LogConfig::read(&self.settings(StanzaKind::Log)?)
+    }
+
+    pub fn archive(&self) -> Result<ArchiveConfig, ConfigError> {
+        ArchiveConfig::read(&self.settings(StanzaKind::Archive)?)
+    }
+
+    pub fn database(&self) -> Result<DatabaseConfig, ConfigError> {
+        DatabaseConfig::read(&self.settings(StanzaKind::Database)?)
+    }
+
+    pub fn store(&self) -> Result<StoreConfig, ConfigError> {
+        StoreConfig::read(&self.settings(StanzaKind::Store)?)
+    }
+
+    /// Reads the veto list and, where the stanza names one, the auth file.
+    pub fn hop(&self) -> Result<HopConfig, ConfigError> {
+        let settings = self.settings(StanzaKind::Hop)?;
+        let vetoes = self.vetoes()?;
+        match vetoes.errors.first() {
+            Some(error) => Err(error.clone()),
+            None => HopConfig::read(&settings, &vetoes.patterns),
+        }
+    }
+
+    /// The effective values of the chosen stanza of a kind.
+    pub fn settings(&self, kind: StanzaKind) -> Result<Settings, ConfigError> {
+        let (settings, errors) = self.resolve(kind)?;
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(settings),
+        }
+    }
+
+    /// The chosen stanza's values with all that is wrong with them.
+    pub(super) fn resolve(
+        &self,
+        kind: StanzaKind,
+    ) -> Result<(Settings, Vec<ConfigError>), ConfigError> {
+        let name = self.selection.stanza(kind);
+        let file = self.chosen_stanza(kind, name)?;
+        let layers = Layers {
+            stanza: name,
+            kind,
+            built_in: self.always_there(kind, name),
+            file,
+            environment: &self.environment,
+            chosen: true,
+            command_line: self.selection.overrides(),
+        };
+        let (mut settings, errors) = layers.resolve();
+        archive::settle(&mut settings);
+        Ok((settings, errors))
+    }
+
+    /// A stanza of the file looked at by itself: without the environment and
+    /// without the files that it names.
+    pub(super) fn resolve_unchosen(
+        &self,
+        stanza: &Stanza,
+        kind: StanzaKind,
+    ) -> (Settings, Vec<ConfigError>) {
+        let layers = Layers {
+            stanza: &stanza.name,
+            kind,
+            built_in: self.always_there(kind, &stanza.name),
+            file: Some(stanza),
+            environment: &self.environment,
+            chosen: false,
+            command_line: Vec::new(),
+        };
+        layers.resolve()
+    }
+
+    /// The veto list, empty where there is none. Errors: it cannot be read.
+    pub(super) fn vetoes(&self) -> Result<VetoList, ConfigError> {
+        match self.veto_path() {
+            Some((path, remedy)) => VetoList::read(&path, remedy),
+            None if self.path.is_none() => Ok(VetoList::parse(BUILT_IN_VETOES, Source::BuiltIn)),
+            None => Ok(VetoList::default()),
+        }
+    }
+
+    fn veto_path(&self) -> Option<(PathBuf, &'static str)> {
+        if let Some(named) = &self.selection.veto_list {
+            return Some((named.clone(), VETO_REMEDY));
+        }
+        let beside = self.path.as_ref()?.with_file_name("veto.list");
+        beside.exists().then_some((beside, VETO_BESIDE_REMEDY))
+    }
+
+    /// The stanza in the file, `None` when it is one that is always there and
+    /// the file does not have it.
+    fn chosen_stanza(&self, kind: StanzaKind, name: &str) -> Result<Option<&Stanza>, ConfigError> {
+        let Some(option) = kind.option() else {
+            return Ok(self.file.stanza(name));
+        };
+        match self.file.stanza(name) {
+            Some(stanza) if stanza.kind == Some(kind) => Ok(Some(stanza)),
+            None if self.always_there(kind, name).is_some() => {
+                // An alias stands for the stanza of the file, if it has it.
+                Ok(self
+                    .file
+                    .stanza(unalias(name))
+                    .filter(|s| s.kind == Some(kind)))
+            }
+            Some(_) => Err(Problem::WrongStanza {
+                option,
+                name: name.to_owned(),
+                prefix: kind.prefix(),
+                known: self.names(kind).join(", "),
+            }
+            .into()),
+            None => Err(self.unknown_stanza(kind, option, name)),
+        }
+    }
+
+    fn unknown_stanza(&self, kind: StanzaKind, option: &'static str, name: &str) -> ConfigError {
+        let known = self.names(kind);
+        let nearest = nearest(name, known.iter().copied());
+        Problem::UnknownStanza {
+            option,
+            name: name.to_owned(),
+            file: self.source().to_owned(),
+            nearest: nearest.unwrap_or(kind.default_stanza()).to_owned(),
+            known: known.join(", "),
+        }
+        .into()
+    }
+
+    /// The stanzas that a kind can be chosen from.
+    fn names(&self, kind: StanzaKind) -> Vec<&str> {
+        let of_file = self
+            .file
+            .stanzas
+            .iter()
+            .filter(|stanza| stanza.kind == Some(kind));
+        let always = ALWAYS.iter().filter(|(_, always)| *always == kind);
+        let mut names: Vec<&str> = of_file
+            .map(|stanza| stanza.name.as_str())
+            .chain(always.map(|(name, _)| *name))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The built-in stanza below one of the names that are always there.
+    fn always_there(&self, kind: StanzaKind, name: &str) -> Option<&Stanza> {
+        let name = unalias(name);
+        ALWAYS
+            .contains(&(name, kind))
+            .then(|| self.built_in.stanza(name))?
+    }
+}
+
+/// That `-K` names a stanza: nothing reads a kernel yet.
+pub(super) fn refuse_kernel(selection: &Selection) -> Result<(), ConfigError> {
+    match &selection.kernel {
+        None => Ok(()),
+        Some(name) => Err(Problem::NotBuilt {
+            at: Origin::CommandLine { option: "-K" },
+            stanza: name.clone(),
+            what: "a kernel".to_owned(),
+            instead: kernel::INSTEAD.to_owned(),
+        }
+        .into()),
+    }
+}
+
+fn config_path(selection: &Selection, environment: &Environment) -> Option<PathBuf> {
+    selection.config_file.clone().or_else(|| {
+        let here = environment.resolve("housekeeping.toml");
+        here.exists().then_some(here)
+    })
+}
+
+fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Problem::Unreadable {
+        what: "configuration file",
+        file: file.clone(),
+        cause: error.to_string(),
+        remedy: CONFIG_REMEDY,
+    })?;
+    ConfigFile::parse(&text, Source::File(file))
+}

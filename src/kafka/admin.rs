@@ -1,0 +1,175 @@
+//! Questions about topics and offsets. All of them block.
+
+use std::collections::BTreeMap;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::Offset;
+
+use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
+use super::consumer::TopicPartition;
+
+/// A topic that the credential may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    pub name: String,
+    pub partitions: Vec<i32>,
+}
+
+/// Where a partition begins and ends: [start, end), the end being the last
+/// stable offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionOffsets {
+    pub start: i64,
+    pub end: i64,
+}
+
+impl ConsumerContext for Complaints {}
+
+/// A connection that only asks.
+pub struct Admin {
+    consumer: BaseConsumer<Complaints>,
+    complaints: Complaints,
+    cluster: String,
+}
+
+impl Admin {
+    /// `group` is the consumer group whose offsets [`Admin::committed`] reads.
+    pub fn open(cluster: &Cluster, group: &str) -> Result<Self, KafkaFailure> {
+        let complaints = Complaints::default();
+        let mut config = cluster.client_config();
+        config
+            .set("group.id", group)
+            .set("isolation.level", "read_committed");
+        Ok(Self {
+            consumer: config
+                .create_with_context(complaints.clone())
+                .map_err(|error| cluster.failure(error))?,
+            complaints,
+            cluster: cluster.name().to_owned(),
+        })
+    }
+
+    /// Every topic that the credential may see, broker-internal ones included,
+    /// ordered by name.
+    pub fn topics(&self) -> Result<Vec<TopicInfo>, KafkaFailure> {
+        self.explained(topics(&self.consumer))
+    }
+
+    /// Begin and end of each partition.
+    pub fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, PartitionOffsets>, KafkaFailure> {
+        let start = self.explained(offsets_at(&self.consumer, partitions, Offset::Beginning))?;
+        let end = self.explained(offsets_at(&self.consumer, partitions, Offset::End))?;
+        Ok(start
+            .into_iter()
+            .filter_map(|(partition, start)| {
+                let end = *end.get(&partition)?;
+                Some((partition, PartitionOffsets { start, end }))
+            })
+            .collect())
+    }
+
+    /// What the group has committed, where it has.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, i64>, KafkaFailure> {
+        self.explained(committed(&self.consumer, partitions))
+    }
+
+    fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {
+        // Errors reach the context only while the client is polled.
+        self.consumer.poll(std::time::Duration::ZERO);
+        result.map_err(|error| self.complaints.explain(&self.cluster, error))
+    }
+}
+
+pub(super) fn topics<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+) -> KafkaResult<Vec<TopicInfo>> {
+    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+    let mut topics: Vec<TopicInfo> = metadata
+        .topics()
+        .iter()
+        .filter(|topic| topic.error().is_none())
+        .map(|topic| TopicInfo {
+            name: topic.name().to_owned(),
+            partitions: topic.partitions().iter().map(|p| p.id()).collect(),
+        })
+        .collect();
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(topics)
+}
+
+/// The offset at the beginning or the end of each partition, as the consumer's
+/// isolation level sees it; one request a broker. A partition whose leader
+/// cannot say it is an error.
+pub(super) fn offsets_at<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    place: Offset,
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = partition_list(partitions.iter().map(|p| (p, place)))?;
+    let answer = consumer.offsets_for_times(asked, REQUEST_TIMEOUT)?;
+    concrete(&answer)?
+        .into_iter()
+        .map(|(partition, offset)| match offset {
+            Some(offset) => Ok((partition, offset)),
+            None => Err(KafkaError::OffsetFetch(
+                rdkafka::types::RDKafkaErrorCode::NoOffset,
+            )),
+        })
+        .collect()
+}
+
+/// What the consumer's group has committed, where it has.
+pub(super) fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
+    let answer = consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+    Ok(concrete(&answer)?
+        .into_iter()
+        .filter_map(|(partition, offset)| Some((partition, offset?)))
+        .collect())
+}
+
+pub(super) fn partition_list<'a>(
+    partitions: impl Iterator<Item = (&'a TopicPartition, Offset)>,
+) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in partitions {
+        list.add_partition_offset(&partition.topic, partition.partition, offset)?;
+    }
+    Ok(list)
+}
+
+/// Each partition's offset where the answer has a number; the first error that
+/// the answer has for a partition otherwise.
+fn concrete(list: &TopicPartitionList) -> KafkaResult<BTreeMap<TopicPartition, Option<i64>>> {
+    list.elements()
+        .iter()
+        .map(|element| {
+            element.error()?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            Ok((
+                TopicPartition::new(element.topic(), element.partition()),
+                offset,
+            ))
+        })
+        .collect()
+}
