@@ -242,9 +242,11 @@ impl Files {
     /// The path of an object, and that it is a file: opening a pipe would wait
     /// for ever.
     fn file(&self, bucket: &str, key: &str) -> Result<(PathBuf, fs::Metadata), StoreError> {
-        names::check_bucket(bucket)
-            .and_then(|()| names::check_known_key(key))
-            .map_err(|cause| self.unreadable(key, cause.to_owned()))?;
+        names::check_bucket(bucket).map_err(|cause| StoreError::Refused {
+            store: self.name.clone(),
+            cause: format!("{bucket:?}: {cause}"),
+        })?;
+        names::check_known_key(key).map_err(|cause| self.unreadable(key, cause.to_owned()))?;
         let root = self.path.join(bucket);
         let path = root.join(key);
         match fs::metadata(&path) {

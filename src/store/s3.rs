@@ -75,11 +75,14 @@ impl S3Store {
         Ok(bucket)
     }
 
-    async fn check_bucket(&self, name: &str) -> Result<(), StoreError> {
+    /// Looks into a bucket. `anywhere`: whether another region will do, as for
+    /// a backup, which is better far away.
+    async fn check_bucket(&self, name: &str, anywhere: bool) -> Result<(), StoreError> {
         let bucket = self.open_bucket(name).await?;
         // Not HEAD: its answer has no body, and so no reason.
         match requests::list(&bucket, "", None, 1).await {
             Ok(_) => Ok(()),
+            Err(failure) if anywhere && failure.is_elsewhere() => Ok(()),
             Err(failure) => Err(self
                 .explain(failure, &bucket, "look into bucket", name)
                 .await),
@@ -95,6 +98,8 @@ impl S3Store {
         };
         match (failure.status(), failure.code()) {
             (412, "PreconditionFailed") => Ok(Put::Exists),
+            // Not S3's own: believing it could lose the object.
+            (412, _) => Err(self.unavailable(format!("PUT {key}: 412 without S3's code"))),
             (501, _) | (_, "NotImplemented") => {
                 self.forget_conditional_put();
                 self.put_unconditionally(bucket, key, body).await
@@ -221,9 +226,9 @@ impl Store for S3Store {
 
     async fn check(&self) -> Result<(), StoreError> {
         let both = async {
-            self.check_bucket(&self.bucket).await?;
+            self.check_bucket(&self.bucket, false).await?;
             match &self.backup_bucket {
-                Some(backup) => self.check_bucket(backup).await,
+                Some(backup) => self.check_bucket(backup, true).await,
                 None => Ok(()),
             }
         };

@@ -48,3 +48,39 @@ pub(super) fn failure(store: &str, doing: &str, key: &str, error: &Error) -> Sto
         _ => StoreError::Unavailable { store, cause },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: ErrorKind) -> StoreError {
+        failure("directory /d/archive", "store", "t/a.bson", &kind.into())
+    }
+
+    #[test]
+    fn a_full_disk_is_worth_a_retry_and_a_forbidden_folder_is_not() {
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            let error = of(kind);
+            assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+            assert!(error.to_string().contains("free some space"), "{error}");
+        }
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem] {
+            let error = of(kind);
+            assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+            assert!(error.to_string().contains("t/a.bson"), "{error}");
+        }
+    }
+
+    #[test]
+    fn too_many_open_files_ask_for_fewer_at_once() {
+        let error = Error::from_raw_os_error(TOO_MANY_OPEN_FILES[0]);
+        let error = failure("directory /d/archive", "read", "t/a.bson", &error);
+        assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_error_nobody_thought_of_is_worth_a_retry() {
+        let error = of(ErrorKind::Other);
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    }
+}

@@ -96,6 +96,14 @@ impl Failure {
         matches!(self.code(), "ExpiredToken" | "ExpiredTokenException")
     }
 
+    /// Whether the bucket exists, but in another region than was asked.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        matches!(
+            self.code(),
+            "PermanentRedirect" | "AuthorizationHeaderMalformed"
+        )
+    }
+
     /// As the trait tells it. `doing` is the request, such as `PUT`; `key` is
     /// the object's or what else it was about.
     pub(super) fn into_store_error(self, store: &str, doing: &str, key: &str) -> StoreError {
