@@ -98,7 +98,11 @@ const SHUFFLE: &str = concat!(
 
 /// Draws first, which costs the same however many rows there are; where the
 /// filter leaves too few of the drawn rows, all that match are shuffled.
-pub fn sample(session: &mut Session, filter: &RowFilter, n: usize) -> Result<Vec<StoredRow>, Fault> {
+pub fn sample(
+    session: &mut Session,
+    filter: &RowFilter,
+    n: usize,
+) -> Result<Vec<StoredRow>, Fault> {
     let Bounds { after, before } = filter.bounds();
     let draws = i32::try_from(n.saturating_mul(4).clamp(1_000, 100_000)).unwrap_or(i32::MAX);
     let limit = limit_of(n);

@@ -55,17 +55,13 @@ pub fn topic(row: &postgres::Row, column: usize) -> Result<Arc<str>, Fault> {
 }
 
 /// A value of a column that is null in other archivers' rows.
-fn optional<'a, T: FromSql<'a>>(
-    row: &'a postgres::Row,
-    column: usize,
-) -> Result<Option<T>, Fault> {
+fn optional<'a, T: FromSql<'a>>(row: &'a postgres::Row, column: usize) -> Result<Option<T>, Fault> {
     Ok(row.try_get(column)?)
 }
 
 /// Partition, offset, timestamp type and digest from `first` on: all, or null.
 fn origin(row: &postgres::Row, first: usize) -> Result<Option<Origin>, Fault> {
-    let (Some(partition), Some(offset)) = (optional(row, first)?, optional(row, first + 1)?)
-    else {
+    let (Some(partition), Some(offset)) = (optional(row, first)?, optional(row, first + 1)?) else {
         return Ok(None);
     };
     Ok(Some(Origin {

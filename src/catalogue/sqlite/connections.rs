@@ -91,13 +91,14 @@ fn in_transaction<T>(
 
 fn directory(path: &Path) -> Result<(), Fault> {
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
-            .map_err(|error| {
+        Some(parent) if !parent.as_os_str().is_empty() => {
+            std::fs::create_dir_all(parent).map_err(|error| {
                 Fault::Refused(format!(
                     "the directory {} cannot be made ({error}): correct db-path",
                     parent.display()
                 ))
-            }),
+            })
+        }
         _ => Ok(()),
     }
 }

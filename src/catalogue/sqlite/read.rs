@@ -45,11 +45,7 @@ macro_rules! page {
 const FORWARD: &str = page!("ASC");
 const BACKWARD: &str = page!("DESC");
 
-fn list(
-    file: &Transaction<'_>,
-    sql: &str,
-    params: impl Params,
-) -> Result<Vec<StoredRow>, Fault> {
+fn list(file: &Transaction<'_>, sql: &str, params: impl Params) -> Result<Vec<StoredRow>, Fault> {
     let mut select = file.prepare_cached(sql)?;
     let rows = select.query_map(params, stored_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -194,10 +190,7 @@ pub fn retries(
     offsets: Range<i64>,
 ) -> Result<Vec<Retry>, Fault> {
     let mut select = file.prepare_cached(RETRIES)?;
-    let retries = select.query_map(
-        params![topic, partition, offsets.start, offsets.end],
-        retry,
-    )?;
+    let retries = select.query_map(params![topic, partition, offsets.start, offsets.end], retry)?;
     Ok(retries.collect::<Result<_, _>>()?)
 }
 
