@@ -48,11 +48,11 @@ pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner
     }
     let uuids: Vec<Uuid> = claims.iter().map(|claim| claim.uuid).collect();
     insert(session, &uuids, claims)?;
-    let (owners, outranked) = read(session, &uuids)?;
-    if !outranked.is_empty() {
-        remove(session, &outranked)?;
+    let read = read(session, &uuids)?;
+    if !read.outranked.is_empty() {
+        remove(session, &read.outranked)?;
     }
-    Ok(owners)
+    Ok(read.owners)
 }
 
 fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<(), Fault> {
@@ -93,7 +93,7 @@ impl<'a> DeliveryColumns<'a> {
 }
 
 pub fn owners(session: &mut Session, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, Fault> {
-    Ok(read(session, uuids)?.0)
+    Ok(read(session, uuids)?.owners)
 }
 
 /// One statement, hence one snapshot, over both tables.
@@ -108,24 +108,29 @@ const OWNERS: &str = concat!(
     WHERE m.id IS NOT NULL OR c.uuid IS NOT NULL"#
 );
 
-/// The owners, and the UUIDs of claims that a row outranks.
-fn read(session: &mut Session, uuids: &[Uuid]) -> Result<(Vec<(Uuid, Owner)>, Vec<Uuid>), Fault> {
-    let rows = session.query(OWNERS, &[&uuids])?;
-    let mut owners = Vec::with_capacity(rows.len());
-    let mut outranked = Vec::new();
-    for row in &rows {
+#[derive(Default)]
+struct Read {
+    owners: Vec<(Uuid, Owner)>,
+    /// UUIDs that have a claim beside their row.
+    outranked: Vec<Uuid>,
+}
+
+fn read(session: &mut Session, uuids: &[Uuid]) -> Result<Read, Fault> {
+    let mut read = Read::default();
+    for row in &session.query(OWNERS, &[&uuids])? {
         let claimed: Option<Uuid> = row.try_get(MESSAGE_COLUMNS)?;
         let has_row = row.try_get::<_, Option<i64>>(0)?.is_some();
         match claimed {
-            Some(uuid) if !has_row => owners.push((uuid, claimant(row)?)),
+            Some(uuid) if !has_row => read.owners.push((uuid, claimant(row)?)),
             claimed => {
                 let stored = stored_row(row)?;
-                outranked.extend(claimed);
-                owners.push((stored.row.uuid, Owner::Row(Box::new(stored))));
+                read.outranked.extend(claimed);
+                let uuid = stored.row.uuid;
+                read.owners.push((uuid, Owner::Row(Box::new(stored))));
             }
         }
     }
-    Ok((owners, outranked))
+    Ok(read)
 }
 
 fn claimant(row: &postgres::Row) -> Result<Owner, Fault> {

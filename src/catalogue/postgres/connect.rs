@@ -104,7 +104,10 @@ impl Connector {
         let tls = self.tls.clone();
         std::thread::Builder::new()
             .name("catalogue-connect".into())
-            .spawn(move || sender.send(config.connect(tls)))
+            .spawn(move || {
+                // Nobody receives what came too late.
+                let _ = sender.send(config.connect(tls));
+            })
             .map_err(|error| Fault::Unavailable(format!("no thread to connect on: {error}")))?;
         match receiver.recv_timeout(CONNECT_TIMEOUT) {
             Ok(result) => Ok(result?),

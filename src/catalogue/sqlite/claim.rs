@@ -21,10 +21,16 @@ const CLAIM: &str = "
 pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, Fault> {
     let now = Timestamp::now().as_millisecond();
     let mut insert = file.prepare_cached(CLAIM)?;
+    let mut remove = file.prepare_cached("DELETE FROM uuid_claims WHERE uuid = ?1")?;
     let mut owners = Vec::with_capacity(claims.len());
     for Claim { uuid, delivery } in claims {
         let owner = match owner(file, *uuid)? {
-            Some(owner) => owner,
+            Some(row @ Owner::Row(_)) => {
+                // Another program's row may have come while a claim stood.
+                remove.execute([UuidText(*uuid)])?;
+                row
+            }
+            Some(claim) => claim,
             None => {
                 insert.execute(params![
                     UuidText(*uuid),
