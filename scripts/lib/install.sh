@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# Fetches what is missing into the cache, each thing by the ordinary client of its registry.
+# For every NAME in INSTALLABLE: have_NAME (is it there, in the pinned version?), install_NAME, and what
+# to tell the user when neither succeeds.
+# Its variables are for the files that source it:
+# shellcheck disable=SC2034
+
+MINIO_MODULE=github.com/minio/minio
+MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
+TOXIPROXY_MODULE=github.com/Shopify/toxiproxy/v2/cmd/server
+TOXIPROXY_VERSION=v2.5.0
+
+KAFKA_LIBS=$CACHE/kafka/libs
+MINIO=$CACHE/minio/$MINIO_VERSION/minio
+TOXIPROXY=$CACHE/toxiproxy/$TOXIPROXY_VERSION/toxiproxy-server
+PY_CLIENTS=$CACHE/py-clients/bin/python
+PY_BSON=$CACHE/py-bson/bin/python
+
+INSTALLABLE=(debian kafka toxiproxy py_clients py_bson minio)
+declare -A REMEDY=(
+  [debian]='as root: apt-get install kcat postgresql'
+  [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
+  [toxiproxy]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
+  [minio]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
+  [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+  [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+)
+
+# install_all: everything at once; MinIO's compilation is the only long one, the others wait for the network.
+install_all() {
+  local name
+  all_installed && return
+  mkdir -p "$CACHE/logs"
+  take_lock "$CACHE/lock"
+  for name in "${INSTALLABLE[@]}"; do
+    install_one "$name" &
+  done
+  wait
+  exec 9>&-
+}
+
+all_installed() {
+  local name
+  for name in "${INSTALLABLE[@]}"; do
+    "have_$name" || return 1
+  done
+}
+
+install_one() {
+  local name=$1 began=$SECONDS
+  "have_$name" && return
+  log "installing $name"
+  # In the background because bash would ignore `set -e` in a function that `if` calls directly.
+  "install_$name" >"$CACHE/logs/$name.log" 2>&1 &
+  if wait $! && "have_$name"; then
+    log "installed $name in $((SECONDS - began)) s"
+  else
+    tail -n 3 "$CACHE/logs/$name.log" >&2
+    note_missing "$name" "${REMEDY[$name]} (log: $CACHE/logs/$name.log)"
+  fi
+}
+
+# check_all: names what is missing without fetching it.
+check_all() {
+  local name
+  for name in "${INSTALLABLE[@]}"; do
+    "have_$name" || note_missing "$name" "${REMEDY[$name]}"
+  done
+}
+
+have_debian() { have kcat && [[ -n $(postgres_bin) ]]; }
+
+install_debian() {
+  local packages=()
+  have kcat || packages+=(kcat)
+  [[ -n $(postgres_bin) ]] || packages+=(postgresql)
+  [[ $(id -u) == 0 ]] || { echo "not root: cannot install ${packages[*]}"; return 1; }
+  apt-get update
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
+}
+
+# A copy of the pom beside the jars says which version they are.
+have_kafka() { java_is_recent && cmp -s "$SCRIPTS/kafka/pom.xml" "$CACHE/kafka/pom.xml"; }
+
+install_kafka() {
+  java_is_recent || { echo "no Java 17 or later"; return 1; }
+  rm -rf "$CACHE/kafka"
+  mkdir -p "$CACHE/kafka"
+  (cd "$CACHE/kafka" && nice mvn -q -B -f "$SCRIPTS/kafka/pom.xml" \
+    dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$KAFKA_LIBS")
+  cp "$SCRIPTS/kafka/pom.xml" "$CACHE/kafka/pom.xml"
+}
+
+have_minio() { [[ -x $MINIO ]]; }
+
+install_minio() { GOBIN=$(dirname "$MINIO") nice go install "$MINIO_MODULE@$MINIO_VERSION"; }
+
+have_toxiproxy() { [[ -x $TOXIPROXY ]]; }
+
+install_toxiproxy() {
+  local bin
+  bin=$(dirname "$TOXIPROXY")
+  GOBIN=$bin nice go install "$TOXIPROXY_MODULE@$TOXIPROXY_VERSION"
+  # The module calls its program just "server".
+  mv "$bin/server" "$TOXIPROXY"
+}
+
+have_py_clients() { have_venv py-clients; }
+install_py_clients() { install_venv py-clients; }
+have_py_bson() { have_venv py-bson; }
+install_py_bson() { install_venv py-bson; }
+
+# A copy of the requirements inside the environment says what it holds.
+have_venv() {
+  [[ -x $CACHE/$1/bin/python ]] && cmp -s "$SCRIPTS/python/$1.txt" "$CACHE/$1/requirements.txt"
+}
+
+install_venv() {
+  python3 -m venv --clear "$CACHE/$1"
+  "$CACHE/$1/bin/python" -m pip install --quiet --disable-pip-version-check -r "$SCRIPTS/python/$1.txt"
+  cp "$SCRIPTS/python/$1.txt" "$CACHE/$1/requirements.txt"
+}
