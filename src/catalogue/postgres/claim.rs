@@ -22,6 +22,8 @@
 //! 5. Rows are inserted and locked in the order of their UUIDs, so two workers
 //!    wait for each other and never in a circle.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::error::Fault;
@@ -29,6 +31,34 @@ use super::row::{MESSAGE_COLUMNS, digest, message_columns, stored_row, topic};
 use super::session::Session;
 use crate::catalogue::{Claim, Owner};
 use crate::record::Delivery;
+
+/// See the module's documentation, 1 to 3.
+pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, Fault> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let uuids: Vec<Uuid> = claims.iter().map(|claim| claim.uuid).collect();
+    let new = insert(session, &uuids, claims)?;
+    let is_new: Vec<bool> = uuids.iter().map(|uuid| new.contains(uuid)).collect();
+    let mut read = read(session, &uuids, &is_new)?;
+    if !read.outranked.is_empty() {
+        remove(session, &read.outranked)?;
+    }
+    let own = claims
+        .iter()
+        .filter(|claim| new.contains(&claim.uuid) && !read.outranked.contains(&claim.uuid));
+    read.owners.extend(own.map(|claim| {
+        let delivery = claim.delivery.clone();
+        (
+            claim.uuid,
+            Owner::Claim {
+                delivery,
+                age_ms: 0,
+            },
+        )
+    }));
+    Ok(read.owners)
+}
 
 /// UUIDs that have a row are left alone: a replayed topic makes no claims.
 const CLAIM: &str = r#"
@@ -39,25 +69,13 @@ const CLAIM: &str = r#"
     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.uuid = c.uuid)
     ORDER BY c.uuid
     ON CONFLICT (uuid) DO NOTHING
+    RETURNING uuid
 "#;
 
-/// See the module's documentation, 1 to 3.
-pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, Fault> {
-    if claims.is_empty() {
-        return Ok(Vec::new());
-    }
-    let uuids: Vec<Uuid> = claims.iter().map(|claim| claim.uuid).collect();
-    insert(session, &uuids, claims)?;
-    let read = read(session, &uuids)?;
-    if !read.outranked.is_empty() {
-        remove(session, &read.outranked)?;
-    }
-    Ok(read.owners)
-}
-
-fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<(), Fault> {
+/// The UUIDs whose claims are new.
+fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<HashSet<Uuid>, Fault> {
     let of = DeliveryColumns::new(claims.iter().map(|claim| &claim.delivery));
-    session.execute(
+    let rows = session.query(
         CLAIM,
         &[
             &uuids,
@@ -68,7 +86,7 @@ fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<(),
             &of.digests,
         ],
     )?;
-    Ok(())
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Deliveries as the arrays that one statement takes.
@@ -93,20 +111,27 @@ impl<'a> DeliveryColumns<'a> {
 }
 
 pub fn owners(session: &mut Session, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, Fault> {
-    Ok(read(session, uuids)?.owners)
+    let none_is_new = vec![false; uuids.len()];
+    Ok(read(session, uuids, &none_is_new)?.owners)
 }
 
-/// One statement, hence one snapshot, over both tables.
+/// One statement, hence one snapshot, over both tables. Claims that were just
+/// made ($2) need not come back; rows that outrank them must.
 const OWNERS: &str = concat!(
     "SELECT ",
     message_columns!(),
-    r#", c.uuid, c.topic, c.kafka_partition, c.kafka_offset, c."timestamp", c.content_digest,
+    r#", asked.is_new OR c.uuid IS NOT NULL, c.uuid, c.topic, c.kafka_partition, c.kafka_offset, c."timestamp", c.content_digest,
         (extract(epoch FROM clock_timestamp() - c.claimed_at) * 1000)::bigint
-    FROM unnest($1::uuid[]) AS asked (uuid)
+    FROM unnest($1::uuid[], $2::bool[]) AS asked (uuid, is_new)
     LEFT JOIN messages m ON m.uuid = asked.uuid
-    LEFT JOIN uuid_claims c ON c.uuid = asked.uuid
+    LEFT JOIN uuid_claims c ON c.uuid = asked.uuid AND NOT asked.is_new
     WHERE m.id IS NOT NULL OR c.uuid IS NOT NULL"#
 );
+
+/// Where in [`OWNERS`] it is told whether the UUID has a claim, and where the
+/// claim begins.
+const IS_CLAIMED: usize = MESSAGE_COLUMNS;
+const CLAIM_COLUMNS: usize = MESSAGE_COLUMNS + 1;
 
 #[derive(Default)]
 struct Read {
@@ -115,17 +140,18 @@ struct Read {
     outranked: Vec<Uuid>,
 }
 
-fn read(session: &mut Session, uuids: &[Uuid]) -> Result<Read, Fault> {
+fn read(session: &mut Session, uuids: &[Uuid], are_new: &[bool]) -> Result<Read, Fault> {
     let mut read = Read::default();
-    for row in &session.query(OWNERS, &[&uuids])? {
-        let claimed: Option<Uuid> = row.try_get(MESSAGE_COLUMNS)?;
+    for row in &session.query(OWNERS, &[&uuids, &are_new])? {
         let has_row = row.try_get::<_, Option<i64>>(0)?.is_some();
+        let claimed: Option<Uuid> = row.try_get(CLAIM_COLUMNS)?;
         match claimed {
             Some(uuid) if !has_row => read.owners.push((uuid, claimant(row)?)),
-            claimed => {
+            _ => {
                 let stored = stored_row(row)?;
-                read.outranked.extend(claimed);
                 let uuid = stored.row.uuid;
+                let is_claimed: bool = row.try_get(IS_CLAIMED)?;
+                read.outranked.extend(is_claimed.then_some(uuid));
                 read.owners.push((uuid, Owner::Row(Box::new(stored))));
             }
         }
@@ -134,7 +160,7 @@ fn read(session: &mut Session, uuids: &[Uuid]) -> Result<Read, Fault> {
 }
 
 fn claimant(row: &postgres::Row) -> Result<Owner, Fault> {
-    let first = MESSAGE_COLUMNS + 1;
+    let first = CLAIM_COLUMNS + 1;
     let delivery = Delivery {
         topic: topic(row, first)?,
         partition: row.try_get(first + 1)?,

@@ -29,7 +29,7 @@ impl Connections {
     pub fn open(path: &Path) -> Result<Self, CatalogueError> {
         let name = format!("sqlite {}", path.display());
         let writer = directory(path)
-            .and_then(|()| connect(path))
+            .and_then(|()| writer(path))
             .map_err(|fault| explain(&name, fault))?;
         Ok(Self {
             name,
@@ -101,6 +101,16 @@ fn directory(path: &Path) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// A new row's UUID lands anywhere in its index: the cache (KiB, hence the sign)
+/// keeps that index's pages, and a checkpoint comes only every so many pages of
+/// 4 KiB, because it writes each changed page once, however often it changed.
+fn writer(path: &Path) -> Result<Connection, Fault> {
+    let writer = connect(path)?;
+    writer.pragma_update(None, "cache_size", -32 * 1024)?;
+    writer.pragma_update(None, "wal_autocheckpoint", 16 * 1024)?;
+    Ok(writer)
 }
 
 /// WAL, so that reading and writing go on beside each other; FULL, so that a
