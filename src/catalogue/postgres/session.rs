@@ -78,9 +78,22 @@ impl Session {
 
 /// Up to so many sessions, made when needed and given up when idle.
 pub struct Sessions {
-    pool: Pool<Manager>,
+    /// `None` only while dropping.
+    pool: Option<Pool<Manager>>,
     connector: Arc<Connector>,
     last_error: LastError,
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        // Closing a connection blocks, which panics on a thread of an async
+        // runtime; whoever holds the catalogue last may be one.
+        let pool = self.pool.take();
+        if let Ok(closing) = std::thread::Builder::new().spawn(move || drop(pool)) {
+            // A panic in there is printed by itself; nothing is left to do.
+            let _ = closing.join();
+        }
+    }
 }
 
 impl Sessions {
@@ -100,7 +113,7 @@ impl Sessions {
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(manager);
         Self {
-            pool,
+            pool: Some(pool),
             connector,
             last_error,
         }
@@ -111,7 +124,11 @@ impl Sessions {
         &self,
         call: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, CatalogueError> {
-        let mut session = self.pool.get().map_err(|_| self.no_session())?;
+        let pool = self.pool.as_ref().ok_or_else(|| {
+            self.connector
+                .error(Fault::Unavailable("the pool is closed".into()))
+        })?;
+        let mut session = pool.get().map_err(|_| self.no_session(pool))?;
         call(&mut session).map_err(|fault| {
             // Statements that the server forgot (a pooler in between) are
             // prepared anew by the next call.
@@ -122,14 +139,14 @@ impl Sessions {
 
     /// The pool keeps of its connections' errors only a text; why the last one
     /// could not be made decides what the caller may do.
-    fn no_session(&self) -> CatalogueError {
+    fn no_session(&self, pool: &Pool<Manager>) -> CatalogueError {
         self.last_error.get().unwrap_or_else(|| {
-            let state = self.pool.state();
+            let state = pool.state();
             self.connector.error(Fault::Unavailable(format!(
                 "no connection within {} s: {} of db-pool-size {} are busy",
-                self.pool.connection_timeout().as_secs(),
+                pool.connection_timeout().as_secs(),
                 state.connections - state.idle_connections,
-                self.pool.max_size(),
+                pool.max_size(),
             )))
         })
     }
