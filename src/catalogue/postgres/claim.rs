@@ -10,6 +10,8 @@
 //!    UUID ([`super::add`]), or once such a row is there. Owners are read of both
 //!    tables in one statement, that is in one snapshot: after a claim was seen
 //!    or made, that snapshot holds the claim or the row. Nobody reads "neither".
+//!    (One's own new claim is not read back. Should it be taken over at once,
+//!    that is found where every later take-over is: by `add`.)
 //! 3. Between somebody's look for a row and their claim, the row may have been
 //!    added and its claim spent, so that the second claim goes through although
 //!    the UUID has a row. The statement that reads the owners comes after the
@@ -38,16 +40,23 @@ pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner
         return Ok(Vec::new());
     }
     let uuids: Vec<Uuid> = claims.iter().map(|claim| claim.uuid).collect();
-    let new = insert(session, &uuids, claims)?;
-    let is_new: Vec<bool> = uuids.iter().map(|uuid| new.contains(uuid)).collect();
-    let mut read = read(session, &uuids, &is_new)?;
-    if !read.outranked.is_empty() {
-        remove(session, &read.outranked)?;
-    }
-    let own = claims
+    let mut new = insert(session, &uuids, claims)?;
+    let others: Vec<Uuid> = uuids
         .iter()
-        .filter(|claim| new.contains(&claim.uuid) && !read.outranked.contains(&claim.uuid));
-    read.owners.extend(own.map(|claim| {
+        .copied()
+        .filter(|uuid| !new.contains(uuid))
+        .collect();
+    let Read {
+        mut owners,
+        mut outranked,
+    } = read(session, &uuids, &others)?;
+    // Of a UUID with a new claim, only a row was read.
+    outranked.extend(owners.iter().filter_map(|(uuid, _)| new.take(uuid)));
+    if !outranked.is_empty() {
+        remove(session, &outranked)?;
+    }
+    let own = claims.iter().filter(|claim| new.contains(&claim.uuid));
+    owners.extend(own.map(|claim| {
         let delivery = claim.delivery.clone();
         (
             claim.uuid,
@@ -57,7 +66,7 @@ pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner
             },
         )
     }));
-    Ok(read.owners)
+    Ok(owners)
 }
 
 /// UUIDs that have a row are left alone: a replayed topic makes no claims.
@@ -111,27 +120,21 @@ impl<'a> DeliveryColumns<'a> {
 }
 
 pub fn owners(session: &mut Session, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, Fault> {
-    let none_is_new = vec![false; uuids.len()];
-    Ok(read(session, uuids, &none_is_new)?.owners)
+    Ok(read(session, uuids, uuids)?.owners)
 }
 
-/// One statement, hence one snapshot, over both tables. Claims that were just
-/// made ($2) need not come back; rows that outrank them must.
+/// One statement, hence one snapshot, over both tables: the rows of the UUIDs in
+/// $1, and the claims of those in $2.
 const OWNERS: &str = concat!(
     "SELECT ",
     message_columns!(),
-    r#", asked.is_new OR c.uuid IS NOT NULL, c.uuid, c.topic, c.kafka_partition, c.kafka_offset, c."timestamp", c.content_digest,
+    r#", c.uuid, c.topic, c.kafka_partition, c.kafka_offset, c."timestamp", c.content_digest,
         (extract(epoch FROM clock_timestamp() - c.claimed_at) * 1000)::bigint
-    FROM unnest($1::uuid[], $2::bool[]) AS asked (uuid, is_new)
+    FROM unnest($1::uuid[]) AS asked (uuid)
     LEFT JOIN messages m ON m.uuid = asked.uuid
-    LEFT JOIN uuid_claims c ON c.uuid = asked.uuid AND NOT asked.is_new
+    LEFT JOIN (SELECT * FROM uuid_claims WHERE uuid = ANY ($2)) AS c ON c.uuid = asked.uuid
     WHERE m.id IS NOT NULL OR c.uuid IS NOT NULL"#
 );
-
-/// Where in [`OWNERS`] it is told whether the UUID has a claim, and where the
-/// claim begins.
-const IS_CLAIMED: usize = MESSAGE_COLUMNS;
-const CLAIM_COLUMNS: usize = MESSAGE_COLUMNS + 1;
 
 #[derive(Default)]
 struct Read {
@@ -140,18 +143,17 @@ struct Read {
     outranked: Vec<Uuid>,
 }
 
-fn read(session: &mut Session, uuids: &[Uuid], are_new: &[bool]) -> Result<Read, Fault> {
+fn read(session: &mut Session, uuids: &[Uuid], of_claims: &[Uuid]) -> Result<Read, Fault> {
     let mut read = Read::default();
-    for row in &session.query(OWNERS, &[&uuids, &are_new])? {
+    for row in &session.query(OWNERS, &[&uuids, &of_claims])? {
+        let claimed: Option<Uuid> = row.try_get(MESSAGE_COLUMNS)?;
         let has_row = row.try_get::<_, Option<i64>>(0)?.is_some();
-        let claimed: Option<Uuid> = row.try_get(CLAIM_COLUMNS)?;
         match claimed {
             Some(uuid) if !has_row => read.owners.push((uuid, claimant(row)?)),
-            _ => {
+            claimed => {
                 let stored = stored_row(row)?;
                 let uuid = stored.row.uuid;
-                let is_claimed: bool = row.try_get(IS_CLAIMED)?;
-                read.outranked.extend(is_claimed.then_some(uuid));
+                read.outranked.extend(claimed);
                 read.owners.push((uuid, Owner::Row(Box::new(stored))));
             }
         }
@@ -160,7 +162,7 @@ fn read(session: &mut Session, uuids: &[Uuid], are_new: &[bool]) -> Result<Read,
 }
 
 fn claimant(row: &postgres::Row) -> Result<Owner, Fault> {
-    let first = CLAIM_COLUMNS + 1;
+    let first = MESSAGE_COLUMNS + 1;
     let delivery = Delivery {
         topic: topic(row, first)?,
         partition: row.try_get(first + 1)?,
