@@ -46,7 +46,7 @@ impl Cluster {
             } => (bootstrap_servers.clone(), auth.clone(), None),
             HopKind::Mock => {
                 let mock = MockBroker::start()?;
-                (mock.bootstrap_servers().to_owned(), None, Some(mock))
+                (mock.bootstrap_servers()?, None, Some(mock))
             }
         };
         let cluster = Self {

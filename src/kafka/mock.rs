@@ -3,84 +3,68 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::error::KafkaResult;
-use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, Producer};
 
 use super::client::{Cluster, KafkaFailure};
 use super::known_data::known_records;
 use super::producer::RecordProducer;
 
-/// Lives as long as this value. The cluster's handle cannot leave the thread
-/// that made it, so it has one of its own.
+/// Lives as long as this value: the cluster belongs to a client that does
+/// nothing else.
 pub(super) struct MockBroker {
-    bootstrap_servers: String,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    host: BaseProducer,
 }
 
 impl MockBroker {
     /// Starts it with the topics of the known test data, still empty.
     pub(super) fn start() -> Result<Self, KafkaFailure> {
-        let (tell, told) = mpsc::channel();
-        let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("mock-hop".into())
-            .spawn(move || serve(&tell, &stopped))
+        let host = ClientConfig::new()
+            .set("test.mock.num.brokers", "1")
+            .create()
             .map_err(failure)?;
-        let bootstrap_servers = told.recv().map_err(failure)?.map_err(failure)?;
-        Ok(Self {
-            bootstrap_servers,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let broker = Self { host };
+        broker.join_at_once();
+        broker.create_topics().map_err(failure)?;
+        Ok(broker)
     }
 
-    pub(super) fn bootstrap_servers(&self) -> &str {
-        &self.bootstrap_servers
-    }
-}
-
-impl Drop for MockBroker {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been printed by itself.
-            let _ = thread.join();
+    pub(super) fn bootstrap_servers(&self) -> Result<String, KafkaFailure> {
+        match self.host.client().mock_cluster() {
+            Some(cluster) => Ok(cluster.bootstrap_servers()),
+            None => Err(failure("it has no address")),
         }
     }
-}
 
-fn serve(tell: &Sender<KafkaResult<String>>, stopped: &Receiver<()>) {
-    match cluster_with_topics() {
-        Err(error) => {
-            // Nobody listens only when the starter is gone.
-            let _ = tell.send(Err(error));
-        }
-        Ok(cluster) => {
-            let _ = tell.send(Ok(cluster.bootstrap_servers()));
-            // Returns with an error when the sender is dropped: that is the
-            // signal.
-            let _ = stopped.recv();
+    /// Lets the first member of a group begin without waiting 3 s for others.
+    #[allow(unsafe_code, reason = "the high-level client does not offer it")]
+    fn join_at_once(&self) {
+        use rdkafka_sys as rd;
+        // SAFETY: the client is alive, and its mock cluster with it.
+        unsafe {
+            let cluster = rd::rd_kafka_handle_mock_cluster(self.host.client().native_ptr());
+            if !cluster.is_null() {
+                rd::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+            }
         }
     }
-}
 
-fn cluster_with_topics()
--> KafkaResult<MockCluster<'static, rdkafka::producer::DefaultProducerContext>> {
-    let cluster = MockCluster::new(1)?;
-    let mut partitions: BTreeMap<Arc<str>, i32> = BTreeMap::new();
-    for record in known_records() {
-        let count = partitions.entry(record.topic).or_default();
-        *count = (*count).max(record.partition + 1);
+    fn create_topics(&self) -> KafkaResult<()> {
+        let mut partitions: BTreeMap<Arc<str>, i32> = BTreeMap::new();
+        for record in known_records() {
+            let count = partitions.entry(record.topic).or_default();
+            *count = (*count).max(record.partition + 1);
+        }
+        if let Some(cluster) = self.host.client().mock_cluster() {
+            for (topic, count) in partitions {
+                cluster.create_topic(&topic, count, 1)?;
+            }
+        }
+        Ok(())
     }
-    for (topic, count) in partitions {
-        cluster.create_topic(&topic, count, 1)?;
-    }
-    Ok(cluster)
 }
 
 /// Puts the known test data onto the mock broker.
