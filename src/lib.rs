@@ -1,5 +1,54 @@
 //! `archive_ingest`: everything on a Kafka cluster, binary-exact, into objects
 //! with a catalogue.
+//!
+//! # The way of a record
+//!
+//! ```text
+//! Kafka ─► reader ─► batch ─► decide ─► claim ─► PUT object ─► add row ─► commit offset
+//!          (thread)           (catalogue)        (store)       (catalogue)  (low watermark)
+//! ```
+//!
+//! The order of effects never changes: a UUID is claimed before an object is
+//! written under it, the object is durable before its row, the row before the
+//! offset. Every step may be repeated, and may be done by two workers at once,
+//! without harm; so after a crash at any point the same records are simply read
+//! again.
+//!
+//! # The rooms
+//!
+//! From the bottom up; a room uses only rooms below it (a test reads the `use`
+//! lines and holds this).
+//!
+//! - [`record`], [`shutdown`]: a Kafka record with nothing lost; the signal to
+//!   end. They know nobody.
+//! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
+//!   values. Nothing else reads them.
+//! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
+//! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
+//!   UUID is. It knows of the store only what a location is.
+//! - [`envelope`]: record ↔ BSON; digest, UUID rule, key rule, annotations.
+//! - [`kafka`]: the consumer that reads records whole, a producer that writes
+//!   them whole, questions about offsets, the broker inside this process.
+//! - [`archive`]: the archiver. One file decides what happens on failure.
+//! - [`verify`]: catalogue against store, store against catalogue.
+//! - [`cli`], [`commands`]: what can be typed, and a file for each command that
+//!   reads as its whole story. Exit codes are decided there and nowhere else.
+//!
+//! # Decisions that are not obvious
+//!
+//! - Kafka's reader is a thread, not a task: librdkafka's polls block, and its
+//!   rebalance callbacks must be able to wait for records in flight.
+//! - The catalogue's calls block and run on blocking threads; the store's are
+//!   async. Batches overlap: a few are under way at once, each a task.
+//! - A batch is worked on in rounds (`archive::process`): whatever failed or
+//!   was not its turn is in the next round. There is no other retry loop.
+//! - Every new record claims its UUID, also one whose UUID is derived: a client
+//!   may choose the UUID that another record is about to derive.
+//! - A claim is a row of its own table, and is spent by the transaction that
+//!   adds the message's row; the table stays as small as what is in flight.
+//! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
+//! - The end of a partition is a matter of positions: what the client has
+//!   fetched up to, of its statistics, never the offset of the last record.
 
 pub mod archive;
 pub mod catalogue;

@@ -252,9 +252,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {
         result.map_err(|error| match error.rdkafka_error_code() {
             // Only a time-out hides its cause.
-            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure) => {
-                self.complaints.explain(&self.cluster, error)
-            }
+            Some(
+                RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure,
+            ) => self.complaints.explain(&self.cluster, error),
             _ => super::client::failure(&self.cluster, &error, None),
         })
     }
