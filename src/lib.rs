@@ -50,6 +50,12 @@
 //! - The end of a partition is a matter of positions: what the client has
 //!   fetched up to, of its statistics, never the offset of the last record.
 
+// Bad input gets a message, never a panic. Tests may fail loudly.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 pub mod archive;
 pub mod catalogue;
 pub mod cli;

@@ -1,5 +1,11 @@
 //! Arguments → command → exit code; nothing else.
 
+// Bad input gets a message, never a panic. Tests may fail loudly.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -2,6 +2,11 @@
 //!
 //! One test in a process of its own: it sets the environment.
 
+#![allow(
+    unsafe_code,
+    reason = "only the environment names the file, and this process has one test"
+)]
+
 #[path = "support/fault.rs"]
 #[expect(dead_code, reason = "the server can do more wrong than is needed here")]
 mod fault;

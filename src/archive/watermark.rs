@@ -209,7 +209,7 @@ mod tests {
         let ticket = marks.received(&lost, 0);
         marks.received(&kept, 5).done();
         marks.received(&lost, 1).done();
-        assert_eq!(marks.give_up(&[lost.clone()]), []);
+        assert_eq!(marks.give_up(std::slice::from_ref(&lost)), []);
         ticket.done();
         assert_eq!(marks.uncommitted(), [(kept, 6)]);
     }
