@@ -1,14 +1,21 @@
 //! Questions about topics and offsets. All of them block.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::consumer::TopicPartition;
+
+/// After this long without an answer it is looked whether the cluster refused.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// More events than gather during one question.
+const EVENTS: usize = 100;
 
 /// A topic that the credential may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +59,20 @@ impl Admin {
     }
 
     /// Every topic that the credential may see, broker-internal ones included,
-    /// ordered by name.
+    /// ordered by name. A cluster that refuses is told as soon as it does.
     pub fn topics(&self) -> Result<Vec<TopicInfo>, KafkaFailure> {
-        self.explained(topics(&self.consumer))
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        loop {
+            let answer = topics_within(&self.consumer, SHORT_TIMEOUT);
+            let timed_out = answer.as_ref().err().and_then(|e| e.rdkafka_error_code())
+                == Some(RDKafkaErrorCode::OperationTimedOut);
+            let answer = self.explained(answer);
+            match self.complaints.refusal(&self.cluster) {
+                Some(refusal) if answer.is_err() => return Err(refusal),
+                _ if timed_out && Instant::now() < deadline => {}
+                _ => return answer,
+            }
+        }
     }
 
     /// Begin and end of each partition.
@@ -82,8 +100,11 @@ impl Admin {
     }
 
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {
-        // Errors reach the context only while the client is polled.
-        self.consumer.poll(std::time::Duration::ZERO);
+        // What the client complains about reaches the context only while it is
+        // polled, one event a poll.
+        for _ in 0..EVENTS {
+            self.consumer.poll(Duration::ZERO);
+        }
         result.map_err(|error| self.complaints.explain(&self.cluster, error))
     }
 }
@@ -91,7 +112,14 @@ impl Admin {
 pub(super) fn topics<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
 ) -> KafkaResult<Vec<TopicInfo>> {
-    let metadata = consumer.fetch_metadata(None, REQUEST_TIMEOUT)?;
+    topics_within(consumer, REQUEST_TIMEOUT)
+}
+
+fn topics_within<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    timeout: Duration,
+) -> KafkaResult<Vec<TopicInfo>> {
+    let metadata = consumer.fetch_metadata(None, timeout)?;
     let mut topics: Vec<TopicInfo> = metadata
         .topics()
         .iter()
@@ -122,9 +150,7 @@ pub(super) fn offsets_at<C: ConsumerContext>(
         .into_iter()
         .map(|(partition, offset)| match offset {
             Some(offset) => Ok((partition, offset)),
-            None => Err(KafkaError::OffsetFetch(
-                rdkafka::types::RDKafkaErrorCode::NoOffset,
-            )),
+            None => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
         })
         .collect()
 }

@@ -113,7 +113,15 @@ fn authenticate(config: &mut ClientConfig, auth: &HopAuth) {
 /// `reason` is what librdkafka said beside the error, where it said something.
 pub(super) fn failure(cluster: &str, error: &KafkaError, reason: Option<String>) -> KafkaFailure {
     let cluster = cluster.to_owned();
-    let cause = reason.unwrap_or_else(|| error.to_string());
+    let code = error.rdkafka_error_code();
+    let cause = match reason {
+        Some(reason) => plain(&reason).to_owned(),
+        None => error.to_string(),
+    };
+    let cause = match code.and_then(advice) {
+        Some(advice) => format!("{cause}: {advice}"),
+        None => cause,
+    };
     let refused = matches!(
         error,
         KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_)
@@ -123,6 +131,31 @@ pub(super) fn failure(cluster: &str, error: &KafkaError, reason: Option<String>)
     } else {
         KafkaFailure::Unavailable { cluster, cause }
     }
+}
+
+/// librdkafka's words without its own bookkeeping: «BROKER: words (after 3ms in
+/// state CONNECT, …)».
+fn plain(reason: &str) -> &str {
+    let words = reason
+        .split_once("/bootstrap: ")
+        .map_or(reason, |(_, words)| words);
+    words
+        .split_once(" (after ")
+        .map_or(words, |(words, _)| words)
+}
+
+/// What the user may do about it.
+fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::Authentication | Code::SaslAuthenticationFailed => {
+            "check user and password (hop-local-auth, HOP_USERNAME, HOP_PASSWORD) and hop-sasl-mechanism"
+        }
+        Code::SSL => "check hop-security-protocol and hop-ssl-ca-location",
+        Code::BrokerTransportFailure | Code::Resolve => "check hop-hostname and hop-port",
+        Code::GroupAuthorizationFailed => "the user may not use this group: check hop-groupname",
+        _ => return None,
+    })
 }
 
 /// Errors that stay until somebody changes credentials, permissions or
