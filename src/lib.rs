@@ -64,5 +64,7 @@ pub mod config;
 pub mod envelope;
 pub mod kafka;
 pub mod record;
+pub mod retry;
 pub mod shutdown;
 pub mod store;
+pub mod verify;

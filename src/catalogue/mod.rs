@@ -159,6 +159,13 @@ pub enum CatalogueError {
     Refused { database: String, cause: String },
 }
 
+impl CatalogueError {
+    /// Whether the same call may succeed later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
 /// The catalogue. One contract suite (`tests/catalogue_contract.rs`) runs over
 /// every implementation. Every call is one transaction and durable on `Ok`;
 /// only [`Catalogue::claim`] is two, claims first, and may be repeated after

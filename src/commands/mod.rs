@@ -1,10 +1,24 @@
 //! One file a subcommand: the whole story of that command, top to bottom.
 
+mod asked_uuids;
 pub mod config;
+mod destination;
+pub mod fetch_uuid;
+pub mod generate;
+mod json_text;
+pub mod list_archive;
 mod logging;
+mod message_json;
+mod message_text;
 pub mod open;
+mod output;
+mod row;
 pub mod run;
+mod select;
 mod table;
+pub mod topics;
+pub mod verify;
+mod verify_report;
 
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::config::{Config, ConfigError};
@@ -50,17 +64,35 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 
 /// Does what the command line says.
 pub fn execute(cli: Cli) -> anyhow::Result<Exit> {
+    match dispatch(cli) {
+        Err(error) if is_read_enough(&error) => Ok(Exit::Clean),
+        ended => ended,
+    }
+}
+
+/// Whoever read the output has left, as `head` does. Only of `verify` it is an
+/// error: its exit 0 says that it saw everything.
+fn is_read_enough(error: &anyhow::Error) -> bool {
+    output::reader_has_left(error) && !error.is::<verify::NotFinished>()
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     let selection = open::selection(&cli.global, &cli.command);
     let json = cli.global.json;
+    let config = || {
+        let config = Config::load(&selection)?;
+        logging::start(&config.log()?);
+        anyhow::Ok(config)
+    };
     match &cli.command {
-        Command::Config(ConfigCommand::Check) => return config::check(&selection, json),
-        Command::Config(ConfigCommand::Show) => return config::show(&selection, json),
-        _ => {}
-    }
-    let config = Config::load(&selection)?;
-    logging::start(&config.log()?);
-    match cli.command {
-        Command::Run(args) => run::run(&config, &args, json),
-        _ => unimplemented!(),
+        Command::Run(args) => run::run(&config()?, args, json),
+        Command::Topics(args) => topics::list(&config()?, args, json),
+        Command::ListArchive(args) => list_archive::list(&config()?, args, json),
+        Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),
+        Command::Verify(args) => verify::verify(&config()?, args, json),
+        Command::Config(ConfigCommand::Check) => config::check(&selection, json),
+        Command::Config(ConfigCommand::Show) => config::show(&selection, json),
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man { output } => generate::man(output.as_deref()),
     }
 }

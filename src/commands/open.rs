@@ -1,16 +1,16 @@
 //! Opens what a command works with, from the command line and the
 //! configuration.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
 use tracing::info;
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::{Command, Global};
 use crate::config::{Config, DatabaseConfig, Selection, StoreConfig};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 
 /// A service that does not answer at start is waited for this long, so that
 /// services may be started in any order.
@@ -45,22 +45,36 @@ pub fn catalogue_to_write(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>>
             catalogue.migrate()?;
             Ok(catalogue)
         },
-        |error| matches!(error, CatalogueError::Unavailable { .. }),
+        CatalogueError::is_passing,
     );
     Ok(Arc::from(opened?))
 }
 
+/// There is nothing to read yet.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no {part} at {path} yet: archive something first with `archive_ingest run`")]
+pub struct NoArchive {
+    part: &'static str,
+    path: String,
+}
+
+impl NoArchive {
+    fn of(part: &'static str, path: &Path) -> Self {
+        Self {
+            part,
+            path: path.display().to_string(),
+        }
+    }
+}
+
 /// The catalogue for a command that reads. It creates nothing: an archive that
-/// does not exist yet is an error. Blocks.
+/// does not exist yet is an error ([`NoArchive`]). Blocks.
 pub fn catalogue_to_read(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>> {
     let database = config.database()?;
     if let DatabaseConfig::Sqlite(sqlite) = &database
         && !sqlite.path.exists()
     {
-        bail!(
-            "there is no catalogue at {} yet: archive something first with `archive_ingest run`",
-            sqlite.path.display()
-        );
+        return Err(NoArchive::of("catalogue", &sqlite.path).into());
     }
     let catalogue = catalogue::open(&database)?;
     catalogue.check()?;
@@ -74,9 +88,7 @@ pub async fn store_to_write(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     loop {
         match store.check().await {
             Ok(()) => return Ok(Arc::from(store)),
-            Err(error @ (StoreError::Busy { .. } | StoreError::Unavailable { .. }))
-                if Instant::now() < deadline =>
-            {
+            Err(error) if error.is_passing() && Instant::now() < deadline => {
                 info!("{error}; waiting for it");
                 tokio::time::sleep(START_PAUSE).await;
             }
@@ -91,10 +103,7 @@ pub async fn store_to_read(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     if let StoreConfig::Directory(directory) = &chosen
         && !directory.path.exists()
     {
-        bail!(
-            "there is no store at {} yet: archive something first with `archive_ingest run`",
-            directory.path.display()
-        );
+        return Err(NoArchive::of("store", &directory.path).into());
     }
     let store = store::open(&chosen)?;
     store.check().await?;

@@ -86,6 +86,16 @@ pub enum StoreError {
     Refused { store: String, cause: String },
 }
 
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Unavailable { .. } => true,
+            Self::NotFound { .. } | Self::Unreadable { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
 /// A bucket of objects. One contract suite (`tests/store_contract.rs`) runs
 /// over every implementation.
 #[async_trait]

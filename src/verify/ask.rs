@@ -1,0 +1,56 @@
+//! Questions to catalogue and store, repeated while they fail in passing.
+
+use std::sync::Arc;
+
+use super::{Result, Verifier, VerifyError};
+use crate::catalogue::{Catalogue, CatalogueError};
+use crate::retry::patiently;
+use crate::store::{Location, ObjectInfo, Page, StoreError};
+
+impl VerifyError {
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing(),
+            Self::Catalogue(error) => error.is_passing(),
+            Self::Broken(_) | Self::Unheard => false,
+        }
+    }
+}
+
+impl Verifier {
+    /// Asks the catalogue, whose calls block, from a thread where they may.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn(&dyn Catalogue) -> std::result::Result<T, CatalogueError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<T> {
+        let question = Arc::new(question);
+        let ask = || {
+            let (question, catalogue) = (Arc::clone(&question), Arc::clone(&self.catalogue));
+            async move {
+                let answer = tokio::task::spawn_blocking(move || question(&*catalogue)).await?;
+                Ok(answer?)
+            }
+        };
+        patiently(ask, VerifyError::is_passing).await
+    }
+
+    pub(super) async fn head(&self, at: &Location) -> std::result::Result<ObjectInfo, StoreError> {
+        patiently(
+            || self.store.head(&at.bucket, &at.key),
+            StoreError::is_passing,
+        )
+        .await
+    }
+
+    pub(super) async fn get(&self, at: &Location) -> std::result::Result<Vec<u8>, StoreError> {
+        patiently(|| self.store.get(at), StoreError::is_passing).await
+    }
+
+    pub(super) async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page> {
+        let listed = patiently(|| self.store.list(prefix, page), StoreError::is_passing).await;
+        Ok(listed?)
+    }
+}

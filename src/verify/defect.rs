@@ -1,0 +1,274 @@
+//! What must not be, found.
+
+use std::fmt;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::catalogue::Row;
+use crate::record::ContentDigest;
+
+/// One thing that is not as it must be, and where. As JSON: `kind`, a stable
+/// name, the kind's own fields, and of `topic`, `uuid`, `bucket` and `key`
+/// what applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Defect {
+    #[serde(flatten)]
+    pub kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What kind of defect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// A row's object is not in the store.
+    MissingObject,
+    /// A row's object is there and cannot be read.
+    UnreadableObject { cause: String },
+    /// Bytes.
+    WrongSize { object: u64, catalogue: i64 },
+    /// CRC-32 of the object.
+    WrongCrc { object: u32, catalogue: u32 },
+    /// The object is no BSON document.
+    NotBson { cause: String },
+    /// The object is BSON, and no message.
+    NotAMessage { cause: String },
+    /// CRC-32 of the value: as it is, as the object says, as the row says.
+    WrongMessageCrc {
+        value: u32,
+        annotation: u32,
+        catalogue: u32,
+    },
+    /// Of key, value and headers: as it is, as the object says, as the row says.
+    WrongDigest {
+        #[serde(serialize_with = "shown")]
+        content: ContentDigest,
+        #[serde(serialize_with = "shown_if_known")]
+        annotation: Option<ContentDigest>,
+        #[serde(serialize_with = "shown_if_known")]
+        catalogue: Option<ContentDigest>,
+    },
+    /// Object and row differ in a field.
+    Disagrees {
+        field: &'static str,
+        object: String,
+        catalogue: String,
+    },
+    /// An object in the place of a message's, without a row. Bytes.
+    OrphanObject { size: u64 },
+    /// An object whose key is none of the archive's. Bytes.
+    ForeignObject { size: u64 },
+    /// The table `topics` has another number of messages than there are rows.
+    WrongCount { rows: i64, topics: i64 },
+    /// The table `topics` has another earliest or latest time than the rows.
+    WrongTimes {
+        rows: (i64, i64),
+        topics: (i64, i64),
+    },
+}
+
+fn shown<S: serde::Serializer>(digest: &ContentDigest, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(digest)
+}
+
+fn shown_if_known<S: serde::Serializer>(
+    digest: &Option<ContentDigest>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match digest {
+        Some(digest) => to.collect_str(digest),
+        None => to.serialize_none(),
+    }
+}
+
+impl Defect {
+    pub(super) fn of_row(row: &Row, kind: Kind) -> Self {
+        Self {
+            kind,
+            topic: Some(row.topic.to_string()),
+            uuid: Some(row.uuid),
+            bucket: Some(row.bucket.clone()),
+            key: Some(row.key.clone()),
+        }
+    }
+
+    pub(super) fn of_object(bucket: &str, key: String, uuid: Option<Uuid>, kind: Kind) -> Self {
+        Self {
+            kind,
+            topic: None,
+            uuid,
+            bucket: Some(bucket.to_owned()),
+            key: Some(key),
+        }
+    }
+
+    pub(super) fn of_topic(topic: String, kind: Kind) -> Self {
+        Self {
+            kind,
+            topic: Some(topic),
+            uuid: None,
+            bucket: None,
+            key: None,
+        }
+    }
+}
+
+impl Kind {
+    /// Its stable name, the same as in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MissingObject => "missing_object",
+            Self::UnreadableObject { .. } => "unreadable_object",
+            Self::WrongSize { .. } => "wrong_size",
+            Self::WrongCrc { .. } => "wrong_crc",
+            Self::NotBson { .. } => "not_bson",
+            Self::NotAMessage { .. } => "not_a_message",
+            Self::WrongMessageCrc { .. } => "wrong_message_crc",
+            Self::WrongDigest { .. } => "wrong_digest",
+            Self::Disagrees { .. } => "disagrees",
+            Self::OrphanObject { .. } => "orphan_object",
+            Self::ForeignObject { .. } => "foreign_object",
+            Self::WrongCount { .. } => "wrong_count",
+            Self::WrongTimes { .. } => "wrong_times",
+        }
+    }
+}
+
+/// `kind: place: what is wrong`.
+impl fmt::Display for Defect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: ", self.kind.name())?;
+        match (&self.uuid, &self.key, &self.topic) {
+            (Some(uuid), Some(key), _) => write!(out, "{uuid} at {key}: ")?,
+            (None, Some(key), _) => write!(out, "{key}: ")?,
+            (_, None, Some(topic)) => write!(out, "topic {topic}: ")?,
+            (_, None, None) => {}
+        }
+        self.kind.fmt(out)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = |digest: &Option<ContentDigest>| {
+            digest.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string())
+        };
+        match self {
+            Self::MissingObject => write!(out, "the store has no such object"),
+            Self::UnreadableObject { cause } => write!(out, "{cause}"),
+            Self::WrongSize { object, catalogue } => {
+                write!(out, "{object} bytes, the catalogue says {catalogue}")
+            }
+            Self::WrongCrc { object, catalogue } => {
+                write!(
+                    out,
+                    "CRC-32 {object:08x}, the catalogue says {catalogue:08x}"
+                )
+            }
+            Self::NotBson { cause } | Self::NotAMessage { cause } => write!(out, "{cause}"),
+            Self::WrongMessageCrc {
+                value,
+                annotation,
+                catalogue,
+            } => write!(
+                out,
+                "the value's CRC-32 is {value:08x}, its annotation says {annotation:08x}, \
+                 the catalogue {catalogue:08x}"
+            ),
+            Self::WrongDigest {
+                content,
+                annotation,
+                catalogue,
+            } => write!(
+                out,
+                "the content's digest is {content}, its annotation says {}, the catalogue {}",
+                known(annotation),
+                known(catalogue)
+            ),
+            Self::Disagrees {
+                field,
+                object,
+                catalogue,
+            } => write!(out, "{field} is {object}, the catalogue says {catalogue}"),
+            Self::OrphanObject { size } => {
+                write!(out, "{size} bytes, no row of the catalogue has this key")
+            }
+            Self::ForeignObject { size } => {
+                write!(out, "{size} bytes, not a key of the archive")
+            }
+            Self::WrongCount { rows, topics } => {
+                write!(out, "{rows} rows, the table topics says {topics}")
+            }
+            Self::WrongTimes { rows, topics } => write!(
+                out,
+                "the rows' times are {} to {}, the table topics says {} to {}",
+                rows.0, rows.1, topics.0, topics.1
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_has_the_same_name_in_json_and_for_people() {
+        let digest = ContentDigest([0; 32]);
+        let text = String::new;
+        for kind in [
+            Kind::MissingObject,
+            Kind::UnreadableObject { cause: text() },
+            Kind::WrongSize {
+                object: 1,
+                catalogue: 2,
+            },
+            Kind::WrongCrc {
+                object: 1,
+                catalogue: 2,
+            },
+            Kind::NotBson { cause: text() },
+            Kind::NotAMessage { cause: text() },
+            Kind::WrongMessageCrc {
+                value: 1,
+                annotation: 2,
+                catalogue: 3,
+            },
+            Kind::WrongDigest {
+                content: digest,
+                annotation: None,
+                catalogue: Some(digest),
+            },
+            Kind::Disagrees {
+                field: "topic",
+                object: text(),
+                catalogue: text(),
+            },
+            Kind::OrphanObject { size: 1 },
+            Kind::ForeignObject { size: 1 },
+            Kind::WrongCount { rows: 1, topics: 2 },
+            Kind::WrongTimes {
+                rows: (1, 2),
+                topics: (1, 3),
+            },
+        ] {
+            let name = kind.name();
+            let defect = Defect::of_topic("t".to_owned(), kind);
+            let json = serde_json::to_value(&defect).expect("JSON");
+            assert_eq!(json["kind"], name);
+            assert!(
+                defect
+                    .to_string()
+                    .starts_with(&format!("{name}: topic t: "))
+            );
+        }
+    }
+}
