@@ -1,0 +1,8 @@
+//! What `run` promises, on the embedded defaults and on the real Kafka,
+//! PostgreSQL and S3 that the environment names (`scripts/services` brings them
+//! up). One executable for all of it: each would link the whole program again.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod known_data;

@@ -1,0 +1,170 @@
+//! The real Kafka, with topics of one's own.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use archive_ingest::config::{Config, Environment, Selection};
+use archive_ingest::kafka::{Cluster, RecordProducer};
+use archive_ingest::record::{Record, TimestampType};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use super::skip::service;
+use super::unique;
+
+/// A broker's listener and how to talk to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Plaintext,
+    SaslPlaintext(&'static str),
+    SaslSsl(&'static str),
+}
+
+/// The broker, whose topics of this value are gone when it is dropped.
+pub struct Broker {
+    /// What the names of all topics made here end in.
+    pub suffix: String,
+    pub address: String,
+    topics: Mutex<Vec<String>>,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+/// Who may come in where a credential is asked for.
+pub struct Credential {
+    pub username: String,
+    pub password: String,
+    pub ca: PathBuf,
+}
+
+impl Broker {
+    /// `None`, said loudly, where no Kafka is named.
+    pub fn connect() -> Option<Self> {
+        let address = service("TEST_KAFKA")?;
+        let admin = ClientConfig::new()
+            .set("bootstrap.servers", &address)
+            .create()
+            .expect("a sound configuration");
+        Some(Self {
+            suffix: unique(),
+            address,
+            topics: Mutex::default(),
+            admin,
+        })
+    }
+
+    /// The address of a listener, and what it asks for.
+    pub fn listener(access: Access) -> Option<(String, Option<Credential>)> {
+        let variable = match access {
+            Access::Plaintext => return Some((service("TEST_KAFKA")?, None)),
+            Access::SaslPlaintext(_) => "TEST_KAFKA_SASL_PLAINTEXT",
+            Access::SaslSsl(_) => "TEST_KAFKA_SASL_SSL",
+        };
+        let credential = Credential {
+            username: service("TEST_KAFKA_USER")?,
+            password: service("TEST_KAFKA_PASSWORD")?,
+            ca: service("TEST_CA")?.into(),
+        };
+        Some((service(variable)?, Some(credential)))
+    }
+
+    /// The name here of what is elsewhere called `name`.
+    pub fn name(&self, name: &str) -> String {
+        format!("{name}.{}", self.suffix)
+    }
+
+    /// The glob of all topics made here, and of no others.
+    pub fn all_topics(&self) -> String {
+        self.name("*")
+    }
+
+    /// Makes a topic and gives its whole name.
+    pub fn create(&self, name: &str, partitions: i32) -> String {
+        let topic = self.name(name);
+        let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
+            .set("message.timestamp.after.max.ms", "9223372036854775807");
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let made = futures::executor::block_on(self.admin.create_topics([&new], &options))
+            .expect("an answer");
+        assert_eq!(made, [Ok(topic.clone())]);
+        self.topics.lock().expect("whole").push(topic.clone());
+        topic
+    }
+
+    pub fn delete(&self, topic: &str) {
+        self.topics.lock().expect("whole").retain(|t| t != topic);
+        let gone = self.delete_topics(&[topic]);
+        assert_eq!(gone, [Ok(topic.to_owned())]);
+    }
+
+    fn delete_topics(&self, topics: &[&str]) -> Vec<rdkafka::admin::TopicResult> {
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        futures::executor::block_on(self.admin.delete_topics(topics, &options)).expect("an answer")
+    }
+
+    /// Writes records to their topics and partitions, all acknowledged.
+    pub fn send(&self, records: &[Record]) {
+        let producer = RecordProducer::open(&self.cluster()).expect("a producer");
+        for record in records {
+            producer.send(record).expect("a record that Kafka takes");
+        }
+        producer
+            .flush(Duration::from_secs(60))
+            .expect("all are acknowledged");
+    }
+
+    fn cluster(&self) -> Cluster {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("housekeeping.toml");
+        let text = format!(
+            "[hop]\nhop-type = \"kafka\"\nhop-hostname = \"{}\"\n",
+            self.address
+        );
+        std::fs::write(&file, text).expect("a file of ours");
+        let selection = Selection {
+            config_file: Some(file),
+            hop: Some("hop".to_owned()),
+            ..Selection::default()
+        };
+        let config = Config::load_in(&selection, Environment::default()).expect("sound");
+        Cluster::open(&config.hop().expect("sound")).expect("a cluster")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let topics = std::mem::take(self.topics.get_mut().expect("whole"));
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        if !topics.is_empty() {
+            self.delete_topics(&topics);
+        }
+    }
+}
+
+/// Records of about 300 bytes, each different, dealt out to the partitions in
+/// turn, with the offsets that they get in a new topic.
+pub fn plain_records(topic: &str, partitions: i32, count: usize) -> Vec<Record> {
+    plain_records_from(topic, partitions, 0..count)
+}
+
+/// As [`plain_records`]: the next ones of a topic that has some.
+pub fn plain_records_from(
+    topic: &str,
+    partitions: i32,
+    numbers: std::ops::Range<usize>,
+) -> Vec<Record> {
+    let topic: std::sync::Arc<str> = topic.into();
+    numbers
+        .map(|number| Record {
+            topic: topic.clone(),
+            partition: number as i32 % partitions,
+            offset: number as i64 / i64::from(partitions),
+            timestamp: 1_700_000_000_000 + number as i64,
+            timestamp_type: TimestampType::Create,
+            key: Some(format!("key {number}").into_bytes()),
+            value: Some(format!("{number:0>280}").into_bytes()),
+            headers: vec![],
+        })
+        .collect()
+}

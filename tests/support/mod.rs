@@ -1,0 +1,20 @@
+//! What the acceptance tests work with: the real services that the environment
+//! names, private places on them, and the program itself.
+
+pub mod archived;
+pub mod broker;
+pub mod compare;
+pub mod place;
+pub mod program;
+pub mod python;
+mod skip;
+
+pub use archived::Archived;
+pub use broker::Broker;
+pub use place::Place;
+pub use program::{Ended, Process};
+
+/// A part of a name that no other test has.
+pub fn unique() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
