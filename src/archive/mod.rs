@@ -10,6 +10,7 @@ mod budget;
 mod compare;
 mod decide;
 mod failure;
+mod limit;
 mod process;
 mod progress;
 mod reader;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::info;
 
@@ -35,6 +36,7 @@ use crate::store::Store;
 
 use batch::{Item, Limits, next_batch};
 use budget::Budget;
+use limit::PutLimit;
 use process::{Workshop, archive_batch};
 use reader::{Events, Reader};
 use topics::Topics;
@@ -88,8 +90,7 @@ impl Archiver {
             catalogue: self.catalogue,
             store: self.store,
             topics: self.topics,
-            puts: Semaphore::new(self.config.put_concurrency),
-            put_concurrency: self.config.put_concurrency,
+            puts: PutLimit::new(self.config.put_concurrency),
             progress: progress.clone(),
             outages: Default::default(),
         });

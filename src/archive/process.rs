@@ -11,7 +11,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
-use tokio::sync::Semaphore;
 use tracing::{debug, info};
 use uuid::Uuid;
 
@@ -19,6 +18,7 @@ use super::batch::Item;
 use super::compare;
 use super::decide::{Candidate, Verdict};
 use super::failure::{ArchiveError, Backoff, Outages};
+use super::limit::{Load, PutLimit};
 use super::progress::Progress;
 use super::write::{origin_of, store_message};
 use crate::catalogue::{Catalogue, CatalogueError, Claim, Owner, Retry, Row, StoredRow};
@@ -36,9 +36,7 @@ pub(super) struct Workshop {
     pub catalogue: Arc<dyn Catalogue>,
     pub store: Arc<dyn Store>,
     pub topics: TopicSelection,
-    /// One permit a PUT, over all batches.
-    pub puts: Semaphore,
-    pub put_concurrency: usize,
+    pub puts: PutLimit,
     pub progress: Arc<Progress>,
     pub outages: Outages,
 }
@@ -316,7 +314,7 @@ async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
         .filter(|message| message.next == Next::Store && message.row.is_none())
         .map(|message| store_one(workshop, message))
         .collect();
-    let mut stored = stream::iter(to_store).buffer_unordered(workshop.put_concurrency);
+    let mut stored = stream::iter(to_store).buffer_unordered(workshop.puts.most());
     let mut first_error = None;
     while let Some(result) = stored.next().await {
         match result {
@@ -330,23 +328,28 @@ async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
 }
 
 async fn store_one(workshop: &Arc<Workshop>, message: &mut Message) -> Result<(), ArchiveError> {
-    let _permit = workshop
+    let permit = workshop
         .puts
-        .acquire()
+        .begin()
         .await
         .map_err(|error| ArchiveError::Broken {
             part: "PUT limit",
             cause: error.to_string(),
         })?;
-    let row = store_message(
+    let stored = store_message(
         &workshop.store,
         &workshop.topics,
         &message.item.record,
         &message.candidate.delivery,
         message.candidate.uuid(),
     )
-    .await?;
-    message.row = Some(row);
+    .await;
+    let load = match &stored {
+        Err(error) if error.is_passing() => Load::Overloaded,
+        _ => Load::KeptUp,
+    };
+    workshop.puts.end(permit, load);
+    message.row = Some(stored?);
     Ok(())
 }
 
