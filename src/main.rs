@@ -6,6 +6,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     let exit = match commands::execute(Cli::parse()) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Where nobody reads stderr, `eprintln!` would panic.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             commands::exit_of(&error)
         }
     };

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde_json::{Value as Json, json};
 
-use super::{Exit, table};
+use super::{Exit, output, table};
 use crate::config::{
     Built, Config, ConfigError, Environment, Inspection, Setting, Settings, StanzaInspection,
     StanzaKind, Value, shown_properties,
@@ -32,7 +32,7 @@ pub fn check(selection: &Selection, json: bool) -> anyhow::Result<Exit> {
         true => pretty(&check_json(&inspection))?,
         false => check_table(&inspection),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    output::print(&text)?;
     let mut stderr = std::io::stderr().lock();
     for error in inspection.all_errors() {
         writeln!(stderr, "error: {error}")?;
@@ -50,7 +50,7 @@ pub fn show(selection: &Selection, json: bool) -> anyhow::Result<Exit> {
         true => pretty(&show_json(&effective))?,
         false => show_table(&effective),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    output::print(&text)?;
     Ok(Exit::Clean)
 }
 

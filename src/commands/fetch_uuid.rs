@@ -10,8 +10,7 @@ use uuid::Uuid;
 use super::asked_uuids::AskedUuids;
 use super::destination::{Destination, Form};
 use super::message_json::MessageJson;
-use super::output::one_line;
-use super::{Exit, UsageError, message_text, open};
+use super::{Exit, UsageError, message_text, open, output};
 use crate::catalogue::{Catalogue, Row};
 use crate::cli::FetchArgs;
 use crate::config::Config;
@@ -116,7 +115,7 @@ impl Fetch {
     }
 
     fn complain(&mut self, what: &str) {
-        eprintln!("error: {}", one_line(what));
+        output::error(what);
         self.is_whole = false;
     }
 
@@ -154,7 +153,8 @@ impl Fetch {
     fn write_document(&mut self, row: &Row, document: &Document) -> anyhow::Result<()> {
         if self.form == Form::Payload {
             if document.value.is_none() {
-                eprintln!("note: message {} is a tombstone: it has no value", row.uuid);
+                let what = format!("message {} is a tombstone: it has no value", row.uuid);
+                output::note(&what);
             }
             let value = document.value.as_deref().unwrap_or_default();
             return self.put(row, |out| out.write_all(value));

@@ -39,15 +39,15 @@ fn line(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
 
 fn metadata(document: &Document, limit: usize, out: &mut dyn Write) -> io::Result<()> {
     let kind = document.timestamp_type.map_or("", |kind| kind.as_str());
-    let time = output::time(document.timestamp);
+    let milliseconds = document.timestamp;
+    let time = match output::date(milliseconds) {
+        Some(date) => format!("{date} {kind} ({milliseconds})"),
+        None => format!("{milliseconds} {kind}"),
+    };
     line(out, "topic", &document.topic)?;
     line(out, "partition", &or_dash(document.partition))?;
     line(out, "offset", &or_dash(document.offset))?;
-    line(
-        out,
-        "time",
-        &format!("{time}  {} {kind}", document.timestamp),
-    )?;
+    line(out, "time", &time)?;
     line(out, "key", &bytes(document.key.as_deref(), limit))
 }
 

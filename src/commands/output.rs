@@ -37,6 +37,13 @@ impl Stdout {
     }
 }
 
+/// Prints all of a command's output.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = Stdout::new();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes).map_err(own)
@@ -67,6 +74,21 @@ pub(super) fn reader_has_left(error: &anyhow::Error) -> bool {
         let io = cause.downcast_ref::<io::Error>();
         io.and_then(of_stdout).unwrap_or(false)
     })
+}
+
+/// A line on stderr that the work goes on after.
+pub(super) fn note(what: &str) {
+    complain("note", what);
+}
+
+/// A line on stderr about something that is not as it must be.
+pub(super) fn error(what: &str) {
+    complain("error", what);
+}
+
+fn complain(kind: &str, what: &str) {
+    // Where nobody reads stderr, nobody can be told; `eprintln!` would panic.
+    let _ = writeln!(io::stderr(), "{kind}: {}", one_line(what));
 }
 
 /// RFC 3339 in UTC with milliseconds; `None` for a timestamp that is no date:

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::{Exit, open, table};
+use super::{Exit, open, output, table};
 use crate::archive::{Archiver, Bounds, Outcome, Summary};
 use crate::cli::RunArgs;
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
@@ -49,7 +49,11 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
         };
         anyhow::Ok(archiver.run(&cluster, shutdown).await?)
     })?;
-    tell(&outcome, json)?;
+    match tell(&outcome, json) {
+        // What is archived is, whether anybody reads of it or not.
+        Err(error) if !output::reader_has_left(&error) => return Err(error),
+        _ => {}
+    }
     // What still runs (a request to a store that hangs) must not hold the exit.
     runtime.shutdown_background();
     Ok(match outcome.complete {
@@ -119,9 +123,9 @@ async fn listen_to_signals(trigger: Trigger, patience: Duration) {
 
 fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(&outcome.summary)?);
+        output::print(&(serde_json::to_string(&outcome.summary)? + "\n"))?;
     } else {
-        print!("{}", summary_table(&outcome.summary));
+        output::print(&summary_table(&outcome.summary))?;
     }
     if !outcome.complete {
         warn!(

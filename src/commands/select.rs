@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
-use super::UsageError;
+use super::{UsageError, output};
 use crate::catalogue::{Catalogue, CatalogueError, RowFilter};
 use crate::cli::Select;
 use crate::config::TopicGlobs;
@@ -74,7 +74,7 @@ impl Chosen {
     fn matching(&self, mut topics: Vec<String>) -> Vec<String> {
         for pattern in &self.topics {
             if !topics.iter().any(|topic| pattern.is_match(topic)) {
-                eprintln!("note: the archive has no topic {:?}", pattern.typed);
+                output::note(&format!("the archive has no topic {:?}", pattern.typed));
             }
         }
         topics.retain(|topic| self.topics.iter().any(|pattern| pattern.is_match(topic)));

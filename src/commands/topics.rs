@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::list_archive::print_topics;
 use super::open::{self, NoArchive};
-use super::output::{Stdout, or_dash};
+use super::output::{self, Stdout, or_dash};
 use super::{Exit, UsageError, table};
 use crate::catalogue::RowFilter;
 use crate::cli::TopicsArgs;
@@ -60,7 +60,7 @@ pub fn list(config: &Config, args: &TopicsArgs, json: bool) -> anyhow::Result<Ex
 fn archived(config: &Config) -> anyhow::Result<BTreeMap<String, i64>> {
     let catalogue = match open::catalogue_to_read(config) {
         Err(error) if error.is::<NoArchive>() => {
-            eprintln!("note: {error}");
+            output::note(&error.to_string());
             return Ok(BTreeMap::new());
         }
         opened => opened?,

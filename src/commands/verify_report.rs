@@ -151,9 +151,9 @@ impl Report {
         match checked.backwards {
             None => rows.push(["objects".to_owned(), "-".to_owned(), SKIPPED.to_owned()]),
             Some(backwards) => {
-                let young = format!("with a row, {} in flight", backwards.in_flight);
+                let young = format!("of which in flight: {}", backwards.in_flight);
                 rows.push(row("objects", backwards.objects, &young));
-                rows.push(row("topics", backwards.topics, "with the rows' counts"));
+                rows.push(row("topics", backwards.topics, "counted"));
             }
         }
         for (kind, count) in &self.defects {
