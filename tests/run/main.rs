@@ -5,4 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounds;
+mod crash;
 mod known_data;
+mod python_readers;
+mod real_clients;
+mod stopping;
+mod topics;
+mod two_workers;

@@ -1,9 +1,11 @@
 //! What was sent against what is archived.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use archive_ingest::catalogue::Catalogue;
 use archive_ingest::envelope;
 use archive_ingest::record::Record;
+use uuid::Uuid;
 
 use super::archived::{Archived, place};
 
@@ -87,4 +89,42 @@ pub fn assert_no_orphan(archived: &[Archived], keys: &[String]) {
         rows.len(),
         "each row has an object of its own"
     );
+}
+
+/// As [`assert_exactly`], where `retries` of the records repeat another one and
+/// are remembered instead of stored: all are there exactly once, as a message
+/// or as a retry of one.
+#[track_caller]
+pub fn assert_each_once(
+    sent: &[Record],
+    retries: usize,
+    archived: &[Archived],
+    catalogue: &dyn Catalogue,
+) {
+    let partitions: BTreeSet<(&str, i32)> = sent.iter().map(|r| (&*r.topic, r.partition)).collect();
+    let repeated: BTreeMap<(&str, i32, i64), Uuid> = partitions
+        .into_iter()
+        .flat_map(|(topic, partition)| {
+            catalogue
+                .retries(topic, partition, 0..i64::MAX)
+                .expect("a readable catalogue")
+                .into_iter()
+                .map(move |retry| ((topic, partition, retry.offset), retry.uuid))
+        })
+        .collect();
+    assert_eq!(repeated.len(), retries, "retries");
+    let (again, messages): (Vec<Record>, Vec<Record>) = sent
+        .iter()
+        .cloned()
+        .partition(|record| repeated.contains_key(&place(record)));
+    assert_exactly(&messages, archived);
+    let stored: BTreeMap<Uuid, &Archived> = archived.iter().map(|a| (a.row.uuid, a)).collect();
+    for record in &again {
+        let message = stored[&repeated[&place(record)]];
+        assert_eq!(
+            message.annotations.digest,
+            Some(envelope::delivery(record).digest),
+            "a retry has its message's content"
+        );
+    }
 }

@@ -7,12 +7,13 @@ pub mod compare;
 pub mod place;
 pub mod program;
 pub mod python;
-mod skip;
+pub mod records;
+pub mod skip;
 
 pub use archived::Archived;
 pub use broker::Broker;
 pub use place::Place;
-pub use program::{Ended, Process};
+pub use program::Process;
 
 /// A part of a name that no other test has.
 pub fn unique() -> String {

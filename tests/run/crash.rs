@@ -1,0 +1,46 @@
+//! A run that is killed at any moment loses nothing and leaves nothing behind.
+
+use std::time::Duration;
+
+use archive_ingest::catalogue::RowFilter;
+use rand::Rng;
+
+use crate::support::compare::{assert_each_once, assert_no_orphan};
+use crate::support::records::with_client_uuids;
+use crate::support::{Broker, Place};
+
+const PARTITIONS: i32 = 4;
+const RECORDS: usize = 6_000;
+const KILLS: usize = 5;
+
+#[test]
+fn after_kill_9_at_random_moments_every_record_is_there_exactly_once() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let Some(mut place) = Place::real(&broker) else {
+        return;
+    };
+    let topic = broker.create("crash", PARTITIONS);
+    let (records, retries) = with_client_uuids(&topic, PARTITIONS, RECORDS);
+    broker.send(&records);
+    // Slow enough that each kill finds something under way.
+    place.set("archive", "archive-batch-records", "100");
+    place.set("archive", "archive-put-concurrency", "4");
+    let mut rows = vec![];
+    for _ in 0..KILLS {
+        let process = place.start(&["run"]);
+        process.wait_for("reading 4 partitions more");
+        let moment = rand::rng().random_range(0..800);
+        std::thread::sleep(Duration::from_millis(moment));
+        process.kill();
+        let count = place.catalogue().count(&RowFilter::default());
+        rows.push((moment, count.expect("a readable catalogue")));
+    }
+    let last = place.run_to_end();
+    eprintln!("rows after kills at (ms): {rows:?}; then {last:?}");
+    assert!(last.archived > 0, "the kills came too late: {rows:?}");
+    let archived = place.archived();
+    assert_each_once(&records, retries, &archived, &*place.catalogue());
+    assert_no_orphan(&archived, &place.object_keys());
+}
