@@ -10,6 +10,7 @@ mod budget;
 mod compare;
 mod decide;
 mod failure;
+mod gaps;
 mod limit;
 mod process;
 mod progress;
@@ -36,6 +37,7 @@ use crate::store::Store;
 
 use batch::{Item, Limits, next_batch};
 use budget::Budget;
+use gaps::GapWatch;
 use limit::PutLimit;
 use process::{Workshop, archive_batch};
 use reader::{Events, Reader};
@@ -43,7 +45,7 @@ use topics::Topics;
 use watermark::Watermarks;
 
 pub use failure::ArchiveError;
-pub use progress::{Progress, Summary, TopicCount};
+pub use progress::{LostRange, Progress, Summary, TopicCount};
 pub use reader::Bounds;
 
 /// Batches that are under way at once. Two overlap PUTs with commits; the rest
@@ -85,7 +87,7 @@ impl Archiver {
             interval: self.config.batch_interval,
         };
         let status = tokio::spawn(tell_status(progress.clone(), self.config.status_interval));
-        let reader = self.start_reader(cluster, shutdown, items)?;
+        let reader = self.start_reader(cluster, shutdown, items, &progress)?;
         let workshop = Arc::new(Workshop {
             catalogue: self.catalogue,
             store: self.store,
@@ -107,6 +109,7 @@ impl Archiver {
         cluster: &Cluster,
         shutdown: Shutdown,
         items: mpsc::UnboundedSender<Item>,
+        progress: &Arc<Progress>,
     ) -> Result<oneshot::Receiver<Result<bool, ArchiveError>>, ArchiveError> {
         let watermarks = Arc::new(Watermarks::default());
         let events = Events::new(watermarks.clone());
@@ -123,6 +126,7 @@ impl Archiver {
             topics: Topics::new(self.topics.clone(), self.topic_refresh),
             bounds: self.bounds,
             watermarks,
+            gaps: GapWatch::new(self.catalogue.clone(), progress.clone()),
             budget: Budget::new(self.config.memory_bytes - queue_bytes),
             runtime: Handle::current(),
             shutdown,

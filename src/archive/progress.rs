@@ -6,10 +6,23 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::catalogue::Gap;
+
 /// Counts since the start of the process.
 pub struct Progress {
     started: Instant,
     topics: Mutex<BTreeMap<Arc<str>, TopicCount>>,
+    lost: Mutex<Vec<LostRange>>,
+}
+
+/// Offsets of a partition, [from, to), that Kafka's retention removed before
+/// they were archived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LostRange {
+    pub topic: String,
+    pub partition: i32,
+    pub from: i64,
+    pub to: i64,
 }
 
 /// What became of the records of a topic.
@@ -34,6 +47,8 @@ pub struct Summary {
     /// Archived messages a second, over the whole run.
     pub rate: f64,
     pub topics: BTreeMap<String, TopicCount>,
+    /// What was found lost in this run.
+    pub lost: Vec<LostRange>,
 }
 
 impl Progress {
@@ -41,7 +56,18 @@ impl Progress {
         Self {
             started: Instant::now(),
             topics: Mutex::default(),
+            lost: Mutex::default(),
         }
+    }
+
+    pub(super) fn lost(&self, gaps: Vec<Gap>) {
+        let mut lost = self.lost.lock().unwrap_or_else(|lock| lock.into_inner());
+        lost.extend(gaps.into_iter().map(|gap| LostRange {
+            topic: gap.topic.to_string(),
+            partition: gap.partition,
+            from: gap.from,
+            to: gap.to,
+        }));
     }
 
     pub(super) fn archived(&self, topic: &Arc<str>, bytes: u64) {
@@ -78,6 +104,11 @@ impl Progress {
                 .iter()
                 .map(|(topic, count)| (topic.to_string(), count.clone()))
                 .collect(),
+            lost: self
+                .lost
+                .lock()
+                .unwrap_or_else(|lock| lock.into_inner())
+                .clone(),
         }
     }
 }

@@ -12,6 +12,7 @@ use tracing::{debug, info, warn};
 use super::batch::Item;
 use super::budget::{Budget, Taken};
 use super::failure::ArchiveError;
+use super::gaps::GapWatch;
 use super::topics::Topics;
 use super::until_end::UntilEnd;
 use super::watermark::Watermarks;
@@ -46,6 +47,7 @@ pub struct Bounds {
 /// What the consumer tells from within a poll.
 pub(super) struct Events {
     watermarks: Arc<Watermarks>,
+    begun: Mutex<Vec<TopicPartition>>,
     given_up: Mutex<Vec<TopicPartition>>,
 }
 
@@ -55,6 +57,7 @@ pub(super) struct Reader {
     pub topics: Topics,
     pub bounds: Bounds,
     pub watermarks: Arc<Watermarks>,
+    pub gaps: GapWatch,
     pub budget: Budget,
     pub runtime: Handle,
     pub shutdown: Shutdown,
@@ -77,6 +80,7 @@ impl Events {
     pub fn new(watermarks: Arc<Watermarks>) -> Arc<Self> {
         Arc::new(Self {
             watermarks,
+            begun: Mutex::default(),
             given_up: Mutex::default(),
         })
     }
@@ -85,6 +89,8 @@ impl Events {
 impl ConsumerEvents for Events {
     fn assigned(&self, partitions: &[TopicPartition]) {
         info!("reading {} partitions more", partitions.len());
+        let mut begun = self.begun.lock().unwrap_or_else(|lock| lock.into_inner());
+        begun.extend_from_slice(partitions);
     }
 
     fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
@@ -107,10 +113,13 @@ impl Reader {
     /// Reads until it is time to end, then waits for what is in flight and
     /// commits it. Whether everything was archived and committed.
     pub fn run(mut self, out: UnboundedSender<Item>) -> Result<bool, ArchiveError> {
-        let mut end = match self.bounds.until_eos {
-            true => Some(UntilEnd::ask(&self.consumer, &self.topics)?),
-            false => None,
-        };
+        let mut end = None;
+        if self.bounds.until_eos {
+            let asked = UntilEnd::ask(&self.consumer, &self.topics)?;
+            // Also of partitions that have nothing left to give.
+            self.gaps.begin(asked.partitions().iter().cloned());
+            end = Some(asked);
+        }
         let reason = self.read(&out, &mut end)?;
         drop(out);
         debug!(?reason, "reading has ended");
@@ -155,7 +164,7 @@ impl Reader {
                 };
                 self.hand_on(record, room, out)?;
             }
-            self.commit_when_due();
+            self.commit_when_due()?;
             if let Some(end) = end
                 && end.is_reached(&self.consumer, &self.watermarks)?
             {
@@ -176,10 +185,17 @@ impl Reader {
             .given_up
             .lock()
             .unwrap_or_else(|lock| lock.into_inner());
+        self.gaps.end(&given_up);
         for lost in given_up.drain(..) {
             self.held
                 .retain(|r| r.partition != lost.partition || r.topic != lost.topic);
         }
+        let mut begun = self
+            .events
+            .begun
+            .lock()
+            .unwrap_or_else(|lock| lock.into_inner());
+        self.gaps.begin(begun.drain(..));
         Ok(())
     }
 
@@ -201,7 +217,7 @@ impl Reader {
             paused = true;
             self.consumer.pause()?;
             self.poll(Duration::ZERO)?;
-            self.commit_when_due();
+            self.commit_when_due()?;
         };
         if paused {
             self.consumer.resume()?;
@@ -219,6 +235,7 @@ impl Reader {
             topic: record.topic.clone(),
             partition: record.partition,
         };
+        self.gaps.received(&partition, record.offset);
         let ticket = self.watermarks.received(&partition, record.offset);
         self.received += 1;
         out.send(Item {
@@ -232,15 +249,16 @@ impl Reader {
         })
     }
 
-    fn commit_when_due(&mut self) {
+    fn commit_when_due(&mut self) -> Result<(), ArchiveError> {
         if self.last_commit.elapsed() >= COMMIT_INTERVAL {
-            self.commit();
+            self.commit()?;
         }
+        Ok(())
     }
 
     /// One commit at a time, so that an older one can never come after a newer
     /// one.
-    fn commit(&mut self) {
+    fn commit(&mut self) -> Result<(), ArchiveError> {
         self.last_commit = Instant::now();
         if let Some(result) = self.consumer.committed() {
             self.commit_under_way = false;
@@ -249,14 +267,25 @@ impl Reader {
                 warn!("offsets were not committed ({error}); they will be again");
             }
         }
+        match self.gaps.settle(&self.consumer) {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => {
+                info!(
+                    "{error}: it cannot be told yet whether records were lost; nothing is committed meanwhile"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         let offsets = self.watermarks.uncommitted();
         if self.commit_under_way || offsets.is_empty() {
-            return;
+            return Ok(());
         }
         match self.consumer.commit(&offsets) {
             Ok(()) => self.commit_under_way = true,
             Err(error) => warn!("{error}: offsets were not committed; they will be again"),
         }
+        Ok(())
     }
 
     /// Reads no more but stays in the group, until it is time to end.
@@ -266,7 +295,7 @@ impl Reader {
             self.consumer.pause()?;
             self.poll(POLL)?;
             self.held.clear();
-            self.commit_when_due();
+            self.commit_when_due()?;
         }
         Ok(Reason::Told)
     }
@@ -280,10 +309,10 @@ impl Reader {
             self.poll(Duration::from_millis(10))?;
             self.held.clear();
             let idle = self.watermarks.wait_idle(None, Duration::from_millis(10));
-            if idle && self.watermarks.uncommitted().is_empty() {
+            self.commit()?;
+            if idle && self.gaps.is_settled() && self.watermarks.uncommitted().is_empty() {
                 return Ok(true);
             }
-            self.commit();
             if deadline.is_none() && self.shutdown.is_due() {
                 deadline = Some(Instant::now() + self.bounds.drain);
             }

@@ -16,6 +16,7 @@ const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
 
 /// The partitions whose end is not reached yet.
 pub(super) struct UntilEnd {
+    partitions: Vec<TopicPartition>,
     open: Offsets,
     looked: Instant,
     asked_group: Instant,
@@ -43,12 +44,18 @@ impl UntilEnd {
         let mut open = consumer.ends(&partitions)?;
         open.retain(|partition, end| starts.get(partition).is_none_or(|start| start < end));
         let mut end = Self {
+            partitions,
             open,
             looked: Instant::now(),
             asked_group: Instant::now(),
         };
         end.forget_committed(consumer)?;
         Ok(end)
+    }
+
+    /// All that were asked for.
+    pub fn partitions(&self) -> &[TopicPartition] {
+        &self.partitions
     }
 
     /// Whether everything before the ends is archived, by this process or by

@@ -128,6 +128,19 @@ pub struct Retry {
     pub timestamp_type: TimestampType,
 }
 
+/// Offsets of a partition, [from, to), that Kafka no longer had when they were
+/// to be read: lost before they were archived.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gap {
+    pub topic: Arc<str>,
+    pub partition: i32,
+    pub from: i64,
+    pub to: i64,
+    /// When it was found, ms since 1970-01-01 UTC, by the catalogue's clock;
+    /// not asked for when it is recorded.
+    pub found_at: i64,
+}
+
 /// What [`Catalogue::add`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Added {
@@ -242,6 +255,13 @@ pub trait Catalogue: Send + Sync {
         partition: i32,
         offsets: Range<i64>,
     ) -> Result<Vec<Retry>, CatalogueError>;
+
+    /// Remembers gaps for good; one that is known is left as it is. How many
+    /// were not known.
+    fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError>;
+
+    /// All gaps, ordered by topic, partition and offset.
+    fn gaps(&self) -> Result<Vec<Gap>, CatalogueError>;
 
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;

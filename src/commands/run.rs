@@ -153,8 +153,21 @@ fn summary_table(summary: &Summary) -> String {
         ["topic", "archived", "duplicates", "bytes"],
         topics.chain([total]),
     );
+    let lost: String = summary
+        .lost
+        .iter()
+        .map(|lost| {
+            format!(
+                "LOST before it was archived: {} partition {} offsets {} to {}\n",
+                lost.topic,
+                lost.partition,
+                lost.from,
+                lost.to - 1
+            )
+        })
+        .collect();
     format!(
-        "{table}{:.1} s, {:.0} messages a second\n",
+        "{table}{lost}{:.1} s, {:.0} messages a second\n",
         summary.seconds, summary.rate
     )
 }

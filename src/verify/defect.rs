@@ -66,6 +66,14 @@ pub enum Kind {
     OrphanObject { size: u64 },
     /// An object whose key is none of the archive's. Bytes.
     ForeignObject { size: u64 },
+    /// Kafka's retention removed these offsets, [from, to), before they were
+    /// archived; found at that time, ms since 1970-01-01 UTC.
+    Gap {
+        partition: i32,
+        from: i64,
+        to: i64,
+        found_at: i64,
+    },
     /// The table `topics` has another number of messages than there are rows.
     WrongCount { rows: i64, topics: i64 },
     /// The table `topics` has another earliest or latest time than the rows.
@@ -136,6 +144,7 @@ impl Kind {
             Self::Disagrees { .. } => "disagrees",
             Self::OrphanObject { .. } => "orphan_object",
             Self::ForeignObject { .. } => "foreign_object",
+            Self::Gap { .. } => "gap",
             Self::WrongCount { .. } => "wrong_count",
             Self::WrongTimes { .. } => "wrong_times",
         }
@@ -204,6 +213,16 @@ impl fmt::Display for Kind {
             Self::ForeignObject { size } => {
                 write!(out, "{size} bytes, not a key of the archive")
             }
+            Self::Gap {
+                partition,
+                from,
+                to,
+                ..
+            } => write!(
+                out,
+                "partition {partition} offsets {from} to {}: Kafka removed them before they were archived",
+                to - 1
+            ),
             Self::WrongCount { rows, topics } => {
                 write!(out, "{rows} rows, the table topics says {topics}")
             }

@@ -5,6 +5,7 @@
 //!   are read and compared with all that the row says of them.
 //! - Every object has a row.
 //! - The counts per topic are the rows'.
+//! - Nothing was lost before it could be archived.
 //!
 //! Memory does not grow with the archive. What a running archiver has in flight
 //! is no defect. A service that fails is asked again, and then ends the work
@@ -84,10 +85,12 @@ impl Verifier {
         self.check_rows(&findings).await?;
         let backwards = if self.is_selecting_whole_topics() {
             let (objects, in_flight) = self.check_objects(&findings).await?;
+            let topics = self.check_counts(&findings).await?;
+            self.check_gaps(&findings).await?;
             Some(Backwards {
                 objects,
                 in_flight,
-                topics: self.check_counts(&findings).await?,
+                topics,
             })
         } else {
             None
@@ -98,6 +101,26 @@ impl Verifier {
             bytes: done.bytes,
             backwards,
         })
+    }
+
+    /// What the archiver found lost, of the topics that the filter selects.
+    async fn check_gaps(&self, findings: &Findings) -> Result<()> {
+        let gaps = self.ask(|catalogue| catalogue.gaps()).await?;
+        let selected = |topic: &str| match &self.filter.topics {
+            Some(topics) => topics.iter().any(|name| name == topic),
+            None => true,
+        };
+        for gap in gaps.into_iter().filter(|gap| selected(&gap.topic)) {
+            let kind = Kind::Gap {
+                partition: gap.partition,
+                from: gap.from,
+                to: gap.to,
+                found_at: gap.found_at,
+            };
+            let defect = Defect::of_topic(gap.topic.to_string(), kind);
+            findings.tell(defect).await?;
+        }
+        Ok(())
     }
 
     fn is_selecting_whole_topics(&self) -> bool {

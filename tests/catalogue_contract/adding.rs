@@ -1,6 +1,6 @@
 //! Rows, retries and origins, written and read again.
 
-use archive_ingest::catalogue::{Added, Row};
+use archive_ingest::catalogue::{Added, Gap, Row};
 use archive_ingest::record::TimestampType;
 
 use crate::messages::*;
@@ -15,6 +15,7 @@ on_every_backend!(
     a_row_that_another_archiver_added_meanwhile_is_left_as_it_is,
     a_retry_is_remembered_once,
     the_retries_of_a_partition_are_listed_in_its_order,
+    a_gap_is_remembered_once_and_for_good,
     a_nul_becomes_the_replacement_character_and_a_title_may_have_a_million_bytes,
     a_foreign_row_is_found_by_topic_time_and_crc_until_it_has_an_origin,
     rows_can_be_read_while_a_batch_is_being_written,
@@ -160,6 +161,25 @@ fn the_retries_of_a_partition_are_listed_in_its_order(place: &Place) {
     assert_eq!(offsets(4..5), [4]);
     let first = &place.catalogue.retries("alerts", partition, 3..4).unwrap()[0];
     assert_eq!(first, &listed[0]);
+}
+
+fn a_gap_is_remembered_once_and_for_good(place: &Place) {
+    let gap = |partition, from, to| Gap {
+        topic: "alerts".into(),
+        partition,
+        from,
+        to,
+        found_at: 0,
+    };
+    let found = [gap(1, 5, 9), gap(0, 0, i64::MAX), gap(0, 0, 3)];
+    assert_eq!(place.catalogue.add_gaps(&found).unwrap(), 3);
+    assert_eq!(place.catalogue.add_gaps(&found[..1]).unwrap(), 0);
+    let mut listed = place.open().gaps().unwrap();
+    for gap in &mut listed {
+        assert!(gap.found_at > 1_700_000_000_000, "{gap:?}");
+        gap.found_at = 0;
+    }
+    assert_eq!(listed, [gap(0, 0, 3), gap(0, 0, i64::MAX), gap(1, 5, 9)]);
 }
 
 fn a_nul_becomes_the_replacement_character_and_a_title_may_have_a_million_bytes(place: &Place) {

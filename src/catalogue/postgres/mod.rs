@@ -4,6 +4,7 @@ mod add;
 mod claim;
 mod connect;
 mod error;
+mod gaps;
 mod migrate;
 mod read;
 mod row;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Added, Catalogue, CatalogueError, Claim, Cursor, Origin, Owner, Retry, Row, RowFilter,
+    Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
     StoredRow, TopicSummary,
 };
 use crate::config::PostgresConfig;
@@ -128,6 +129,14 @@ impl Catalogue for PostgresCatalogue {
         offsets: Range<i64>,
     ) -> Result<Vec<Retry>, CatalogueError> {
         self.call(|session| read::retries(session, topic, partition, offsets))
+    }
+
+    fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError> {
+        self.call(|session| gaps::add(session, gaps))
+    }
+
+    fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
+        self.call(gaps::all)
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {

@@ -4,6 +4,7 @@ mod add;
 mod claim;
 mod connections;
 mod error;
+mod gaps;
 mod migrate;
 mod read;
 mod row;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Added, Catalogue, CatalogueError, Claim, Cursor, Origin, Owner, Retry, Row, RowFilter,
+    Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
     StoredRow, TopicSummary,
 };
 use crate::config::SqliteConfig;
@@ -112,6 +113,14 @@ impl Catalogue for SqliteCatalogue {
     ) -> Result<Vec<Retry>, CatalogueError> {
         self.connections
             .read(|file| read::retries(file, topic, partition, offsets))
+    }
+
+    fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError> {
+        self.connections.write(|file| gaps::add(file, gaps))
+    }
+
+    fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
+        self.connections.read(gaps::all)
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {

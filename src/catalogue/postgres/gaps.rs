@@ -1,0 +1,42 @@
+//! What retention took before it was archived.
+
+use super::error::Fault;
+use super::session::Session;
+use crate::catalogue::Gap;
+
+const ADD: &str = "
+    INSERT INTO gaps (topic, kafka_partition, from_offset, to_offset)
+    SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[])
+    ORDER BY 1, 2, 3, 4
+    ON CONFLICT DO NOTHING
+";
+
+pub fn add(session: &mut Session, gaps: &[Gap]) -> Result<u64, Fault> {
+    let topics: Vec<&str> = gaps.iter().map(|gap| &*gap.topic).collect();
+    let partitions: Vec<i32> = gaps.iter().map(|gap| gap.partition).collect();
+    let from: Vec<i64> = gaps.iter().map(|gap| gap.from).collect();
+    let to: Vec<i64> = gaps.iter().map(|gap| gap.to).collect();
+    session.execute(ADD, &[&topics, &partitions, &from, &to])
+}
+
+const ALL: &str = "
+    SELECT topic, kafka_partition, from_offset, to_offset,
+        (extract(epoch FROM found_at) * 1000)::bigint
+    FROM gaps ORDER BY topic COLLATE \"C\", kafka_partition, from_offset, to_offset
+";
+
+pub fn all(session: &mut Session) -> Result<Vec<Gap>, Fault> {
+    session
+        .query(ALL, &[])?
+        .iter()
+        .map(|row| {
+            Ok(Gap {
+                topic: row.try_get::<_, &str>(0)?.into(),
+                partition: row.try_get(1)?,
+                from: row.try_get(2)?,
+                to: row.try_get(3)?,
+                found_at: row.try_get(4)?,
+            })
+        })
+        .collect()
+}

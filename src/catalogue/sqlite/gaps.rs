@@ -1,0 +1,41 @@
+//! What retention took before it was archived.
+
+use rusqlite::{Row, Transaction, params};
+
+use super::error::Fault;
+use crate::catalogue::Gap;
+
+const ADD: &str = "
+    INSERT OR IGNORE INTO gaps (topic, kafka_partition, from_offset, to_offset)
+    VALUES (?1, ?2, ?3, ?4)
+";
+
+pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
+    let mut insert = file.prepare_cached(ADD)?;
+    let mut added = 0;
+    for gap in gaps {
+        added += insert.execute(params![&*gap.topic, gap.partition, gap.from, gap.to])?;
+    }
+    Ok(added as u64)
+}
+
+const ALL: &str = "
+    SELECT topic, kafka_partition, from_offset, to_offset, found_at
+    FROM gaps ORDER BY topic, kafka_partition, from_offset, to_offset
+";
+
+pub fn all(file: &Transaction<'_>) -> Result<Vec<Gap>, Fault> {
+    let mut select = file.prepare_cached(ALL)?;
+    let gaps = select.query_map([], gap)?;
+    Ok(gaps.collect::<Result<_, _>>()?)
+}
+
+fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
+    Ok(Gap {
+        topic: row.get_ref(0)?.as_str()?.into(),
+        partition: row.get(1)?,
+        from: row.get(2)?,
+        to: row.get(3)?,
+        found_at: row.get(4)?,
+    })
+}
