@@ -8,6 +8,7 @@ mod support;
 mod bounds;
 mod crash;
 mod known_data;
+mod log_shapes;
 mod python_readers;
 mod real_clients;
 mod stopping;
