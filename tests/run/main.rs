@@ -10,6 +10,7 @@ mod crash;
 mod known_data;
 mod log_shapes;
 mod python_readers;
+mod readme;
 mod real_clients;
 mod stopping;
 mod topics;

@@ -154,6 +154,33 @@ impl Place {
         command
     }
 
+    /// A line for the shell, in this place, where `archive_ingest` is the
+    /// program.
+    pub fn shell(&self, line: &str) -> Command {
+        let program = assert_cmd::cargo::cargo_bin!("archive_ingest");
+        let folder = program.parent().expect("a folder").display();
+        let mut command = Command::new("bash");
+        command
+            .env_clear()
+            .envs(&self.variables)
+            .env("PATH", format!("{folder}:/usr/bin:/bin"))
+            .current_dir(self.folder.path())
+            // So that a signal reaches the program and not the shell.
+            .args(["-c", &format!("exec {line}")]);
+        command
+    }
+
+    /// Gives the configuration in the environment too, where it holds for
+    /// stanzas of any name.
+    pub fn export_stanzas(&mut self) {
+        let toml = std::fs::read_to_string(self.write_configuration()).expect("just written");
+        std::fs::remove_file(self.path("housekeeping.toml")).expect("just written");
+        let stanzas: toml::Table = toml.parse().expect("TOML");
+        for (key, value) in stanzas.values().filter_map(|v| v.as_table()).flatten() {
+            self.variable(&key.to_uppercase().replace('-', "_"), &as_variable(value));
+        }
+    }
+
     pub fn start(&self, arguments: &[&str]) -> Process {
         Process::start(self.command(arguments))
     }
@@ -308,5 +335,24 @@ impl OwnDatabase {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         self.on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// A value of the configuration as the environment has it.
+fn as_variable(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(list) => {
+            let words: Vec<String> = list.iter().map(as_variable).collect();
+            words.join(",")
+        }
+        toml::Value::Table(table) => {
+            let pairs: Vec<String> = table
+                .iter()
+                .map(|(name, value)| format!("{name}={}", as_variable(value)))
+                .collect();
+            pairs.join(",")
+        }
+        other => other.to_string(),
     }
 }
