@@ -26,7 +26,7 @@ pub struct Place {
     folder: tempfile::TempDir,
     stanzas: BTreeMap<&'static str, Stanza>,
     variables: BTreeMap<String, String>,
-    _database: Option<OwnDatabase>,
+    database: Option<OwnDatabase>,
 }
 
 impl Place {
@@ -64,11 +64,11 @@ impl Place {
             folder,
             stanzas: BTreeMap::new(),
             variables: BTreeMap::from([("HOME".to_owned(), home)]),
-            _database: None,
+            database: None,
         }
     }
 
-    fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
+    pub fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
         let (address, credential) = Broker::listener(access)?;
         self.set("hop", "hop-type", "\"kafka\"");
         self.set("hop", "hop-hostname", &quoted(&address));
@@ -89,7 +89,7 @@ impl Place {
         Some(())
     }
 
-    fn use_postgres(&mut self) -> Option<()> {
+    pub fn use_postgres(&mut self) -> Option<()> {
         let database = OwnDatabase::create()?;
         self.set("db", "db-type", "\"postgres\"");
         self.set("db", "db-host", &quoted(&database.host));
@@ -97,11 +97,11 @@ impl Place {
         self.set("db", "db-name", &quoted(&database.name));
         self.set("db", "db-username", &quoted(&database.user));
         self.variable("DB_PASSWORD", &database.password);
-        self._database = Some(database);
+        self.database = Some(database);
         Some(())
     }
 
-    fn use_s3(&mut self) -> Option<()> {
+    pub fn use_s3(&mut self) -> Option<()> {
         let endpoint = service("TEST_S3_ENDPOINT")?;
         let access_key = service("TEST_S3_ACCESS_KEY")?;
         let secret_key = service("TEST_S3_SECRET_KEY")?;
@@ -230,6 +230,12 @@ impl Place {
         store::open(&store).expect("a store")
     }
 
+    /// What another program does to the PostgreSQL database.
+    pub fn execute(&self, sql: &str) {
+        let database = self.database.as_ref().expect("it is on PostgreSQL");
+        database.execute(&database.name, sql);
+    }
+
     /// Everything that is archived, in the order of topic, partition, offset.
     pub fn archived(&self) -> Vec<Archived> {
         archived::read_all(&*self.catalogue(), &*self.store())
@@ -320,12 +326,16 @@ impl OwnDatabase {
     }
 
     fn on_server(&self, sql: &str) {
+        self.execute("postgres", sql);
+    }
+
+    fn execute(&self, database: &str, sql: &str) {
         postgres::Config::new()
             .host(&self.host)
             .port(self.port)
             .user(&self.user)
             .password(&self.password)
-            .dbname("postgres")
+            .dbname(database)
             .connect(postgres::NoTls)
             .and_then(|mut client| client.batch_execute(sql))
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
