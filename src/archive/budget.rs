@@ -34,13 +34,17 @@ impl Budget {
         }
     }
 
-    /// Takes what `record` needs, waiting up to `patience` on a thread that is
-    /// none of the runtime's. A record larger than the whole budget takes all
-    /// of it, and so travels alone.
-    pub fn take(&self, record: &Record, patience: Duration, runtime: &Handle) -> Option<Taken> {
-        let units = u32::try_from((record.bytes() + OVERHEAD).div_ceil(UNIT))
+    /// Units that `record` needs. A record larger than the whole budget takes
+    /// all of it, and so travels alone.
+    pub fn units_of(&self, record: &Record) -> u32 {
+        u32::try_from((record.bytes() + OVERHEAD).div_ceil(UNIT))
             .unwrap_or(u32::MAX)
-            .min(self.units);
+            .min(self.units)
+    }
+
+    /// Takes so many units, waiting up to `patience` on a thread that is none
+    /// of the runtime's.
+    pub fn take(&self, units: u32, patience: Duration, runtime: &Handle) -> Option<Taken> {
         if let Ok(taken) = self.free.clone().try_acquire_many_owned(units) {
             return Some(taken);
         }

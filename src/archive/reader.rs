@@ -158,15 +158,13 @@ impl Reader {
             if self.held.is_empty() {
                 self.poll(POLL)?;
             }
-            while let Some(record) = self.held.pop_front() {
-                let Some(room) = self.room_for(&record)? else {
-                    return Ok(Reason::Told);
-                };
-                self.hand_on(record, room, out)?;
+            if !self.hand_on_first(out)? {
+                return Ok(Reason::Told);
             }
             self.commit_when_due()?;
             if let Some(end) = end
-                && end.is_reached(&self.consumer, &self.watermarks)?
+                && self.held.is_empty()
+                && end.is_reached(&self.consumer, &self.topics, &self.watermarks)?
             {
                 return Ok(Reason::EndReached);
             }
@@ -199,12 +197,33 @@ impl Reader {
         Ok(())
     }
 
+    /// Hands on the first record that is held, if there is one. `false` when it
+    /// is time to end.
+    fn hand_on_first(&mut self, out: &UnboundedSender<Item>) -> Result<bool, ArchiveError> {
+        let Some(first) = self.held.front() else {
+            return Ok(true);
+        };
+        let units = self.budget.units_of(first);
+        let Some(room) = self.room_of(units)? else {
+            return Ok(false);
+        };
+        // While it waited its partition may have been given up, and the record
+        // with it: then the room is for whichever needs as much.
+        let fits = |record: &Record| self.budget.units_of(record) == units;
+        if self.held.front().is_some_and(fits)
+            && let Some(record) = self.held.pop_front()
+        {
+            self.hand_on(record, room, out)?;
+        }
+        Ok(true)
+    }
+
     /// Room in the budget; `None` when it is time to end. While there is none
     /// the partitions pause, and what still comes is held.
-    fn room_for(&mut self, record: &Record) -> Result<Option<Taken>, ArchiveError> {
+    fn room_of(&mut self, units: u32) -> Result<Option<Taken>, ArchiveError> {
         let mut paused = false;
         let room = loop {
-            if let Some(room) = self.budget.take(record, PATIENCE, &self.runtime) {
+            if let Some(room) = self.budget.take(units, PATIENCE, &self.runtime) {
                 break Some(room);
             }
             if self.shutdown.is_due() {

@@ -14,6 +14,7 @@ pub(super) struct Topics {
     selection: TopicSelection,
     refresh: Duration,
     asked: Option<Instant>,
+    /// In order.
     subscribed: Vec<String>,
 }
 
@@ -32,6 +33,13 @@ impl Topics {
         all.into_iter()
             .filter(|topic| matches!(self.selection.archives(&topic.name), Verdict::Wanted))
             .collect()
+    }
+
+    /// Whether this topic was there when the topics were last asked for.
+    pub fn reads(&self, topic: &str) -> bool {
+        self.subscribed
+            .binary_search_by(|name| name.as_str().cmp(topic))
+            .is_ok()
     }
 
     /// Asks for the topics when it is time to, and subscribes anew when they

@@ -62,6 +62,7 @@ impl UntilEnd {
     pub fn is_reached<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
+        topics: &Topics,
         watermarks: &Watermarks,
     ) -> Result<bool, ArchiveError> {
         if self.open.is_empty() {
@@ -71,6 +72,9 @@ impl UntilEnd {
             return Ok(false);
         }
         self.looked = Instant::now();
+        // A topic that was deleted meanwhile has no end any more.
+        self.open
+            .retain(|partition, _| topics.reads(&partition.topic));
         // Positions, not offsets of records: a partition may end with control
         // records, or with what compaction left out.
         let fetched = consumer.fetched_to();

@@ -27,6 +27,32 @@ fn max_messages_archives_exactly_so_many_and_exits_and_the_next_run_goes_on_behi
 }
 
 #[test]
+fn max_messages_is_exact_while_memory_is_short() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let Some(mut place) = Place::real(&broker) else {
+        return;
+    };
+    let topic = broker.create("large", 3);
+    let mut records = plain_records(&topic, 3, 24);
+    for record in &mut records {
+        record.value = Some(vec![b'x'; 900_000]);
+    }
+    broker.send(&records);
+    place.set("archive", "archive-memory-bytes", "8_388_608");
+    place.set("archive", "archive-batch-bytes", "1_048_576");
+    let some = place
+        .run(&["run", "--max-messages", "11", "--json"])
+        .clean()
+        .summary();
+    assert_eq!((some.archived, some.duplicates), (11, 0));
+    let rest = place.run_to_end();
+    assert_eq!((rest.archived, rest.duplicates), (13, 0));
+    assert_exactly(&records, &place.archived());
+}
+
+#[test]
 fn test_topic_archives_that_topic_and_no_other() {
     let Some(broker) = Broker::connect() else {
         return;

@@ -12,8 +12,8 @@ use crate::support::records::{client_uuid, with_client_uuids};
 use crate::support::{Broker, Place};
 
 const PARTITIONS: i32 = 4;
-const RECORDS: usize = 6_000;
-const KILLS: usize = 5;
+const RECORDS: usize = 4_000;
+const KILLS: usize = 4;
 
 #[test]
 fn after_kill_9_at_random_moments_every_record_is_there_exactly_once() {

@@ -71,6 +71,28 @@ fn a_topic_deleted_while_running_does_not_stop_the_others() {
 }
 
 #[test]
+fn until_eos_ends_when_a_topic_is_deleted_before_its_end_is_reached() {
+    let Some((broker, place)) = scene() else {
+        return;
+    };
+    let (kept, deleted) = (broker.create("kept", 1), broker.create("deleted", 1));
+    let records = plain_records(&kept, 1, 5);
+    broker.send(&records);
+    broker.send(&plain_records(&deleted, 1, 5));
+    // Whoever was killed holds the partitions for some seconds more.
+    let killed = place.start(&["run"]);
+    killed.wait_for("reading 2 partitions more");
+    killed.kill();
+    let process = place.start(&["run", "--until-eos"]);
+    process.wait_for("reading 2 topics");
+    broker.delete(&deleted);
+    process.ended().clean();
+    let mut archived = place.archived();
+    archived.retain(|message| *message.record.topic == *kept);
+    assert_exactly(&records, &archived);
+}
+
+#[test]
 fn a_topic_created_anew_is_archived_from_its_beginning() {
     let Some((broker, place)) = scene() else {
         return;

@@ -37,6 +37,14 @@ fn a_wrong_configuration_is_told_in_one_line_with_exit_code_2() {
         place.set("hop", "hop-local-auth", &format!("{path:?}"));
         place
     };
+    let no_ca = {
+        let mut place = with_kafka("127.0.0.1:9");
+        place.set("hop", "hop-ssl-ca-location", "\"/no/such.pem\"");
+        place.set("hop", "hop-security-protocol", "\"SASL_SSL\"");
+        place.variable("HOP_USERNAME", "u");
+        place.variable("HOP_PASSWORD", "geheim");
+        place
+    };
     let no_toml = {
         let place = Place::embedded();
         let file = place.write("broken.toml", "[hop\nhop-type = mock");
@@ -81,6 +89,7 @@ fn a_wrong_configuration_is_told_in_one_line_with_exit_code_2() {
         )
         .says(["hop-topics", "gcn.["]),
         Case::run("a host that is none", with_kafka("no host")).says(["hop-hostname", "no host"]),
+        Case::run("a CA that is not there", no_ca).says(["hop-ssl-ca-location", "/no/such.pem"]),
         Case::run(
             "a property that is this program's own",
             with("hop", "hop-properties", "{ \"group.id\" = \"x\" }"),
