@@ -89,10 +89,12 @@ class Torture:
         topics.create(self.services.kafka, [topics.LATE])
         traffic.add_topic(topics.LATE)
         self.wait_until(began + self.seconds)
+        self.say("mending what is broken, and waiting for the producers")
         faults.stop()
         self.toxiproxy.reset()
         traffic.stop()
         transactions.stop()
+        self.say("stopping the workers")
         for slot in self.crew.slots():
             self.crew.terminate(slot)
         if traffic.error:
@@ -122,7 +124,9 @@ class Torture:
         self.final = ["--until-eos"]
         slot = f"final {group}"
         worker = self.crew.start(slot)
+        began = time.monotonic()
         code = worker.wait(CATCH_UP_SECONDS + self.seconds)
+        self.report[f"seconds_to_the_end_of_group_{group}"] = round(time.monotonic() - began, 1)
         if code != 0:
             worker.kill()
             what = "did not reach the end" if code is None else f"ended with {code}"
@@ -165,7 +169,8 @@ class Torture:
             "rows_that_compaction_took_from_kafka": comparison.compacted_away,
             "objects_that_compaction_took_the_record_of": comparison.compacted_orphans,
             "claims_left": self.archive.open_claims(),
-            "peak_memory_bytes": self.crew.peak_bytes,
+            "peak_memory_bytes": max(self.crew.peaks.values()),
+            "peak_memory_bytes_of": self.crew.peaks,
             "misdeeds": self.crew.misdeeds,
             "panics": self.panics(),
         } | comparison.findings.counts()

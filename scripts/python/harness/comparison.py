@@ -30,6 +30,11 @@ class Findings:
                 yield f"{kind}: … and {len(lines) - SHOWN} more"
 
 
+def storable(texts):
+    """PostgreSQL's text holds every character but U+0000, for which the rows have U+FFFD."""
+    return {name: text.replace("\0", "\ufffd") for name, text in texts.items()}
+
+
 class Comparison:
     """`compacted` maps (topic, digest) of what was sent to a compacted topic: the archive may have more of
     that than Kafka still has."""
@@ -141,7 +146,7 @@ class Comparison:
             "is_client_uuid in the object": (row.is_client_uuid, content.is_client_uuid),
             "timestamp type": (row.timestamp_type, content.timestamp_type),
             "content digest": (row.digest, content.digest),
-            "texts": ({name: getattr(row, name) for name in content.texts}, content.texts),
+            "texts": ({name: getattr(row, name) for name in content.texts}, storable(content.texts)),
             "media type": (row.media_type, content.media_type),
             "public": (row.public, content.public),
             "direct_upload": (row.direct_upload, content.direct_upload),

@@ -18,7 +18,8 @@ class Crew:
         self._log = log
         self._lock = threading.Lock()
         self._workers = {}
-        self.peak_bytes = 0
+        # The largest of each slot's workers.
+        self.peaks = {}
         self.started = 0
         self.kills = 0
         # Lines that say which worker ended how it must not.
@@ -51,6 +52,7 @@ class Crew:
         worker = self.worker(slot)
         worker.terminate()
         code = worker.wait(LONGEST_EXIT)
+        self._log(f"{slot} ended with {code} after SIGTERM")
         if code is None:
             self._misdeed(worker, f"runs on {LONGEST_EXIT} s after SIGTERM")
             worker.kill()
@@ -62,7 +64,7 @@ class Crew:
     def retire(self, slot):
         with self._lock:
             worker = self._workers.pop(slot)
-        self.peak_bytes = max(self.peak_bytes, worker.peak_bytes)
+        self.peaks[slot] = max(self.peaks.get(slot, 0), worker.peak_bytes)
 
     def slots(self):
         with self._lock:
