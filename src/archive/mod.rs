@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::info;
 
@@ -48,7 +48,7 @@ pub use failure::ArchiveError;
 pub use progress::{LostRange, Progress, Summary, TopicCount};
 pub use reader::Bounds;
 
-/// Batches that are under way at once. Two overlap PUTs with commits; the rest
+/// Batches that are worked on at once. Two overlap PUTs with commits; the rest
 /// are for batches that wait.
 const BATCHES: usize = 4;
 
@@ -155,6 +155,7 @@ async fn work(
     reader: oneshot::Receiver<Result<bool, ArchiveError>>,
 ) -> Result<bool, ArchiveError> {
     let mut gathered = gather(queue, limits);
+    let slots = Arc::new(Semaphore::new(BATCHES));
     let mut batches: JoinSet<Result<(), ArchiveError>> = JoinSet::new();
     let mut reader = std::pin::pin!(reader);
     let mut open = true;
@@ -166,16 +167,27 @@ async fn work(
             Some(done) = batches.join_next() => {
                 done.map_err(|error| broken("batch", error))??;
             }
-            batch = gathered.recv(), if open && batches.len() < BATCHES => {
+            batch = next_with_slot(&mut gathered, &slots), if open => {
                 match batch {
-                    Some(batch) => {
-                        batches.spawn(archive_batch(workshop.clone(), batch));
+                    Some((batch, slot)) => {
+                        batches.spawn(archive_batch(workshop.clone(), batch, slot));
                     }
                     None => open = false,
                 }
             }
         }
     }
+}
+
+/// The next batch, once there is a slot for it. Dropped half-way it loses
+/// neither.
+async fn next_with_slot(
+    gathered: &mut mpsc::Receiver<Vec<Item>>,
+    slots: &Arc<Semaphore>,
+) -> Option<(Vec<Item>, OwnedSemaphorePermit)> {
+    // An error says that the semaphore was closed, which nobody does.
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    Some((gathered.recv().await?, slot))
 }
 
 /// Batches, closed one ahead. A task of its own: a batch that is half gathered

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, info};
 use uuid::Uuid;
 
@@ -68,10 +69,17 @@ enum Next {
 
 /// Archives all of `items`, however long it takes. An error is one that no
 /// retry helps against.
+///
+/// `slot` is what bounds the batches that are worked on. Messages that only
+/// wait give it back: what they wait for may be in a batch yet to come (after a
+/// crash the owner of a claim is read again, perhaps later than its retries),
+/// and the byte budget goes on bounding them.
 pub(super) async fn archive_batch(
     workshop: Arc<Workshop>,
     items: Vec<Item>,
+    slot: OwnedSemaphorePermit,
 ) -> Result<(), ArchiveError> {
+    let mut slot = Some(slot);
     let mut messages: Vec<Message> = items.into_iter().map(Message::new).collect();
     let mut backoff = Backoff::default();
     while !messages.is_empty() {
@@ -82,7 +90,7 @@ pub(super) async fn archive_batch(
             Err(error) if !error.is_passing() => return Err(error),
             Err(error) => workshop.outages.failed(&error),
             Ok(()) if messages.len() < before => backoff = Backoff::default(),
-            Ok(()) => {}
+            Ok(()) => drop(slot.take()),
         }
         if messages.len() == before {
             tokio::time::sleep(backoff.next()).await;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use archive_ingest::catalogue::RowFilter;
+use archive_ingest::catalogue::{Claim, RowFilter};
+use archive_ingest::envelope;
 use rand::Rng;
 
+use crate::support::broker::plain_records;
 use crate::support::compare::{assert_each_once, assert_no_orphan};
-use crate::support::records::with_client_uuids;
+use crate::support::records::{client_uuid, with_client_uuids};
 use crate::support::{Broker, Place};
 
 const PARTITIONS: i32 = 4;
@@ -42,5 +44,42 @@ fn after_kill_9_at_random_moments_every_record_is_there_exactly_once() {
     assert!(last.archived > 0, "the kills came too late: {rows:?}");
     let archived = place.archived();
     assert_each_once(&records, retries, &archived, &*place.catalogue());
+    assert_no_orphan(&archived, &place.object_keys());
+}
+
+/// What a killed worker leaves: the claim of a message that is read again, but
+/// later than the retries of it, which wait for it in earlier batches.
+#[test]
+fn claims_of_a_killed_worker_hold_up_nothing_that_they_depend_on() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let Some(mut place) = Place::real(&broker) else {
+        return;
+    };
+    let topic = broker.create("claims", 1);
+    let mut records = plain_records(&topic, 1, 40);
+    for number in 0..20 {
+        let (retry, message) = (number, number + 20);
+        records[retry].headers = vec![client_uuid(number)];
+        records[message].headers = records[retry].headers.clone();
+        records[message].key = records[retry].key.clone();
+        records[message].value = records[retry].value.clone();
+    }
+    broker.send(&records);
+    let claims: Vec<Claim> = records[20..]
+        .iter()
+        .map(|record| Claim {
+            uuid: envelope::client_uuid(&record.headers).expect("just made"),
+            delivery: envelope::delivery(record),
+        })
+        .collect();
+    let catalogue = place.catalogue();
+    catalogue.migrate().expect("an empty database");
+    catalogue.claim(&claims).expect("nobody has claimed them");
+    place.set("archive", "archive-batch-records", "1");
+    assert_eq!(place.run_to_end().archived, 20);
+    let archived = place.archived();
+    assert_each_once(&records, 20, &archived, &*catalogue);
     assert_no_orphan(&archived, &place.object_keys());
 }

@@ -5,10 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod bounds;
 mod crash;
 mod known_data;
+mod log_shapes;
 mod python_readers;
+mod readme;
 mod real_clients;
 mod stopping;
 mod topics;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use archive_ingest::config::{Config, Environment, Selection};
 use archive_ingest::kafka::{Cluster, RecordProducer};
 use archive_ingest::record::{Record, TimestampType};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::skip::service;
 use super::unique;
@@ -81,9 +81,17 @@ impl Broker {
 
     /// Makes a topic and gives its whole name.
     pub fn create(&self, name: &str, partitions: i32) -> String {
+        self.create_with(name, partitions, &[])
+    }
+
+    /// As [`Broker::create`], with settings of the topic.
+    pub fn create_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = self.name(name);
-        let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
+        let mut new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
             .set("message.timestamp.after.max.ms", "9223372036854775807");
+        for (key, value) in settings {
+            new = new.set(key, value);
+        }
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
         let made = futures::executor::block_on(self.admin.create_topics([&new], &options))
             .expect("an answer");
@@ -98,6 +106,19 @@ impl Broker {
         assert_eq!(gone, [Ok(topic.to_owned())]);
     }
 
+    /// What retention does: the log of the partition begins at `offset` now.
+    pub fn delete_records_before(&self, topic: &str, partition: i32, offset: i64) {
+        let mut begin = TopicPartitionList::new();
+        begin
+            .add_partition_offset(topic, partition, Offset::Offset(offset))
+            .expect("an offset");
+        let deleted = self.admin.delete_records(&begin, &AdminOptions::new());
+        let deleted = futures::executor::block_on(deleted).expect("an answer");
+        for element in deleted.elements() {
+            element.error().expect("deleted");
+        }
+    }
+
     fn delete_topics(&self, topics: &[&str]) -> Vec<rdkafka::admin::TopicResult> {
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
         futures::executor::block_on(self.admin.delete_topics(topics, &options)).expect("an answer")
@@ -105,7 +126,12 @@ impl Broker {
 
     /// Writes records to their topics and partitions, all acknowledged.
     pub fn send(&self, records: &[Record]) {
-        let producer = RecordProducer::open(&self.cluster()).expect("a producer");
+        self.send_large(records, 1_000_000);
+    }
+
+    /// As [`Broker::send`], records of up to so many bytes.
+    pub fn send_large(&self, records: &[Record], most: usize) {
+        let producer = RecordProducer::open(&self.cluster(most)).expect("a producer");
         for record in records {
             producer.send(record).expect("a record that Kafka takes");
         }
@@ -114,11 +140,11 @@ impl Broker {
             .expect("all are acknowledged");
     }
 
-    fn cluster(&self) -> Cluster {
+    fn cluster(&self, message_bytes: usize) -> Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("housekeeping.toml");
         let text = format!(
-            "[hop]\nhop-type = \"kafka\"\nhop-hostname = \"{}\"\n",
+            "[hop]\nhop-type = \"kafka\"\nhop-hostname = \"{}\"\nhop-properties = {{ \"message.max.bytes\" = {message_bytes} }}\n",
             self.address
         );
         std::fs::write(&file, text).expect("a file of ours");

@@ -26,7 +26,7 @@ pub struct Place {
     folder: tempfile::TempDir,
     stanzas: BTreeMap<&'static str, Stanza>,
     variables: BTreeMap<String, String>,
-    _database: Option<OwnDatabase>,
+    database: Option<OwnDatabase>,
 }
 
 impl Place {
@@ -64,11 +64,11 @@ impl Place {
             folder,
             stanzas: BTreeMap::new(),
             variables: BTreeMap::from([("HOME".to_owned(), home)]),
-            _database: None,
+            database: None,
         }
     }
 
-    fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
+    pub fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
         let (address, credential) = Broker::listener(access)?;
         self.set("hop", "hop-type", "\"kafka\"");
         self.set("hop", "hop-hostname", &quoted(&address));
@@ -89,7 +89,7 @@ impl Place {
         Some(())
     }
 
-    fn use_postgres(&mut self) -> Option<()> {
+    pub fn use_postgres(&mut self) -> Option<()> {
         let database = OwnDatabase::create()?;
         self.set("db", "db-type", "\"postgres\"");
         self.set("db", "db-host", &quoted(&database.host));
@@ -97,11 +97,11 @@ impl Place {
         self.set("db", "db-name", &quoted(&database.name));
         self.set("db", "db-username", &quoted(&database.user));
         self.variable("DB_PASSWORD", &database.password);
-        self._database = Some(database);
+        self.database = Some(database);
         Some(())
     }
 
-    fn use_s3(&mut self) -> Option<()> {
+    pub fn use_s3(&mut self) -> Option<()> {
         let endpoint = service("TEST_S3_ENDPOINT")?;
         let access_key = service("TEST_S3_ACCESS_KEY")?;
         let secret_key = service("TEST_S3_SECRET_KEY")?;
@@ -154,6 +154,33 @@ impl Place {
         command
     }
 
+    /// A line for the shell, in this place, where `archive_ingest` is the
+    /// program.
+    pub fn shell(&self, line: &str) -> Command {
+        let program = assert_cmd::cargo::cargo_bin!("archive_ingest");
+        let folder = program.parent().expect("a folder").display();
+        let mut command = Command::new("bash");
+        command
+            .env_clear()
+            .envs(&self.variables)
+            .env("PATH", format!("{folder}:/usr/bin:/bin"))
+            .current_dir(self.folder.path())
+            // So that a signal reaches the program and not the shell.
+            .args(["-c", &format!("exec {line}")]);
+        command
+    }
+
+    /// Gives the configuration in the environment too, where it holds for
+    /// stanzas of any name.
+    pub fn export_stanzas(&mut self) {
+        let toml = std::fs::read_to_string(self.write_configuration()).expect("just written");
+        std::fs::remove_file(self.path("housekeeping.toml")).expect("just written");
+        let stanzas: toml::Table = toml.parse().expect("TOML");
+        for (key, value) in stanzas.values().filter_map(|v| v.as_table()).flatten() {
+            self.variable(&key.to_uppercase().replace('-', "_"), &as_variable(value));
+        }
+    }
+
     pub fn start(&self, arguments: &[&str]) -> Process {
         Process::start(self.command(arguments))
     }
@@ -201,6 +228,12 @@ impl Place {
     fn store(&self) -> Box<dyn Store> {
         let store = self.config().store().expect("a sound configuration");
         store::open(&store).expect("a store")
+    }
+
+    /// What another program does to the PostgreSQL database.
+    pub fn execute(&self, sql: &str) {
+        let database = self.database.as_ref().expect("it is on PostgreSQL");
+        database.execute(&database.name, sql);
     }
 
     /// Everything that is archived, in the order of topic, partition, offset.
@@ -293,12 +326,16 @@ impl OwnDatabase {
     }
 
     fn on_server(&self, sql: &str) {
+        self.execute("postgres", sql);
+    }
+
+    fn execute(&self, database: &str, sql: &str) {
         postgres::Config::new()
             .host(&self.host)
             .port(self.port)
             .user(&self.user)
             .password(&self.password)
-            .dbname("postgres")
+            .dbname(database)
             .connect(postgres::NoTls)
             .and_then(|mut client| client.batch_execute(sql))
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -308,5 +345,24 @@ impl OwnDatabase {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         self.on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// A value of the configuration as the environment has it.
+fn as_variable(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(list) => {
+            let words: Vec<String> = list.iter().map(as_variable).collect();
+            words.join(",")
+        }
+        toml::Value::Table(table) => {
+            let pairs: Vec<String> = table
+                .iter()
+                .map(|(name, value)| format!("{name}={}", as_variable(value)))
+                .collect();
+            pairs.join(",")
+        }
+        other => other.to_string(),
     }
 }

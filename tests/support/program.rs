@@ -47,6 +47,15 @@ pub struct Summary {
     pub seconds: f64,
     pub rate: f64,
     pub topics: std::collections::BTreeMap<String, TopicCount>,
+    pub lost: Vec<Lost>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Lost {
+    pub topic: String,
+    pub partition: i32,
+    pub from: i64,
+    pub to: i64,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Eq)]

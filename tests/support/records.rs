@@ -13,7 +13,7 @@ pub fn with_client_uuids(topic: &str, partitions: i32, count: usize) -> (Vec<Rec
     let mut records = plain_records(topic, partitions, count);
     let mut retries = 0;
     for number in (0..count).step_by(10) {
-        records[number].headers = vec![header(number)];
+        records[number].headers = vec![client_uuid(number)];
         let (first, next) = (number, number + 1);
         if next >= count {
             continue;
@@ -21,17 +21,17 @@ pub fn with_client_uuids(topic: &str, partitions: i32, count: usize) -> (Vec<Rec
         if number % 100 == 0 {
             records[next].key = records[first].key.clone();
             records[next].value = records[first].value.clone();
-            records[next].headers = vec![header(number)];
+            records[next].headers = vec![client_uuid(number)];
             retries += 1;
         } else if number % 100 == 50 {
-            records[next].headers = vec![header(number)];
+            records[next].headers = vec![client_uuid(number)];
         }
     }
     (records, retries)
 }
 
-fn header(number: usize) -> Header {
-    // Of this run and record: every archive is private.
+/// A client UUID, as a header. Every archive is private, so a number will do.
+pub fn client_uuid(number: usize) -> Header {
     let id = (number as u128).to_be_bytes();
     Header {
         name: b"_id".to_vec(),

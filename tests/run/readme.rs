@@ -1,0 +1,83 @@
+//! Every command that the README shows, typed as it stands there.
+
+use crate::support::broker::plain_records;
+use crate::support::{Broker, Place, Process};
+
+/// The lines of the README's shell blocks.
+fn commands() -> Vec<String> {
+    let readme = include_str!("../../README.md");
+    let mut in_block = false;
+    let mut lines = Vec::new();
+    for line in readme.lines() {
+        match line {
+            "```sh" => in_block = true,
+            "```" => in_block = false,
+            line if in_block => lines.push(line.to_owned()),
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// Whether a command names places of a real deployment.
+fn is_for_real(command: &str) -> bool {
+    [" -H ", " -D ", " -S "].iter().any(|o| command.contains(o))
+}
+
+/// The archive's own commands, by the name of the built executable.
+fn own(command: &str) -> Option<String> {
+    let command = command.replace("cargo run --release -- ", "archive_ingest ");
+    command.starts_with("archive_ingest ").then_some(command)
+}
+
+#[test]
+fn the_readme_shows_nothing_that_these_tests_do_not_run() {
+    let unknown: Vec<String> = commands()
+        .into_iter()
+        .filter(|line| {
+            own(line).is_none() && line != "scripts/test" && !line.starts_with("export ")
+        })
+        .collect();
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
+#[test]
+fn the_readmes_first_commands_work_in_an_empty_folder_with_nothing_installed() {
+    let place = Place::embedded();
+    let mut ran = 0;
+    for command in commands().iter().filter(|line| !is_for_real(line)) {
+        if let Some(command) = own(command) {
+            Process::start(place.shell(&command)).ended().clean();
+            ran += 1;
+        }
+    }
+    assert!(ran >= 6, "only {ran} commands");
+    assert!(place.path("archive/catalogue.sqlite").exists());
+}
+
+#[test]
+fn the_readmes_commands_for_a_real_deployment_work_on_one() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let Some(mut place) = Place::real(&broker) else {
+        return;
+    };
+    // The shipped stanzas, at the test's services.
+    place.export_stanzas();
+    place.variable("STORE_BACKUP_BUCKET", "");
+    let topic = broker.create("readme", 2);
+    broker.send(&plain_records(&topic, 2, 20));
+    let mut ran = 0;
+    for command in commands().iter().filter(|line| is_for_real(line)) {
+        let command = own(command).expect("an own command");
+        let process = Process::start(place.shell(&command));
+        if command.starts_with("archive_ingest run ") {
+            place.wait_for_rows(20);
+            process.signal("TERM");
+        }
+        process.ended().clean();
+        ran += 1;
+    }
+    assert!(ran >= 5, "only {ran} commands");
+}
