@@ -214,8 +214,8 @@ def verdict(report):
     wrong = [f"{name}: {report[name]}" for name in FATAL if report[name]]
     if report["peak_memory_bytes"] > LARGEST_PEAK:
         wrong.append(f"peak_memory_bytes: {report['peak_memory_bytes']}, more than {LARGEST_PEAK}")
-    if not report["records"]:
-        wrong.append("no record was compared")
+    if not report["records"] or not report["transactions"]["committed"]:
+        wrong.append("no record, or none of a transaction, was compared")
     return wrong
 
 

@@ -49,7 +49,7 @@ class Faults:
                     self.errors.append(f"{fault}: {error!r}")
                 return
             with self._lock:
-                self.done[f"{fault.lane.split(' ')[0] if fault.lane.startswith('worker') else fault.lane}: {fault.kind}"] += 1
+                self.done[fault.name] += 1
 
     def _do(self, fault):
         if fault.lane.startswith("worker"):

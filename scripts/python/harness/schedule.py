@@ -14,6 +14,11 @@ class Fault:
     seconds: float
     choice: float
 
+    @property
+    def name(self):
+        """What it is counted as: all workers are one."""
+        return f"{self.lane.rstrip(' 0123456789')}: {self.kind}"
+
     def __str__(self):
         return f"{self.lane}: {self.kind}, {self.seconds:.1f} s"
 
