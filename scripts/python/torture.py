@@ -143,7 +143,7 @@ class Torture:
             ["run", "--json", *self.final, *self.configuration.arguments],
             secrets(self.services) | {"HOP_GROUPNAME": self.group},
             self.dir,
-            self.dir / f"{slot.replace(' ', '-')}.log",
+            self.dir / f"{slot.replace(' ', '-')}-{self.crew.started + 1}.log",
         )
 
     def compare(self, compacted):
