@@ -53,6 +53,9 @@ pub enum Command {
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// List the topics on Kafka and how far each is archived
+    ///
+    /// RECORDS counts offsets, so compacted topics and transactions have fewer.
+    /// LAG counts those that the consumer group has not committed yet.
     #[command(
         after_help = "Examples:\n  archive_ingest topics -H hop-local\n  archive_ingest topics --archived"
     )]
@@ -61,9 +64,20 @@ pub enum Command {
     #[command(after_help = LIST_EXAMPLES)]
     ListArchive(ListArgs),
     /// Show archived messages by UUID
+    ///
+    /// A value is shown as indented JSON, as text, or as a hex dump, on a
+    /// terminal of its first 4096 bytes. Messages come in the order in which
+    /// they are asked for. Exit 1 if one is missing or damaged.
     #[command(after_help = FETCH_EXAMPLES)]
     FetchUuid(FetchArgs),
     /// Check the catalogue against the store, and the store against the catalogue
+    ///
+    /// Every message's object must be there and of the right size, every object
+    /// must be a message's, and the counts per topic must be the messages'. With
+    /// --since, --until or --sample only the first of these is looked at. It may
+    /// run beside an archiver: objects younger than 15 minutes need no message
+    /// yet. Exit 0 only if everything held, 1 with a line for each defect, 3 if
+    /// it could not finish, which says nothing of the archive.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
     /// Check or show the configuration
@@ -127,7 +141,11 @@ pub struct Select {
     /// Only these topics: names or globs (repeatable)
     #[arg(long = "topic", value_name = "GLOB")]
     pub topics: Vec<String>,
-    /// Only messages of this time or later: RFC 3339, a date, epoch ms, or relative (24h, 7d)
+    /// Only messages of this time or later
+    ///
+    /// RFC 3339 with an offset (2024-05-01T12:00:00Z), a date (2024-05-01, from
+    /// midnight UTC), milliseconds since 1970 (1714564800000) or how long ago
+    /// (90s, 15m, 24h, 7d, 2w).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub since: Option<String>,
     /// Only messages before this time
@@ -163,15 +181,19 @@ const FETCH_EXAMPLES: &str = "Examples:\n  \
 #[derive(Args, Debug)]
 pub struct FetchArgs {
     /// UUIDs, or `-` to read them from standard input
-    #[arg(required = true, value_name = "UUID", allow_hyphen_values = true)]
+    #[arg(required = true, value_name = "UUID")]
     pub uuids: Vec<String>,
-    /// Write exactly the value's bytes
+    /// Write exactly the value's bytes, of several messages one after another
     #[arg(long, conflicts_with = "bson")]
     pub payload: bool,
-    /// Write exactly the stored object's bytes
+    /// Write exactly the stored object's bytes, of several one after another
     #[arg(long)]
     pub bson: bool,
-    /// Write into this file, or into this directory, a file each
+    /// Write into this file, or a file each into this directory
+    ///
+    /// A directory is one that exists, whose name ends in /, or that is for
+    /// several UUIDs; it is made where it is missing. Its files are called
+    /// UUID.txt, .json, .payload or .bson. Files that exist are replaced.
     #[arg(long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 }
@@ -185,7 +207,7 @@ const VERIFY_EXAMPLES: &str = "Examples:\n  \
 pub struct VerifyArgs {
     #[command(flatten)]
     pub select: Select,
-    /// Check only so many messages, or so many percent, chosen at random
+    /// Check only so many messages (up to 100000) or percent, chosen at random
     #[arg(long, value_name = "N|P%")]
     pub sample: Option<String>,
     /// Read every object and compare its content with the catalogue

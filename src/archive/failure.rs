@@ -45,13 +45,8 @@ impl ArchiveError {
     /// Whether the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Store(error) => match error {
-                StoreError::Busy { .. } | StoreError::Unavailable { .. } => true,
-                StoreError::NotFound { .. }
-                | StoreError::Unreadable { .. }
-                | StoreError::Refused { .. } => false,
-            },
-            Self::Catalogue(error) => matches!(error, CatalogueError::Unavailable { .. }),
+            Self::Store(error) => error.is_passing(),
+            Self::Catalogue(error) => error.is_passing(),
             Self::Kafka(error) => matches!(error, KafkaFailure::Unavailable { .. }),
             Self::Broken { .. } => false,
         }

@@ -13,9 +13,8 @@ use tracing::{info, warn};
 
 use super::failure::ArchiveError;
 use super::progress::Progress;
-use super::reader::Offsets;
 use crate::catalogue::{Catalogue, Gap};
-use crate::kafka::{ConsumerEvents, RecordConsumer, TopicPartition};
+use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicPartition};
 
 /// Of one partition no more jumps than this are kept apart until they are
 /// looked at.

@@ -1,23 +1,26 @@
 //! The archiver: Kafka → object → row → offset, always in that order.
 //!
-//! One thread reads ([`reader`]); a task gathers batches; each batch is a task
-//! of its own ([`process`]), a few at a time, so that one's objects are stored
-//! while another's rows are committed. [`failure`] decides what happens when
+//! One thread reads (`reader`); a task gathers batches; each batch is a task
+//! of its own (`process`), a few at a time, so that one's objects are stored
+//! while another's rows are committed. `failure` decides what happens when
 //! something fails.
 
 mod batch;
 mod budget;
+mod claims;
 mod compare;
 mod decide;
 mod failure;
 mod gaps;
 mod limit;
+mod message;
 mod process;
 mod progress;
 mod reader;
 mod topics;
 mod until_end;
 mod watermark;
+mod workshop;
 mod write;
 
 use std::collections::VecDeque;
@@ -39,10 +42,11 @@ use batch::{Item, Limits, next_batch};
 use budget::Budget;
 use gaps::GapWatch;
 use limit::PutLimit;
-use process::{Workshop, archive_batch};
+use process::archive_batch;
 use reader::{Events, Reader};
 use topics::Topics;
 use watermark::Watermarks;
+use workshop::Workshop;
 
 pub use failure::ArchiveError;
 pub use progress::{LostRange, Progress, Summary, TopicCount};

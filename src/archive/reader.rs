@@ -1,7 +1,7 @@
 //! The thread that reads Kafka: hands records on, commits what is archived,
 //! follows the topics, and knows when the end is reached.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -322,6 +322,3 @@ impl Reader {
         }
     }
 }
-
-/// What each partition's end is compared with.
-pub(super) type Offsets = BTreeMap<TopicPartition, i64>;

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::failure::ArchiveError;
-use super::reader::Offsets;
 use super::topics::Topics;
 use super::watermark::Watermarks;
-use crate::kafka::{ConsumerEvents, RecordConsumer, TopicPartition};
+use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicPartition};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);

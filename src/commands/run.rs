@@ -1,6 +1,7 @@
 //! `run`: archive what is on Kafka, until told to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,15 +24,21 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     // All of the configuration is checked before anything is opened.
     let (hop, archive) = (config.hop()?, config.archive()?);
     config.store()?;
-    let catalogue = open::catalogue_to_write(config)?;
-    let cluster = open_cluster(&hop)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let (trigger, shutdown) = shutdown::signal();
+    let is_reading = Arc::new(AtomicBool::new(false));
+    runtime.spawn(listen_to_signals(
+        trigger,
+        is_reading.clone(),
+        archive.shutdown + GRACE,
+    ));
+    let catalogue = open::catalogue_to_write(config)?;
+    let cluster = open_cluster(&hop)?;
     let outcome = runtime.block_on(async {
         let store = open::store_to_write(config).await?;
-        let (trigger, shutdown) = shutdown::signal();
-        tokio::spawn(listen_to_signals(trigger, archive.shutdown + GRACE));
+        is_reading.store(true, Ordering::Release);
         info!(
             "archiving {} into {} and {}",
             cluster.name(),
@@ -94,7 +101,10 @@ fn bounds(hop: &HopConfig, archive: &ArchiveConfig, args: &RunArgs) -> Bounds {
 
 /// The first SIGTERM or SIGINT ends in good order, the second at once; so does
 /// the end of the time that good order may take.
-async fn listen_to_signals(trigger: Trigger, patience: Duration) {
+///
+/// While services are still waited for nothing is in flight: the first one ends
+/// at once, and in good order.
+async fn listen_to_signals(trigger: Trigger, is_reading: Arc<AtomicBool>, patience: Duration) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -108,10 +118,12 @@ async fn listen_to_signals(trigger: Trigger, patience: Duration) {
             _ = interrupt.recv() => "SIGINT",
         }
     };
-    info!(
-        "{}: finishing what is in flight; once more ends at once",
-        next().await
-    );
+    let first = next().await;
+    if !is_reading.load(Ordering::Acquire) {
+        info!("{first}: ending; nothing was read yet");
+        std::process::exit(Exit::Clean.code().into());
+    }
+    info!("{first}: finishing what is in flight; once more ends at once");
     trigger.shut_down();
     let why = tokio::select! {
         name = next() => format!("{name} again"),

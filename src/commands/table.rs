@@ -4,6 +4,10 @@ use std::io::IsTerminal;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+/// A terminal that is narrower, or says that it has no width, wraps lines as
+/// well as this program could.
+const NARROWEST: u16 = 60;
+
 /// A table with the columns' names in its first line. On a terminal long cells
 /// are wrapped; elsewhere a row is one line.
 pub(super) fn render<const N: usize>(
@@ -12,7 +16,8 @@ pub(super) fn render<const N: usize>(
 ) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_content_arrangement(match std::io::stdout().is_terminal() {
+    let is_wide = table.width().is_some_and(|width| width >= NARROWEST);
+    table.set_content_arrangement(match std::io::stdout().is_terminal() && is_wide {
         true => ContentArrangement::Dynamic,
         false => ContentArrangement::Disabled,
     });

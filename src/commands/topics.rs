@@ -25,7 +25,8 @@ struct Line {
     /// Messages of it in the catalogue, ever.
     archived: i64,
     /// Offsets between what the group has committed and the end; null for a
-    /// group that is a new one at each start.
+    /// topic that is not archived, and for a group that is a new one at each
+    /// start.
     lag: Option<i64>,
     is_archived: bool,
     /// Why not, where it is not.
@@ -103,7 +104,9 @@ fn kafka_topics(
             partitions: topic.partitions.len(),
             records: partitions.iter().map(|(at, _)| at.end - at.start).sum(),
             archived: archived.get(&topic.name).copied().unwrap_or_default(),
-            lag: group.map(|_| partitions.iter().map(lag).sum()),
+            lag: group
+                .filter(|_| is_archived)
+                .map(|_| partitions.iter().map(lag).sum()),
             is_archived,
             reason,
         }

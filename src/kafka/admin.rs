@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
-use super::consumer::TopicPartition;
+use super::partition::{Offsets, TopicPartition};
 
 /// After this long without an answer it is looked whether the cluster refused.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,10 +92,7 @@ impl Admin {
     }
 
     /// What the group has committed, where it has.
-    pub fn committed(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, i64>, KafkaFailure> {
+    pub fn committed(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
         self.explained(committed(&self.consumer, partitions))
     }
 
@@ -140,7 +137,7 @@ pub(super) fn offsets_at<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
     place: Offset,
-) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+) -> KafkaResult<Offsets> {
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -159,7 +156,7 @@ pub(super) fn offsets_at<C: ConsumerContext>(
 pub(super) fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
-) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+) -> KafkaResult<Offsets> {
     if partitions.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -118,7 +118,13 @@ pub(super) fn failure(cluster: &str, error: &KafkaError, reason: Option<String>)
         Some(reason) => plain(&reason).to_owned(),
         None => error.to_string(),
     };
-    let cause = match code.and_then(advice) {
+    let advice = match error {
+        KafkaError::ClientCreation(cause) if cause.contains("ssl.") => {
+            advice(RDKafkaErrorCode::SSL)
+        }
+        _ => code.and_then(advice),
+    };
+    let cause = match advice {
         Some(advice) => format!("{cause}: {advice}"),
         None => cause,
     };

@@ -15,7 +15,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka_sys as rd;
 
-use super::consumer::TopicPartition;
+use super::partition::TopicPartition;
 
 /// What became of a commit.
 #[derive(Debug, Default)]

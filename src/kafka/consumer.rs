@@ -23,6 +23,7 @@ use super::admin::{self, TopicInfo};
 use super::client::{Cluster, Complaints, KafkaFailure};
 use super::commits::{CommitQueue, Committed};
 use super::headers;
+use super::partition::{Offsets, TopicPartition};
 use crate::record::{Record, TimestampType};
 
 /// How often it is looked where the ends are.
@@ -30,22 +31,6 @@ const STATISTICS_INTERVAL_MS: &str = "200";
 
 /// The last commit before partitions are given up may take this long.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// One partition of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TopicPartition {
-    pub topic: Arc<str>,
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    pub fn new(topic: &str, partition: i32) -> Self {
-        Self {
-            topic: topic.into(),
-            partition,
-        }
-    }
-}
 
 /// What the consumer tells its owner, from within [`RecordConsumer::poll`].
 pub trait ConsumerEvents: Send + Sync + 'static {
@@ -85,7 +70,7 @@ struct Context<E> {
     complaints: Complaints,
     /// Of the last statistics: next offset to fetch of each partition that has
     /// nothing fetched ahead.
-    fetched_to: Mutex<BTreeMap<TopicPartition, i64>>,
+    fetched_to: Mutex<Offsets>,
 }
 
 impl<E: ConsumerEvents> RecordConsumer<E> {
@@ -144,10 +129,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 
     /// The first offset that each partition still has.
-    pub fn starts(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, i64>, KafkaFailure> {
+    pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
         self.explained(admin::offsets_at(
             &self.consumer,
             partitions,
@@ -156,18 +138,12 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 
     /// The end (the last stable offset) of each partition.
-    pub fn ends(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, i64>, KafkaFailure> {
+    pub fn ends(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
         self.explained(admin::offsets_at(&self.consumer, partitions, Offset::End))
     }
 
     /// What the group has committed, where it has.
-    pub fn group_offsets(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, i64>, KafkaFailure> {
+    pub fn group_offsets(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
         self.explained(admin::committed(&self.consumer, partitions))
     }
 
@@ -217,7 +193,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     /// given by [`RecordConsumer::poll`]: the next offset to fetch. Positions in
     /// the log, which count what no record stands for; as of the last
     /// statistics.
-    pub fn fetched_to(&self) -> BTreeMap<TopicPartition, i64> {
+    pub fn fetched_to(&self) -> Offsets {
         let fetched = &self.consumer.context().fetched_to;
         fetched
             .lock()

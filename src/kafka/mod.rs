@@ -8,11 +8,13 @@ mod consumer;
 mod headers;
 mod known_data;
 mod mock;
+mod partition;
 mod producer;
 
 pub use admin::{Admin, PartitionOffsets, TopicInfo};
 pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;
-pub use consumer::{ConsumerEvents, Polled, RecordConsumer, TopicPartition};
+pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
+pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;

@@ -273,6 +273,12 @@ mod tests {
             },
             Kind::OrphanObject { size: 1 },
             Kind::ForeignObject { size: 1 },
+            Kind::Gap {
+                partition: 0,
+                from: 1,
+                to: 2,
+                found_at: 3,
+            },
             Kind::WrongCount { rows: 1, topics: 2 },
             Kind::WrongTimes {
                 rows: (1, 2),

@@ -9,6 +9,10 @@ use archive_ingest::config::{DatabaseConfig, SqliteConfig};
 use crate::messages::*;
 use crate::place::{Place, ServerDatabase};
 
+/// The newest migrations.
+const SQLITE_VERSION: i32 = 2;
+const POSTGRES_VERSION: i32 = 5;
+
 on_every_backend!(
     migrating_again_changes_nothing,
     a_database_of_a_newer_version_is_refused,
@@ -30,14 +34,14 @@ fn a_database_of_a_newer_version_is_refused(place: &Place) {
     let known = match place.config {
         DatabaseConfig::Sqlite(_) => {
             place.execute("PRAGMA user_version = 1000");
-            1
+            SQLITE_VERSION
         }
         DatabaseConfig::Postgres(_) => {
             place.execute(
                 "INSERT INTO archive_ingest_migrations
                  VALUES (1000, 'of_the_future', '2100-01-01T00:00:00Z', '1')",
             );
-            4
+            POSTGRES_VERSION
         }
     };
     let expected = format!(
@@ -104,7 +108,7 @@ fn an_empty_database_does_not_pass_the_check_and_stays_empty() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("archive.db");
     let config = DatabaseConfig::Sqlite(SqliteConfig { path: path.clone() });
-    assert_check_asks_for_a_migration(&*catalogue::open(&config).unwrap(), 1);
+    assert_check_asks_for_a_migration(&*catalogue::open(&config).unwrap(), SQLITE_VERSION);
     let tables: i64 = rusqlite::Connection::open(&path)
         .unwrap()
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -114,7 +118,7 @@ fn an_empty_database_does_not_pass_the_check_and_stays_empty() {
     let Some(database) = ServerDatabase::create() else {
         return;
     };
-    assert_check_asks_for_a_migration(&*database.open().unwrap(), 4);
+    assert_check_asks_for_a_migration(&*database.open().unwrap(), POSTGRES_VERSION);
     let tables: i64 = database
         .client()
         .query_one(

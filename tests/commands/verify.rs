@@ -181,6 +181,20 @@ fn a_count_that_the_rows_do_not_have_is_told() {
 }
 
 #[test]
+fn what_was_lost_before_it_was_archived_is_told() {
+    let archive = Archive::known();
+    archive.sql("INSERT INTO gaps VALUES ('known.keys', 1, 5, 9, 1700000000000)");
+    let lines = archive.run(&["verify", "--json"]).ended(1).json_lines();
+    let defect = &lines[0]["defect"];
+    assert_eq!(
+        (&defect["kind"], &defect["topic"]),
+        (&"gap".into(), &"known.keys".into())
+    );
+    assert_eq!((&defect["from"], &defect["to"]), (&5.into(), &9.into()));
+    assert_defects(&archive, &["--topic", "known.values"], &[]);
+}
+
+#[test]
 fn every_defect_of_an_archive_is_listed() {
     let archive = Archive::known();
     fs::remove_dir_all(archive.object("known.uuids")).unwrap();

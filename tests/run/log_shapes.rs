@@ -165,7 +165,7 @@ fn a_record_of_twenty_megabytes_is_archived_like_any_other() {
     };
     let topic = broker.create_with("large", 1, &[("max.message.bytes", "60000000")]);
     let mut records = plain_records(&topic, 1, 3);
-    records[1].value = Some((0..20_000_000u32).map(|n| (n * 7 >> 3) as u8).collect());
+    records[1].value = Some((0..20_000_000u32).map(|n| ((n * 7) >> 3) as u8).collect());
     broker.send_large(&records, 60_000_000);
     assert_eq!(place.run_to_end().archived, 3);
     assert_exactly(&records, &place.archived());

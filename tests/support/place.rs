@@ -174,7 +174,7 @@ impl Place {
     /// stanzas of any name.
     pub fn export_stanzas(&mut self) {
         let toml = std::fs::read_to_string(self.write_configuration()).expect("just written");
-        std::fs::remove_file(self.path("housekeeping.toml")).expect("just written");
+
         let stanzas: toml::Table = toml.parse().expect("TOML");
         for (key, value) in stanzas.values().filter_map(|v| v.as_table()).flatten() {
             self.variable(&key.to_uppercase().replace('-', "_"), &as_variable(value));
@@ -205,7 +205,7 @@ impl Place {
                 toml.push_str(&format!("{key} = {value}\n"));
             }
         }
-        self.write("housekeeping.toml", &toml)
+        self.write("place.toml", &toml)
     }
 
     fn config(&self) -> Config {

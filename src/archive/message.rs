@@ -1,0 +1,49 @@
+//! A record on its way through a round.
+
+use super::batch::Item;
+use super::decide::Candidate;
+use crate::catalogue::{Claim, Row};
+
+/// A record, and what is known of its message so far.
+pub(super) struct Message {
+    pub item: Item,
+    pub candidate: Candidate,
+    /// Its object, once stored.
+    pub row: Option<Row>,
+    pub next: Next,
+}
+
+/// What a message needs in this round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is not known whose its UUID is.
+    Decide,
+    /// Nobody owns its UUID.
+    Claim,
+    /// Its claim stands: object and row.
+    Store,
+    /// The message is archived; this delivery of it is to be remembered.
+    Remember,
+    /// Nothing more can be done in this round.
+    Wait,
+    /// Archived; `Done(false)` if it was before this round.
+    Done { new: bool },
+}
+
+impl Message {
+    pub fn new(item: Item) -> Self {
+        Self {
+            candidate: Candidate::new(&item.record),
+            item,
+            row: None,
+            next: Next::Decide,
+        }
+    }
+
+    pub fn claim(&self) -> Claim {
+        Claim {
+            uuid: self.candidate.uuid(),
+            delivery: self.candidate.delivery.clone(),
+        }
+    }
+}
