@@ -41,12 +41,15 @@ def free_socket(highest):
     return bind(0)
 
 
-def main():
+def free_ports(count):
     highest = lowest_ephemeral_port()
     # All stay bound until all are chosen, so that none comes twice.
-    bound = [free_socket(highest) for _ in range(int(sys.argv[1]))]
+    bound = [free_socket(highest) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in bound]
     for each in bound:
-        print(each.getsockname()[1])
+        each.close()
+    return ports
 
 
-main()
+if __name__ == "__main__":
+    print(*free_ports(int(sys.argv[1])), sep="\n")
