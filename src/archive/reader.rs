@@ -27,8 +27,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// partitions are paused, and polling goes on so that the group keeps us.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is in flight of a partition that is given up may take this long to
-/// finish. Below the time that the group waits for a member in a rebalance.
+/// What is begun of a partition that is given up may take this long to finish. Below the time that the group waits for a member in a rebalance.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// When to stop reading.
@@ -95,6 +94,7 @@ impl ConsumerEvents for Events {
 
     fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
         info!(lost, "giving up {} partitions", partitions.len());
+        self.watermarks.let_go(Some(partitions));
         if !lost && !self.watermarks.wait_idle(Some(partitions), REVOKE_PATIENCE) {
             warn!(
                 "records of partitions that are given up are still in flight: left to whoever reads them next"
@@ -124,7 +124,10 @@ impl Reader {
         drop(out);
         debug!(?reason, "reading has ended");
         let patience = match reason {
-            Reason::Told => Some(self.bounds.drain),
+            Reason::Told => {
+                self.watermarks.let_go(None);
+                Some(self.bounds.drain)
+            }
             // Nobody is waiting for the process to go.
             Reason::EndReached | Reason::EnoughRead => None,
         };
@@ -164,7 +167,12 @@ impl Reader {
             self.commit_when_due()?;
             if let Some(end) = end
                 && self.held.is_empty()
-                && end.is_reached(&self.consumer, &self.topics, &self.watermarks)?
+                && end.is_reached(
+                    &self.consumer,
+                    &self.topics,
+                    &self.watermarks,
+                    self.received,
+                )?
             {
                 return Ok(Reason::EndReached);
             }
