@@ -115,7 +115,9 @@ impl Process {
 
     /// What was said on stderr so far.
     pub fn log(&self) -> String {
-        self.log.lines.lock().expect("whole").join("\n")
+        // Whole also when the thread that waits for a line has given up.
+        let lines = self.log.lines.lock();
+        lines.unwrap_or_else(|lock| lock.into_inner()).join("\n")
     }
 
     /// Bytes of memory that it has now.
