@@ -46,7 +46,7 @@ pub(super) async fn archive_batch(
         messages = finish(&workshop.progress, messages);
         match outcome {
             Err(error) if !error.is_passing() => return Err(error),
-            Err(error) => workshop.outages.failed(&error),
+            Err(_) => {}
             Ok(()) if messages.len() < before => backoff = Backoff::default(),
             Ok(()) => drop(slot.take()),
         }
@@ -97,11 +97,8 @@ async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
     let mut stored = stream::iter(to_store).buffer_unordered(workshop.puts.most());
     let mut first_error = None;
     while let Some(result) = stored.next().await {
-        match result {
-            Ok(()) => workshop.outages.works("store"),
-            Err(error) => {
-                first_error.get_or_insert(error);
-            }
+        if let Err(error) = workshop.outages.noted("store", result) {
+            first_error.get_or_insert(error);
         }
     }
     first_error.map_or(Ok(()), Err)

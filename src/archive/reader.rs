@@ -2,6 +2,7 @@
 //! follows the topics, and knows when the end is reached.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,8 @@ pub(super) struct Events {
     watermarks: Arc<Watermarks>,
     begun: Mutex<Vec<TopicPartition>>,
     given_up: Mutex<Vec<TopicPartition>>,
+    /// The time for what is in flight is over.
+    leaving: AtomicBool,
 }
 
 pub(super) struct Reader {
@@ -81,7 +84,24 @@ impl Events {
             watermarks,
             begun: Mutex::default(),
             given_up: Mutex::default(),
+            leaving: AtomicBool::new(false),
         })
+    }
+
+    /// From now on nothing in flight is waited for.
+    fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing of these partitions is in flight, at the latest after
+    /// the patience that there is.
+    fn is_idle(&self, partitions: &[TopicPartition]) -> bool {
+        let patience = if self.leaving.load(Ordering::Acquire) {
+            Duration::ZERO
+        } else {
+            REVOKE_PATIENCE
+        };
+        self.watermarks.wait_idle(Some(partitions), patience)
     }
 }
 
@@ -95,7 +115,7 @@ impl ConsumerEvents for Events {
     fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
         info!(lost, "giving up {} partitions", partitions.len());
         self.watermarks.let_go(Some(partitions));
-        if !lost && !self.watermarks.wait_idle(Some(partitions), REVOKE_PATIENCE) {
+        if !lost && !self.is_idle(partitions) {
             warn!(
                 "records of partitions that are given up are still in flight: left to whoever reads them next"
             );
@@ -344,6 +364,8 @@ impl Reader {
                 deadline = Some(Instant::now() + self.bounds.drain);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                // The end of the consumer gives its partitions up.
+                self.events.leave();
                 return Ok(false);
             }
         }

@@ -176,10 +176,9 @@ impl S3Store {
             self.credentials.reject(&used);
         }
         match self.credentials.current().await {
-            Ok(_) => StoreError::Busy {
-                store: self.name.clone(),
-                cause: format!("{doing} {key}: the credentials had expired and were renewed"),
-            },
+            Ok(_) => self.unavailable(format!(
+                "{doing} {key}: the credentials had expired and were renewed"
+            )),
             Err(e) => self.no_credentials(e),
         }
     }

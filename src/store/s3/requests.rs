@@ -9,7 +9,7 @@ use s3::error::S3Error;
 use s3::request::Request;
 use s3::request::tokio_backend::ReqwestRequest;
 
-use super::failure::Failure;
+use super::failure::{Failure, error_code};
 use super::listing;
 use crate::store::{ObjectInfo, Page};
 
@@ -74,7 +74,12 @@ pub(super) async fn put(
         )));
     }
     // Read to its end, the connection can be used again.
-    text(response).await.map(drop)
+    match error_code(&text(response).await?) {
+        None => Ok(()),
+        Some(code) => Err(Failure::Nonsense(format!(
+            "status 200, but an error: {code}"
+        ))),
+    }
 }
 
 /// Size and time of an object.
