@@ -120,7 +120,7 @@ async fn compare_with(
 }
 
 /// Records that another archiver has stored: their row gets its origin instead
-/// of a second row beside it.
+/// of a second row beside it, and has it when the record is read once more.
 pub(super) async fn find_foreign(
     workshop: &Arc<Workshop>,
     messages: &mut [Message],
@@ -140,9 +140,16 @@ pub(super) async fn find_foreign(
     let mut foreign = ask(workshop, move |catalogue| catalogue.foreign_rows(&alike)).await?;
     for message in messages.iter_mut().filter(|m| m.next == Next::Claim) {
         let delivery = message.candidate.delivery.clone();
+        // Before any comparison: an equal message may have a row without one.
+        let is_own = |row: &StoredRow| row.row.delivery().as_ref() == Some(&delivery);
+        if foreign.iter().any(is_own) {
+            message.next = Next::Done { new: false };
+            continue;
+        }
         for index in (0..foreign.len()).rev() {
             let row = &foreign[index].row;
-            if row.topic != delivery.topic || row.timestamp != delivery.timestamp {
+            let is_alike = row.topic == delivery.topic && row.timestamp == delivery.timestamp;
+            if !is_alike || row.origin.is_some() {
                 continue;
             }
             if compare::same_content(&workshop.store, &foreign[index], &delivery).await? {

@@ -215,9 +215,10 @@ pub trait Catalogue: Send + Sync {
     /// `topics` follow in the same transaction.
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError>;
 
-    /// Rows without an origin that are not direct uploads and have one of
-    /// these (topic, timestamp, message_crc32): what another archiver may have
-    /// written for a record that is seen again.
+    /// Rows of another archiver that have one of these (topic, timestamp,
+    /// message_crc32): what it may have written for a record that is seen
+    /// again. Those without an origin that are not direct uploads, and those
+    /// whose origin [`Catalogue::set_origin`] gave. Ordered by id.
     fn foreign_rows(
         &self,
         alike: &[(Arc<str>, i64, u32)],

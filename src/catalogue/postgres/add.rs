@@ -222,7 +222,8 @@ impl<'a> RetryColumns<'a> {
 
 const SET_ORIGIN: &str = "
     UPDATE messages SET
-        kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5
+        kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5,
+        origin_found = true
     WHERE id = $1 AND kafka_offset IS NULL
 ";
 

@@ -162,15 +162,28 @@ fn summary(row: &postgres::Row) -> Result<TopicSummary, Fault> {
     })
 }
 
+/// Rows like one of those in $1 to $3.
+macro_rules! like {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            r#" FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+                AS alike (topic, "timestamp", message_crc32)
+            JOIN messages m ON m.topic = alike.topic AND m."timestamp" = alike."timestamp"
+                AND m.message_crc32 = alike.message_crc32
+            WHERE "#,
+            $condition
+        )
+    };
+}
+
+/// Each half has an index of its own. By the first column, the id.
 const FOREIGN: &str = concat!(
-    "SELECT DISTINCT ",
-    message_columns!(),
-    r#" FROM unnest($1::text[], $2::bigint[], $3::bigint[])
-        AS alike (topic, "timestamp", message_crc32)
-    JOIN messages m ON m.topic = alike.topic AND m."timestamp" = alike."timestamp"
-        AND m.message_crc32 = alike.message_crc32
-    WHERE m.kafka_offset IS NULL AND NOT m.direct_upload
-    ORDER BY m.id"#
+    like!("m.kafka_offset IS NULL AND NOT m.direct_upload"),
+    " UNION ",
+    like!("m.origin_found"),
+    " ORDER BY 1"
 );
 
 pub fn foreign_rows(

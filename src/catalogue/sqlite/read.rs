@@ -157,11 +157,23 @@ fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<TopicSummary> {
     })
 }
 
+macro_rules! like {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM messages m WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
+                AND ",
+            $condition
+        )
+    };
+}
+
+/// Each half has an index of its own.
 const FOREIGN: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM messages m WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
-        AND m.kafka_offset IS NULL AND NOT m.direct_upload"
+    like!("m.kafka_offset IS NULL AND NOT m.direct_upload"),
+    " UNION ALL ",
+    like!("m.origin_found")
 );
 
 pub fn foreign_rows(
