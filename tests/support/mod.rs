@@ -4,6 +4,7 @@
 pub mod archived;
 pub mod broker;
 pub mod compare;
+pub mod foreign;
 pub mod place;
 pub mod program;
 pub mod python;
