@@ -7,8 +7,10 @@ mod support;
 
 mod bad_input;
 mod bounds;
+mod chosen_uuids;
 mod crash;
 mod crash_points;
+mod forged_crcs;
 mod known_data;
 mod log_shapes;
 mod python_readers;
