@@ -264,6 +264,10 @@ pub trait Catalogue: Send + Sync {
     /// All gaps, ordered by topic, partition and offset.
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError>;
 
+    /// Those of these keys of `bucket` under which a message lies that is only
+    /// a part of its object ([`Row::object_offset`]).
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError>;
+
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;
 }

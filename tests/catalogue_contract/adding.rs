@@ -18,6 +18,7 @@ on_every_backend!(
     a_gap_is_remembered_once_and_for_good,
     a_nul_becomes_the_replacement_character_and_a_title_may_have_a_million_bytes,
     a_foreign_row_is_found_by_topic_time_and_crc_also_once_it_has_an_origin,
+    objects_of_several_messages_are_found_by_their_keys,
     rows_can_be_read_while_a_batch_is_being_written,
     fetch_leaves_out_what_has_no_row,
 );
@@ -43,6 +44,28 @@ fn every_field_of_a_row_comes_back_as_it_was(place: &Place) {
     stored.sort_by_key(|stored| stored.row.uuid);
     let read: Vec<Row> = stored.into_iter().map(|stored| stored.row).collect();
     assert_eq!(read, rows);
+}
+
+fn objects_of_several_messages_are_found_by_their_keys(place: &Place) {
+    let mut rows: Vec<Row> = (0..6).map(message).collect();
+    for (n, row) in rows[..4].iter_mut().enumerate() {
+        row.key = format!("pack {}", n / 2);
+        row.object_offset = Some(1_000 * n as i64);
+    }
+    rows[3].bucket = "another".into();
+    archive(&*place.catalogue, &rows);
+    let asked: Vec<String> = ["pack 0", "pack 1", "pack 2", &rows[5].key]
+        .map(str::to_owned)
+        .into();
+    let found = |bucket: &str| {
+        let mut found = place.open().packed(bucket, &asked).unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(found("archive"), ["pack 0", "pack 1"]);
+    assert_eq!(found("another"), ["pack 1"]);
+    assert!(found("third").is_empty());
+    assert!(place.open().packed("archive", &[]).unwrap().is_empty());
 }
 
 fn adding_a_row_spends_its_claim(place: &Place) {

@@ -139,6 +139,10 @@ impl Catalogue for PostgresCatalogue {
         self.call(gaps::all)
     }
 
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
+        self.call(|session| read::packed(session, bucket, keys))
+    }
+
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
         self.call(|session| read::fetch(session, uuids))
     }

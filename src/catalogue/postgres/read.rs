@@ -214,6 +214,16 @@ pub fn retries(
     rows.iter().map(retry).collect()
 }
 
+const PACKED: &str = "
+    SELECT DISTINCT key FROM messages
+    WHERE object_offset IS NOT NULL AND bucket = $1 AND key = ANY ($2)
+";
+
+pub fn packed(session: &mut Session, bucket: &str, keys: &[String]) -> Result<Vec<String>, Fault> {
+    let rows = session.query(PACKED, &[&bucket, &keys])?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 const FETCH: &str = concat!(
     "SELECT ",
     message_columns!(),

@@ -123,6 +123,11 @@ impl Catalogue for SqliteCatalogue {
         self.connections.read(gaps::all)
     }
 
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
+        self.connections
+            .read(|file| read::packed(file, bucket, keys))
+    }
+
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
         self.connections.read(|file| read::fetch(file, uuids))
     }

@@ -206,6 +206,23 @@ pub fn retries(
     Ok(retries.collect::<Result<_, _>>()?)
 }
 
+const PACKED: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM messages WHERE object_offset IS NOT NULL AND bucket = ?1 AND key = ?2
+    )
+";
+
+pub fn packed(file: &Transaction<'_>, bucket: &str, keys: &[String]) -> Result<Vec<String>, Fault> {
+    let mut select = file.prepare_cached(PACKED)?;
+    let mut packed = Vec::new();
+    for key in keys {
+        if select.query_row(params![bucket, key], |row| row.get(0))? {
+            packed.push(key.clone());
+        }
+    }
+    Ok(packed)
+}
+
 const ROW: &str = concat!(
     "SELECT ",
     message_columns!(),

@@ -177,6 +177,10 @@ impl Catalogue for DyingCatalogue {
         self.inner.gaps()
     }
 
+    fn packed(&self, bucket: &str, keys: &[String]) -> Answer<Vec<String>> {
+        self.inner.packed(bucket, keys)
+    }
+
     fn fetch(&self, uuids: &[Uuid]) -> Answer<Vec<StoredRow>> {
         self.inner.fetch(uuids)
     }
