@@ -205,10 +205,6 @@ pub trait Catalogue: Send + Sync {
     /// claim or row. At most one claim a UUID may be passed.
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError>;
 
-    /// Gives the claim `from` to the delivery `to`, if it still stands and has
-    /// no row. Whether it did.
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError>;
-
     /// Adds rows whose claim still stands for the same delivery (the claim is
     /// spent by it) and remembers retries. Rows whose claim was lost, or whose
     /// UUID has a row, are not added and not in the answer. The counts in

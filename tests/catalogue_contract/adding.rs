@@ -11,7 +11,6 @@ on_every_backend!(
     adding_a_row_spends_its_claim,
     adding_the_same_rows_again_changes_nothing,
     a_row_is_not_added_without_its_own_deliverys_claim,
-    a_claim_that_was_taken_over_adds_only_the_new_owners_row,
     a_row_that_another_archiver_added_meanwhile_is_left_as_it_is,
     a_retry_is_remembered_once,
     the_retries_of_a_partition_are_listed_in_its_order,
@@ -109,25 +108,6 @@ fn a_row_is_not_added_without_its_own_deliverys_claim(place: &Place) {
         place.catalogue.fetch(&[others.uuid]).unwrap()[0].row,
         others
     );
-}
-
-fn a_claim_that_was_taken_over_adds_only_the_new_owners_row(place: &Place) {
-    let (from, to) = (message(1), rival(&message(1)));
-    place.catalogue.claim(&[claim_of(&from)]).unwrap();
-    assert!(
-        place
-            .catalogue
-            .take_over(&claim_of(&from), &delivery(&to))
-            .unwrap()
-    );
-    let added = place
-        .catalogue
-        .add(std::slice::from_ref(&from), &[])
-        .unwrap();
-    assert_eq!(added, Added::default());
-    let added = place.catalogue.add(std::slice::from_ref(&to), &[]).unwrap();
-    assert_eq!(added.rows, [to.uuid]);
-    assert_eq!(place.catalogue.fetch(&[to.uuid]).unwrap()[0].row, to);
 }
 
 fn a_row_that_another_archiver_added_meanwhile_is_left_as_it_is(place: &Place) {

@@ -255,6 +255,10 @@ impl Place {
         store::open(&store).expect("a store")
     }
 
+    pub fn is_on_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// What another program does to the database.
     pub fn execute(&self, sql: &str) {
         match self.config().database().expect("a sound configuration") {

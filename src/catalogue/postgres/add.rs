@@ -45,8 +45,8 @@ pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Add
 }
 
 /// Claims are locked in the order of their UUIDs, and looked at again once
-/// locked: one that was taken over or spent meanwhile is not held. Held claims
-/// are spent and their rows added, in the same order.
+/// locked: one that was spent meanwhile is not held. Held claims are spent and
+/// their rows added, in the same order.
 const ADD_ROWS: &str = r#"
     WITH given AS MATERIALIZED (
         SELECT * FROM unnest(

@@ -21,7 +21,6 @@ use super::{
     StoredRow, TopicSummary,
 };
 use crate::config::PostgresConfig;
-use crate::record::Delivery;
 
 use connect::Connector;
 use error::Fault;
@@ -78,10 +77,6 @@ impl Catalogue for PostgresCatalogue {
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
         self.call(|session| claim::claim(session, claims))
-    }
-
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
-        self.call(|session| claim::take_over(session, from, to))
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {

@@ -9,7 +9,6 @@ use archive_ingest::catalogue::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
     StoredRow, TopicSummary,
 };
-use archive_ingest::record::Delivery;
 use archive_ingest::store::{Location, ObjectInfo, Page, Put, Store, StoreError};
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -124,10 +123,6 @@ impl Catalogue for DyingCatalogue {
 
     fn claim(&self, claims: &[Claim]) -> Answer<Vec<(Uuid, Owner)>> {
         self.around(Effect::Claim, |inner| inner.claim(claims))
-    }
-
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Answer<bool> {
-        self.inner.take_over(from, to)
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Answer<Added> {

@@ -85,6 +85,7 @@ fn survives(points: [Point; 2], broker: &Broker, mut place: Place) {
         // Panics where a row's object is missing.
         place.archived();
     }
+    make_claims_old(&place);
     let before = place.archived().len();
     let last = place.run_to_end();
     eprintln!("{points:?}: {before} rows, then {last:?}");
@@ -97,6 +98,14 @@ fn survives(points: [Point; 2], broker: &Broker, mut place: Place) {
     let seen = (again.archived, again.duplicates as usize);
     assert_eq!(seen, (0, RECORDS), "{points:?}");
     assert_archived(&place, &records, retries);
+}
+
+/// As if nothing had run for an hour: claims whose worker is taken for dead.
+fn make_claims_old(place: &Place) {
+    place.execute(match place.is_on_postgres() {
+        true => "UPDATE uuid_claims SET claimed_at = claimed_at - interval '1 hour'",
+        false => "UPDATE uuid_claims SET claimed_at = claimed_at - 3600000",
+    });
 }
 
 fn assert_archived(place: &Place, records: &[Record], retries: usize) {
