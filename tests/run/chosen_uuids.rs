@@ -61,7 +61,8 @@ fn of_messages_that_ask_two_workers_for_one_uuid_at_once_one_has_it_and_all_are_
         broker.create("other", PARTITIONS),
     );
     // Of each six in a row, in six partitions: two on the same topic and day,
-    // two on another day, two on another topic. All ask for one UUID.
+    // two on another day, two on another topic, one of them with the content of
+    // the first. All ask for one UUID.
     let mut records = plain_records(&one, PARTITIONS, 6 * UUIDS);
     for (number, record) in records.iter_mut().enumerate() {
         record.headers = vec![client_uuid(number / 6)];
@@ -71,6 +72,10 @@ fn of_messages_that_ask_two_workers_for_one_uuid_at_once_one_has_it_and_all_are_
         if (number / 2) % 3 == 1 {
             record.timestamp += DAY;
         }
+    }
+    for six in records.chunks_mut(6) {
+        six[4].key = six[0].key.clone();
+        six[4].value = six[0].value.clone();
     }
     give_offsets(&mut records);
     let workers: Vec<Process> = (0..2)
