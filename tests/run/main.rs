@@ -13,6 +13,7 @@ mod crash_points;
 mod forged_crcs;
 mod known_data;
 mod log_shapes;
+mod power_loss;
 mod python_readers;
 mod readme;
 mod real_clients;
