@@ -12,6 +12,12 @@ use crate::record::Record;
 /// A record costs its payload and about this much around it.
 const OVERHEAD: usize = 1024;
 
+/// A record of more bytes than this costs as often what it has as it is held
+/// while it is stored: as it came, as a document, and in the request. Of smaller
+/// ones only as many are as PUTs are under way, which is little.
+const LARGE: usize = 256 << 10;
+const TIMES_HELD: usize = 3;
+
 /// Counted in units of this many bytes, so that any budget fits a semaphore.
 const UNIT: usize = 64;
 
@@ -37,7 +43,11 @@ impl Budget {
     /// Units that `record` needs. A record larger than the whole budget takes
     /// all of it, and so travels alone.
     pub fn units_of(&self, record: &Record) -> u32 {
-        u32::try_from((record.bytes() + OVERHEAD).div_ceil(UNIT))
+        let bytes = match record.bytes() {
+            large @ LARGE.. => large * TIMES_HELD,
+            small => small,
+        };
+        u32::try_from((bytes + OVERHEAD).div_ceil(UNIT))
             .unwrap_or(u32::MAX)
             .min(self.units)
     }

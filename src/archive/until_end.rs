@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::failure::ArchiveError;
+use super::incarnation::made_anew;
 use super::topics::Topics;
 use super::watermark::Watermarks;
-use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicPartition};
+use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicId, TopicIds, TopicPartition};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
@@ -17,6 +18,8 @@ const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct UntilEnd {
     partitions: Vec<TopicPartition>,
     open: Offsets,
+    /// Of which topics these are the ends.
+    ids: TopicIds,
     looked: Instant,
     asked_group: Instant,
 }
@@ -28,8 +31,10 @@ impl UntilEnd {
         consumer: &RecordConsumer<E>,
         topics: &Topics,
     ) -> Result<Self, ArchiveError> {
-        let partitions: Vec<TopicPartition> = topics
-            .wanted(consumer.topics()?)
+        let wanted = topics.wanted(consumer.topics()?);
+        let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
+        let ids = consumer.topic_ids(&names)?;
+        let partitions: Vec<TopicPartition> = wanted
             .iter()
             .flat_map(|topic| {
                 let name = topic.name.as_str();
@@ -45,6 +50,7 @@ impl UntilEnd {
         let mut end = Self {
             partitions,
             open,
+            ids,
             looked: Instant::now(),
             asked_group: Instant::now(),
         };
@@ -72,17 +78,26 @@ impl UntilEnd {
             return Ok(false);
         }
         self.looked = Instant::now();
-        // A topic that was deleted meanwhile has no end any more.
-        self.open
-            .retain(|partition, _| topics.reads(&partition.topic));
+        // The end of a topic that was deleted meanwhile is nowhere any more,
+        // whether it was made anew or not.
+        let ids = &self.ids;
+        let asked_of = |partition: &TopicPartition| ids.get(&partition.topic).copied();
+        self.open.retain(|partition, _| {
+            let topic = &partition.topic;
+            topics.reads(topic) && made_anew(asked_of(partition), topics.id(topic)).is_none()
+        });
         // Positions, not offsets of records: a partition may end with control
         // records, or with what compaction left out.
-        let fetched = consumer.fetched_to();
+        let (fetched, read_of) = (consumer.fetched_to(), watermarks.read_of());
         self.open.retain(|partition, end| {
-            let read = fetched
+            let is_behind = fetched
                 .get(partition)
                 .is_some_and(|position| position >= end);
-            !read || watermarks.in_flight(partition)
+            // A position in a log that is no more says nothing of this one.
+            let is_of_this = read_of
+                .get(partition)
+                .is_some_and(|read| made_anew(*read, asked_of(partition)).is_none());
+            !(is_behind && is_of_this) || watermarks.in_flight(partition)
         });
         if self.asked_group.elapsed() >= ASK_GROUP_AGAIN {
             self.asked_group = Instant::now();
@@ -100,8 +115,13 @@ impl UntilEnd {
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.open.keys().cloned().collect();
         let committed = consumer.group_offsets(&partitions)?;
-        self.open
-            .retain(|partition, end| committed.get(partition).is_none_or(|offset| offset < end));
+        let ids = &self.ids;
+        self.open.retain(|partition, end| {
+            committed.get(partition).is_none_or(|committed| {
+                let asked_of: Option<TopicId> = ids.get(&partition.topic).copied();
+                committed.offset < *end || made_anew(committed.topic_id, asked_of).is_some()
+            })
+        });
         Ok(())
     }
 }
