@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod bounds;
 mod crash;
+mod kafka_faults;
 mod known_data;
 mod log_shapes;
 mod python_readers;
