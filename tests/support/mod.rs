@@ -6,6 +6,8 @@ pub mod archived;
 pub mod broker;
 pub mod compare;
 pub mod foreign;
+pub mod link;
+pub mod own_kafka;
 pub mod place;
 pub mod program;
 pub mod proxy;
@@ -15,6 +17,8 @@ pub mod skip;
 
 pub use archived::Archived;
 pub use broker::Broker;
+pub use link::Link;
+pub use own_kafka::OwnKafka;
 pub use place::Place;
 pub use program::Process;
 

@@ -97,7 +97,10 @@ impl Place {
     }
 
     pub fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
-        let (address, credential) = Broker::listener(access)?;
+        let (address, credential) = match access {
+            Access::Plaintext => (broker.address.clone(), None),
+            access => Broker::listener(access)?,
+        };
         self.set("hop", "hop-type", "\"kafka\"");
         self.set("hop", "hop-hostname", &quoted(&address));
         self.set("hop", "hop-topics", &format!("[{:?}]", broker.all_topics()));
