@@ -206,7 +206,10 @@ impl Place {
 
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        std::fs::write(&path, text).expect("a folder of ours");
+        // Whole or not at all: a program that was started before may read it now.
+        let new = self.path(&format!("{name}.new"));
+        std::fs::write(&new, text).expect("a folder of ours");
+        std::fs::rename(&new, &path).expect("a folder of ours");
         path
     }
 
