@@ -10,6 +10,7 @@ mod known_data;
 mod mock;
 mod partition;
 mod producer;
+mod reader;
 
 pub use admin::{Admin, PartitionOffsets, TopicInfo};
 pub use client::{Cluster, KafkaFailure};
@@ -18,3 +19,4 @@ pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
+pub use reader::{Reading, RecordReader};

@@ -73,7 +73,22 @@ pub enum Kind {
         from: i64,
         to: i64,
         found_at: i64,
+        /// When somebody said that they know of it: no defect from then on.
+        acknowledged_at: Option<i64>,
     },
+    /// A record that Kafka has and the archive has not.
+    NotArchived { partition: i32, offset: i64 },
+    /// A record that Kafka has otherwise than the archive.
+    UnlikeKafka {
+        partition: i32,
+        offset: i64,
+        field: &'static str,
+        kafka: String,
+        catalogue: String,
+    },
+    /// A record that Kafka has and that repeats an archived message, which the
+    /// archive does not know of it.
+    RetryNotRecorded { partition: i32, offset: i64 },
     /// The table `topics` has another number of messages than there are rows.
     WrongCount { rows: i64, topics: i64 },
     /// The table `topics` has another earliest or latest time than the rows.
@@ -118,6 +133,24 @@ impl Defect {
         }
     }
 
+    pub(super) fn of_record(topic: &str, uuid: Uuid, kind: Kind) -> Self {
+        Self {
+            uuid: Some(uuid),
+            ..Self::of_topic(topic.to_owned(), kind)
+        }
+    }
+
+    /// Whether somebody said that they know of it: it is told, and no defect.
+    pub fn is_known(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Gap {
+                acknowledged_at: Some(_),
+                ..
+            }
+        )
+    }
+
     pub(super) fn of_topic(topic: String, kind: Kind) -> Self {
         Self {
             kind,
@@ -145,6 +178,9 @@ impl Kind {
             Self::OrphanObject { .. } => "orphan_object",
             Self::ForeignObject { .. } => "foreign_object",
             Self::Gap { .. } => "gap",
+            Self::NotArchived { .. } => "not_archived",
+            Self::UnlikeKafka { .. } => "unlike_kafka",
+            Self::RetryNotRecorded { .. } => "retry_not_recorded",
             Self::WrongCount { .. } => "wrong_count",
             Self::WrongTimes { .. } => "wrong_times",
         }
@@ -158,7 +194,8 @@ impl fmt::Display for Defect {
         match (&self.uuid, &self.key, &self.topic) {
             (Some(uuid), Some(key), _) => write!(out, "{uuid} at {key}: ")?,
             (None, Some(key), _) => write!(out, "{key}: ")?,
-            (_, None, Some(topic)) => write!(out, "topic {topic}: ")?,
+            (Some(uuid), None, Some(topic)) => write!(out, "{uuid} of topic {topic}: ")?,
+            (None, None, Some(topic)) => write!(out, "topic {topic}: ")?,
             (_, None, None) => {}
         }
         self.kind.fmt(out)
@@ -217,11 +254,36 @@ impl fmt::Display for Kind {
                 partition,
                 from,
                 to,
+                acknowledged_at,
                 ..
+            } => {
+                let known = match acknowledged_at {
+                    Some(_) => " (acknowledged)",
+                    None => "",
+                };
+                write!(
+                    out,
+                    "partition {partition} offsets {from} to {}: Kafka removed them before they were archived{known}",
+                    to - 1
+                )
+            }
+            Self::NotArchived { partition, offset } => write!(
+                out,
+                "partition {partition} offset {offset}: Kafka has it, the archive has not"
+            ),
+            Self::UnlikeKafka {
+                partition,
+                offset,
+                field,
+                kafka,
+                catalogue,
             } => write!(
                 out,
-                "partition {partition} offsets {from} to {}: Kafka removed them before they were archived",
-                to - 1
+                "partition {partition} offset {offset}: {field} is {kafka}, the catalogue says {catalogue}"
+            ),
+            Self::RetryNotRecorded { partition, offset } => write!(
+                out,
+                "partition {partition} offset {offset}: it repeats this message, which the catalogue does not know"
             ),
             Self::WrongCount { rows, topics } => {
                 write!(out, "{rows} rows, the table topics says {topics}")
@@ -278,6 +340,22 @@ mod tests {
                 from: 1,
                 to: 2,
                 found_at: 3,
+                acknowledged_at: None,
+            },
+            Kind::NotArchived {
+                partition: 0,
+                offset: 1,
+            },
+            Kind::UnlikeKafka {
+                partition: 0,
+                offset: 1,
+                field: "timestamp",
+                kafka: text(),
+                catalogue: text(),
+            },
+            Kind::RetryNotRecorded {
+                partition: 0,
+                offset: 1,
             },
             Kind::WrongCount { rows: 1, topics: 2 },
             Kind::WrongTimes {

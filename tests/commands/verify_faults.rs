@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use archive_ingest::catalogue::{self, RowFilter};
+use archive_ingest::catalogue;
 use archive_ingest::store::{self, Location, ObjectInfo, Page, Put, Store, StoreError};
-use archive_ingest::verify::{Checked, Defect, Kind, Progress, Verifier, VerifyError};
+use archive_ingest::verify::{Checked, Defect, Kind, Verifier, VerifyError};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
@@ -82,6 +82,10 @@ impl Store for Faulty {
             cause: "on purpose".to_owned(),
         })
     }
+
+    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
+        self.store.list_after(prefix, key).await
+    }
 }
 
 /// What `verify` finds where the store's first `times` answers are wrong.
@@ -96,19 +100,12 @@ fn verify_with(fault: Fault, times: u32) -> (Result<Checked, VerifyError>, Vec<D
             left: AtomicU32::new(times),
             fault,
         };
-        let verifier = Verifier {
-            catalogue: Arc::from(catalogue),
-            store: Arc::new(store),
-            filter: RowFilter::default(),
-            sample: None,
-            deep: false,
-            progress: Arc::new(Progress::default()),
-        };
+        let verifier = Verifier::new(Arc::from(catalogue), Arc::new(store));
         let (tell, mut told) = mpsc::channel(1_000);
         let checked = verifier.run(tell).await;
         let mut defects = vec![];
-        while let Some(defect) = told.recv().await {
-            defects.push(defect);
+        while let Some(finding) = told.recv().await {
+            defects.extend(finding.defects);
         }
         (checked, defects)
     })
