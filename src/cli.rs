@@ -245,6 +245,9 @@ pub struct VerifyArgs {
     /// need not be archived yet.
     #[arg(long, conflicts_with = "sample")]
     pub against_kafka: bool,
+    /// How old an object without a message must be to be told: 0s when nothing archives
+    #[arg(long, value_name = "AGE", default_value = "15m")]
+    pub in_flight: String,
     /// Go on where the last verify with the same options was stopped
     #[arg(long, conflicts_with = "sample")]
     pub resume: bool,

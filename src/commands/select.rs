@@ -130,6 +130,11 @@ fn time(typed: &str, now: Timestamp) -> Option<i64> {
     typed.parse().ok().map(milliseconds)
 }
 
+/// Ms of a time like `90s`, `15m`, `24h`, `7d`, `2w`.
+pub(super) fn age(typed: &str) -> Option<i64> {
+    i64::try_from(ago(typed)?.as_millis()).ok()
+}
+
 /// `90s`, `15m`, `24h`, `7d`, `2w`.
 fn ago(typed: &str) -> Option<SignedDuration> {
     let unit = typed.chars().last()?;

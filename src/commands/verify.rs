@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 
-use super::select::Chosen;
+use super::select::{Chosen, age};
 use super::verify_report::Report;
 use super::{Exit, UsageError, open, output};
 use crate::catalogue::Catalogue;
@@ -31,6 +31,7 @@ pub(super) const UNPRINTED: usize = 64;
 pub fn verify(config: &Config, args: &VerifyArgs, json: bool) -> anyhow::Result<Exit> {
     let chosen = Chosen::read(&args.select, Timestamp::now())?;
     let (sample, subset) = (sample(args)?, subset(args.subset.as_deref(), "--subset")?);
+    let in_flight_ms = in_flight(args)?;
     let hop = hop(config, args)?;
     let catalogue = open::catalogue_to_read(config)?;
     let filter = chosen.filter(&*catalogue)?;
@@ -47,6 +48,7 @@ pub fn verify(config: &Config, args: &VerifyArgs, json: bool) -> anyhow::Result<
             sample,
             subset,
             deep: args.deep,
+            in_flight_ms,
             stream: stream.clone().filter(|_| args.against_kafka),
             mending: mending(config, args, stream)?,
             asked: Some(asked(args)),
@@ -78,6 +80,15 @@ fn sample(args: &VerifyArgs) -> Result<Option<Sample>, UsageError> {
 pub(super) fn subset(typed: Option<&str>, option: &str) -> Result<Option<Subset>, UsageError> {
     let parsed = typed.map(str::parse).transpose();
     parsed.map_err(|error: SubsetError| UsageError(format!("{option}: {error}")))
+}
+
+fn in_flight(args: &VerifyArgs) -> Result<i64, UsageError> {
+    let typed = &args.in_flight;
+    age(typed).ok_or_else(|| {
+        UsageError(format!(
+            "--in-flight {typed:?} is no age: write how long, like 0s, 90s, 15m or 24h"
+        ))
+    })
 }
 
 /// The options that choose what is looked at, in one order.

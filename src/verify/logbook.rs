@@ -1,6 +1,6 @@
 //! The record of a verification in the catalogue, kept while it goes on.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::warn;
 
@@ -9,9 +9,6 @@ use super::finding::{Counts, Findings};
 use super::place::{Place, Saved};
 use super::{Result, Verifier};
 use crate::catalogue::Verification;
-
-/// Between two saves.
-const INTERVAL: Duration = Duration::from_secs(3);
 
 /// Verifications among which an unfinished one is looked for.
 const RECENT: usize = 50;
@@ -45,7 +42,7 @@ impl Verifier {
         Ok(Logbook {
             verification,
             saved: Saved::default(),
-            next: Some(Instant::now() + INTERVAL),
+            next: Some(Instant::now() + self.save_every),
         })
     }
 
@@ -59,7 +56,7 @@ impl Verifier {
                 Some(Logbook {
                     verification: last,
                     saved,
-                    next: Some(Instant::now() + INTERVAL),
+                    next: Some(Instant::now() + self.save_every),
                 })
             }))
     }
@@ -104,7 +101,7 @@ impl Verifier {
         log.next = match saved.await {
             Ok(id) => {
                 log.verification.id = id;
-                Some(Instant::now() + INTERVAL)
+                Some(Instant::now() + self.save_every)
             }
             Err(error) => {
                 warn!("what verify finds is not kept in the catalogue: {error}");

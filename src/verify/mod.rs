@@ -38,6 +38,7 @@ mod sample;
 mod subset;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -71,6 +72,9 @@ pub struct Verifier {
     pub subset: Option<Subset>,
     /// Whether objects are read and not only looked for.
     pub deep: bool,
+    /// An object younger than this (ms) may be one whose row a running archiver
+    /// is about to commit: no orphan. By default [`IN_FLIGHT_MS`].
+    pub in_flight_ms: i64,
     /// Kafka, where that is compared too.
     pub stream: Option<Stream>,
     /// What may be done about defects; `None`: nothing.
@@ -81,6 +85,8 @@ pub struct Verifier {
     /// Whether the last verification of the same is gone on with, if it was
     /// stopped.
     pub resume: bool,
+    /// Between two saves of how far it has come. By default 3 s.
+    pub save_every: Duration,
     pub progress: Arc<Progress>,
 }
 
@@ -109,14 +115,13 @@ pub struct Checked {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backwards {
     pub objects: u64,
-    /// Objects without a row that are younger than [`IN_FLIGHT_MS`].
+    /// Objects without a row that are younger than [`Verifier::in_flight_ms`].
     pub in_flight: u64,
     /// Topics whose counts were compared.
     pub topics: u64,
 }
 
-/// An object younger than this may be one whose row a running archiver is
-/// about to commit: no orphan. 15 minutes, the archive's in-flight horizon.
+/// 15 minutes, the archive's in-flight horizon.
 pub const IN_FLIGHT_MS: i64 = 15 * 60 * 1000;
 
 /// What seems to be missing is looked for again after the pass; of that so
@@ -134,10 +139,12 @@ impl Verifier {
             sample: None,
             subset: None,
             deep: false,
+            in_flight_ms: IN_FLIGHT_MS,
             stream: None,
             mending: None,
             asked: None,
             resume: false,
+            save_every: Duration::from_secs(3),
             progress: Arc::new(Progress::default()),
         }
     }

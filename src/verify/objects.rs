@@ -11,7 +11,7 @@ use super::defect::{Defect, Kind};
 use super::finding::{Findings, Repair};
 use super::logbook::Logbook;
 use super::place::Place;
-use super::{IN_FLIGHT_MS, Result, SUSPECTS, Verifier};
+use super::{Result, SUSPECTS, Verifier};
 use crate::catalogue::StoredRow;
 use crate::retry::patiently;
 use crate::store::{ObjectInfo, Page, Store, StoreError};
@@ -128,7 +128,7 @@ impl Verifier {
         }
         let now = now();
         for candidate in self.without_row(candidates).await? {
-            match now.saturating_sub(candidate.object.modified) < IN_FLIGHT_MS {
+            match now.saturating_sub(candidate.object.modified) < self.in_flight_ms {
                 true => rowless.young += 1,
                 false => rowless.old.push(candidate),
             }

@@ -3,6 +3,7 @@
 
 pub mod archived;
 pub mod broker;
+pub mod by_hand;
 pub mod compare;
 pub mod place;
 pub mod program;
@@ -12,6 +13,7 @@ pub mod skip;
 
 pub use archived::Archived;
 pub use broker::Broker;
+pub use by_hand::ByHand;
 pub use place::Place;
 pub use program::Process;
 

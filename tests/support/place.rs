@@ -15,6 +15,7 @@ use s3::{Bucket, BucketConfiguration, Region};
 
 use super::archived::{self, Archived};
 use super::broker::{Access, Broker, Credential};
+use super::by_hand::ByHand;
 use super::program::{self, Ended, Process};
 use super::skip::service;
 use super::unique;
@@ -52,6 +53,16 @@ impl Place {
     pub fn real_with(broker: &Broker, access: Access) -> Option<Self> {
         let mut place = Self::empty();
         place.use_kafka(broker, access)?;
+        place.use_postgres()?;
+        place.use_s3()?;
+        Some(place)
+    }
+
+    /// The broker inside the process, and an empty PostgreSQL database and an
+    /// empty S3 bucket of its own.
+    pub fn mock_on_services() -> Option<Self> {
+        let mut place = Self::empty();
+        place.set("hop", "hop-type", "\"mock\"");
         place.use_postgres()?;
         place.use_s3()?;
         Some(place)
@@ -230,6 +241,48 @@ impl Place {
         store::open(&store).expect("a store")
     }
 
+    /// What somebody does to the catalogue by hand.
+    pub fn sql(&self, sql: &str) {
+        match &self.database {
+            Some(database) => database.execute(&database.name, sql),
+            None => rusqlite::Connection::open(self.path("catalogue.sqlite"))
+                .and_then(|file| file.execute_batch(sql))
+                .unwrap_or_else(|error| panic!("{sql}: {error}")),
+        }
+    }
+
+    pub fn is_on_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Takes an empty database instead of the one it had, which is gone.
+    pub fn use_another_database(&mut self) {
+        match self.is_on_postgres() {
+            true => self.use_postgres().expect("it was there a moment ago"),
+            false => {
+                let name = format!("{}.sqlite", unique());
+                self.set_path("db", "db-path", &name);
+            }
+        }
+    }
+
+    /// The store, for somebody who changes it by hand.
+    pub fn objects(&self) -> ByHand {
+        let text = |key: &str| {
+            let value = self.stanzas["store"].get(key)?;
+            Some(value.trim_matches('"').to_owned())
+        };
+        match text("store-endpoint-url") {
+            None => ByHand::folder(self.path("objects")),
+            Some(endpoint) => ByHand::buckets(
+                &endpoint,
+                &self.variables["S3_ACCESS_KEY_ID"],
+                &self.variables["S3_SECRET_ACCESS_KEY"],
+                &text("store-primary-bucket").expect("set with the endpoint"),
+            ),
+        }
+    }
+
     /// What another program does to the PostgreSQL database.
     pub fn execute(&self, sql: &str) {
         let database = self.database.as_ref().expect("it is on PostgreSQL");
@@ -279,7 +332,7 @@ fn auth_file(address: &str, access: Access, credential: &Credential) -> String {
     )
 }
 
-fn create_bucket(endpoint: &str, access_key: &str, secret_key: &str, name: &str) {
+pub(super) fn create_bucket(endpoint: &str, access_key: &str, secret_key: &str, name: &str) {
     let region = Region::Custom {
         region: "us-east-1".to_owned(),
         endpoint: endpoint.to_owned(),
