@@ -22,6 +22,7 @@ mod clock;
 mod content;
 mod counts;
 mod defect;
+mod defect_text;
 mod describe;
 mod error;
 mod finding;

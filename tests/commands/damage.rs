@@ -139,9 +139,9 @@ const MENDABLE: &[Damage] = &[
         name: "a bit of the annotations flipped",
         done: |scene, row, _| {
             scene.change(row, |bytes| {
-                let name = b"media_type\0";
+                let name = b"con_is_client_uuid\0";
                 let at = bytes.windows(name.len()).position(|w| w == name);
-                bytes[at.expect("an annotation") + name.len() + 4] ^= 1;
+                bytes[at.expect("an annotation") + name.len()] ^= 1;
             });
         },
         found: &["disagrees", "wrong_crc"],
