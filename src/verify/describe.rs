@@ -44,7 +44,8 @@ pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
         false if is_derived() => Proof::Identity,
         false => return None,
     };
-    // Another version of this program may have told the media type otherwise.
+    // Another version of this program may have told the media type otherwise:
+    // whoever relies on it compares that with the row.
     let media_type = |written: Annotations| Annotations {
         media_type: notes.media_type.clone(),
         ..written
@@ -90,9 +91,10 @@ pub(super) fn is_object_of(row: &Row, bytes: &[u8]) -> Option<Document> {
     };
     let is_trusted = is_vouched_for
         || match proof {
-            Proof::Identity => agrees(&["public", "timestamp_type"]),
+            Proof::Identity => agrees(&["public", "media_type", "timestamp_type"]),
             Proof::Content => agrees(&[
                 "public",
+                "media_type",
                 "topic",
                 "timestamp",
                 "timestamp_type",
