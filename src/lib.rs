@@ -19,8 +19,8 @@
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
 //! lines and holds this).
 //!
-//! - [`record`], [`shutdown`]: a Kafka record with nothing lost; the signal to
-//!   end. They know nobody.
+//! - [`record`], [`shutdown`], [`durable`]: a Kafka record with nothing lost;
+//!   the signal to end; folders that survive a power cut. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
@@ -62,6 +62,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod durable;
 pub mod envelope;
 pub mod kafka;
 pub mod record;

@@ -27,6 +27,7 @@ mod describe;
 mod error;
 mod finding;
 mod kafka;
+mod known_objects;
 mod logbook;
 mod mend;
 mod objects;

@@ -1,6 +1,6 @@
 //! Store → catalogue: every object's row.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -20,7 +20,7 @@ use crate::store::{ObjectInfo, Page, Store, StoreError};
 const AT_ONCE: usize = 4;
 
 /// UUIDs looked up in one question.
-const LOOK_UP: usize = 1_000;
+pub(super) const LOOK_UP: usize = 1_000;
 
 /// An object in the place of a message's.
 pub(super) struct Candidate {
@@ -110,11 +110,8 @@ impl Verifier {
     }
 
     async fn rowless(&self, page: Page) -> Result<Rowless> {
-        let mut rowless = Rowless {
-            last: page.objects.last().map(|object| object.key.clone()),
-            ..Rowless::default()
-        };
-        let mut candidates = vec![];
+        let last = page.objects.last().map(|object| object.key.clone());
+        let (mut candidates, mut foreign) = (vec![], vec![]);
         for object in page.objects {
             let uuid = uuid_of(&object.key);
             if !self.is_of_subset(uuid, &object.key) {
@@ -123,9 +120,14 @@ impl Verifier {
             self.progress.objects(1);
             match uuid {
                 Some(uuid) => candidates.push(Candidate { uuid, object }),
-                None => rowless.foreign.push(object),
+                None => foreign.push(object),
             }
         }
+        let mut rowless = Rowless {
+            foreign: self.not_packed(foreign, |object| &object.key).await?,
+            last,
+            ..Rowless::default()
+        };
         let now = now();
         for candidate in self.without_row(candidates).await? {
             match now.saturating_sub(candidate.object.modified) < self.in_flight_ms {
@@ -159,20 +161,9 @@ impl Verifier {
             let place = places.get(uuid);
             !place.is_some_and(|(of, key)| of == bucket && *key == object.key)
         });
-        self.not_set_aside(candidates).await
-    }
-
-    async fn not_set_aside(&self, mut candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
-        let keys = candidates.iter().map(|c| c.object.key.clone());
-        let keys: Vec<String> = keys.collect();
-        let mut known = HashSet::new();
-        for part in keys.chunks(LOOK_UP) {
-            let (bucket, part) = (self.store.bucket().to_owned(), part.to_vec());
-            let ask = self.ask(move |catalogue| catalogue.upkeep().which_set_aside(&bucket, &part));
-            known.extend(ask.await?);
-        }
-        candidates.retain(|candidate| !known.contains(&candidate.object.key));
-        Ok(candidates)
+        let candidates = self.not_set_aside(candidates).await?;
+        self.not_packed(candidates, |candidate| &candidate.object.key)
+            .await
     }
 
     /// Their rows may have been committed since: only what still has none is a

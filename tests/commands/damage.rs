@@ -78,7 +78,7 @@ impl Scene {
     fn sql(&self, row: &Value, assignment: &str) {
         let uuid = text(&row["uuid"]);
         let sql = format!("UPDATE messages SET {assignment} WHERE uuid = '{uuid}'");
-        self.place.sql(&sql);
+        self.place.execute(&sql);
     }
 
     fn change(&self, row: &Value, change: impl FnOnce(&mut Vec<u8>)) {
@@ -241,7 +241,7 @@ const MENDABLE: &[Damage] = &[
             let uuid = text(&row["uuid"]);
             scene
                 .place
-                .sql(&format!("DELETE FROM messages WHERE uuid = '{uuid}'"));
+                .execute(&format!("DELETE FROM messages WHERE uuid = '{uuid}'"));
         },
         found: &["orphan_object"],
     },
@@ -251,7 +251,7 @@ const MENDABLE: &[Damage] = &[
             let topic = text(&row["topic"]);
             scene
                 .place
-                .sql(&format!("DELETE FROM messages WHERE topic = '{topic}'"));
+                .execute(&format!("DELETE FROM messages WHERE topic = '{topic}'"));
         },
         found: &["orphan_object"],
     },
@@ -371,7 +371,9 @@ const MENDABLE: &[Damage] = &[
         done: |scene, row, _| {
             let topic = text(&row["topic"]);
             let wrong = "UPDATE topics SET n_messages = n_messages + 1";
-            scene.place.sql(&format!("{wrong} WHERE topic = '{topic}'"));
+            scene
+                .place
+                .execute(&format!("{wrong} WHERE topic = '{topic}'"));
         },
         found: &["wrong_count"],
     },
@@ -380,7 +382,9 @@ const MENDABLE: &[Damage] = &[
         done: |scene, row, _| {
             let topic = text(&row["topic"]);
             let wrong = "UPDATE topics SET e_timestamp = 5, l_timestamp = 6";
-            scene.place.sql(&format!("{wrong} WHERE topic = '{topic}'"));
+            scene
+                .place
+                .execute(&format!("{wrong} WHERE topic = '{topic}'"));
         },
         found: &["wrong_times"],
     },
@@ -390,7 +394,7 @@ const MENDABLE: &[Damage] = &[
             let topic = text(&row["topic"]);
             scene
                 .place
-                .sql(&format!("DELETE FROM topics WHERE topic = '{topic}'"));
+                .execute(&format!("DELETE FROM topics WHERE topic = '{topic}'"));
         },
         found: &["wrong_count"],
     },
@@ -530,7 +534,7 @@ fn an_object_of_a_running_archiver_is_neither_told_nor_touched() {
     let uuid = text(&row["uuid"]);
     scene
         .place
-        .sql(&format!("DELETE FROM messages WHERE uuid = '{uuid}'"));
+        .execute(&format!("DELETE FROM messages WHERE uuid = '{uuid}'"));
     let repair = scene.place.run(&["verify", "--deep", "--json", "--repair"]);
     assert_eq!(repair.code, Some(0), "{repair}");
     assert_eq!(lines(&repair, "summary")[0]["objects_in_flight"], 1);

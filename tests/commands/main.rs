@@ -11,6 +11,7 @@ mod fetch_uuid;
 mod generate;
 mod list_archive;
 mod operating;
+mod packed;
 mod rebuild_catalogue;
 mod status;
 mod take_over;

@@ -118,8 +118,8 @@ fn write_as_archive_core(
     let input = place.write("records.json", &Value::from(records).to_string());
     let path = folder.path().to_str().unwrap();
     let sql = python.run_on("write_archive_core.py", &[path, hand.primary()], &input);
-    place.sql(TABLES);
-    place.sql(&sql);
+    place.execute(TABLES);
+    place.execute(&sql);
     let mut objects = BTreeMap::new();
     collect(folder.path(), folder.path(), &mut objects);
     for (key, bytes) in &objects {
@@ -194,9 +194,9 @@ fn damage_to_what_archive_core_wrote_is_found_and_mended() {
     let mut bytes = scene.objects[flipped].clone();
     bytes[40] ^= 1;
     hand.write(flipped, &bytes);
-    place.sql(&format!("DELETE FROM messages WHERE key = '{rowless}'"));
+    place.execute(&format!("DELETE FROM messages WHERE key = '{rowless}'"));
     let altered = keys.next().unwrap();
-    place.sql(&format!(
+    place.execute(&format!(
         "UPDATE messages SET topic = 'another' WHERE key = '{altered}'"
     ));
 

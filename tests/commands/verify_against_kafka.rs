@@ -67,7 +67,7 @@ fn what_the_archive_has_of_kafka_is_clean_with_retries_and_contested_uuids() {
     let held = compare(&place, &[], 0);
     assert_eq!(compared(&held), 400);
 
-    place.sql("DELETE FROM retries");
+    place.execute("DELETE FROM retries");
     let found = compare(&place, &[], 1);
     assert_eq!(defects(&found).len(), retries);
     assert!(
@@ -93,7 +93,7 @@ fn what_the_archive_lost_altogether_is_found_and_archived_again() {
     let objects = place.objects();
     for lost in [&before[3], &before[25]] {
         objects.delete(&lost.row.key);
-        place.sql(&format!(
+        place.execute(&format!(
             "DELETE FROM messages WHERE uuid = '{}'",
             lost.row.uuid
         ));
@@ -179,7 +179,7 @@ fn a_record_that_kafka_has_otherwise_is_told_with_both_sides() {
     let topic = broker.create("unlike", 1);
     broker.send(&plain_records(&topic, 1, 10));
     place.run_to_end();
-    place.sql("UPDATE messages SET kafka_offset = 77 WHERE kafka_offset = 7");
+    place.execute("UPDATE messages SET kafka_offset = 77 WHERE kafka_offset = 7");
     let found = compare(&place, &[], 1);
     assert_eq!(defects(&found), [("unlike_kafka".to_owned(), 0, 7)]);
     let defect = &lines(&found, "defect")[0];

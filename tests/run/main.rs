@@ -8,9 +8,13 @@ mod support;
 
 mod bad_input;
 mod bounds;
+mod chosen_uuids;
 mod crash;
+mod crash_points;
+mod forged_crcs;
 mod known_data;
 mod log_shapes;
+mod power_loss;
 mod python_readers;
 mod readme;
 mod real_clients;

@@ -9,6 +9,7 @@ use archive_ingest::kafka::{Cluster, RecordProducer};
 use archive_ingest::record::{Record, TimestampType};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::skip::service;
@@ -119,6 +120,20 @@ impl Broker {
         }
     }
 
+    /// A consumer group, as far as a topic of so many partitions goes.
+    pub fn group(&self, name: &str, topic: &str, partitions: i32) -> Group {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .set("group.id", name)
+            .create()
+            .expect("a sound configuration");
+        Group {
+            consumer,
+            topic: topic.to_owned(),
+            partitions,
+        }
+    }
+
     fn delete_topics(&self, topics: &[&str]) -> Vec<rdkafka::admin::TopicResult> {
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
         futures::executor::block_on(self.admin.delete_topics(topics, &options)).expect("an answer")
@@ -155,6 +170,50 @@ impl Broker {
         };
         let config = Config::load_in(&selection, Environment::default()).expect("sound");
         Cluster::open(&config.hop().expect("sound")).expect("a cluster")
+    }
+}
+
+/// Offsets of a group, of each partition of a topic.
+pub struct Group {
+    consumer: BaseConsumer,
+    topic: String,
+    partitions: i32,
+}
+
+impl Group {
+    /// What is committed, where anything is.
+    pub fn offsets(&self) -> Vec<Option<i64>> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(&self.topic, 0, self.partitions - 1);
+        let known = self
+            .consumer
+            .committed_offsets(asked, Duration::from_secs(30))
+            .expect("an answer");
+        let offset = |place| match place {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        let elements = known.elements();
+        elements
+            .iter()
+            .map(|element| offset(element.offset()))
+            .collect()
+    }
+
+    /// Commits for a group that nobody is in.
+    pub fn commit(&self, offsets: &[Option<i64>]) {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in (0..).zip(offsets) {
+            if let Some(offset) = offset {
+                list.add_partition_offset(&self.topic, partition, Offset::Offset(*offset))
+                    .expect("an offset");
+            }
+        }
+        if list.count() > 0 {
+            self.consumer
+                .commit(&list, CommitMode::Sync)
+                .expect("committed");
+        }
     }
 }
 

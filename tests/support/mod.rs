@@ -5,6 +5,7 @@ pub mod archived;
 pub mod broker;
 pub mod by_hand;
 pub mod compare;
+pub mod foreign;
 pub mod place;
 pub mod program;
 pub mod python;

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use archive_ingest::catalogue::{self, Catalogue, RowFilter};
-use archive_ingest::config::{Config, Environment, Selection};
+use archive_ingest::config::{Config, DatabaseConfig, Environment, Selection};
 use archive_ingest::store::{self, Store};
 use s3::creds::Credentials;
 use s3::{Bucket, BucketConfiguration, Region};
@@ -66,6 +66,24 @@ impl Place {
         place.use_postgres()?;
         place.use_s3()?;
         Some(place)
+    }
+
+    /// Kafka on PLAINTEXT with the embedded backends, a SQLite file and a
+    /// directory, in folders that are not there yet. Reads all topics of
+    /// `broker` and no others.
+    pub fn local(broker: &Broker) -> Option<Self> {
+        let mut place = Self::empty();
+        place.use_kafka(broker, Access::Plaintext)?;
+        place.use_folder("archive");
+        Some(place)
+    }
+
+    /// A catalogue and a store in a folder of this place.
+    pub fn use_folder(&mut self, folder: &str) {
+        self.set("db", "db-type", "\"sqlite\"");
+        self.set_path("db", "db-path", &format!("{folder}/catalogue.sqlite"));
+        self.set("store", "store-type", "\"directory\"");
+        self.set_path("store", "store-path", &format!("{folder}/store"));
     }
 
     fn empty() -> Self {
@@ -165,6 +183,20 @@ impl Place {
         command
     }
 
+    /// This test executable again, in this place, as a process that does what
+    /// its test of that name does there. See [`config_of_environment`].
+    pub fn again(&self, test: &str) -> Command {
+        let executable = std::env::current_exe().expect("it is running");
+        let mut command = Command::new(executable);
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .envs(&self.variables)
+            .env(CONFIGURATION, self.write_configuration())
+            .args(["--exact", "--nocapture", test]);
+        command
+    }
+
     /// A line for the shell, in this place, where `archive_ingest` is the
     /// program.
     pub fn shell(&self, line: &str) -> Command {
@@ -220,15 +252,8 @@ impl Place {
     }
 
     fn config(&self) -> Config {
-        let selection = Selection {
-            config_file: Some(self.write_configuration()),
-            hop: Some("hop".to_owned()),
-            database: Some("db".to_owned()),
-            store: Some("store".to_owned()),
-            ..Selection::default()
-        };
         let environment = Environment::from_variables(&self.variables);
-        Config::load_in(&selection, environment).expect("a sound configuration")
+        config(self.write_configuration(), environment)
     }
 
     pub fn catalogue(&self) -> Box<dyn Catalogue> {
@@ -236,19 +261,9 @@ impl Place {
         catalogue::open(&database).expect("a catalogue")
     }
 
-    fn store(&self) -> Box<dyn Store> {
+    pub fn store(&self) -> Box<dyn Store> {
         let store = self.config().store().expect("a sound configuration");
         store::open(&store).expect("a store")
-    }
-
-    /// What somebody does to the catalogue by hand.
-    pub fn sql(&self, sql: &str) {
-        match &self.database {
-            Some(database) => database.execute(&database.name, sql),
-            None => rusqlite::Connection::open(self.path("catalogue.sqlite"))
-                .and_then(|file| file.execute_batch(sql))
-                .unwrap_or_else(|error| panic!("{sql}: {error}")),
-        }
     }
 
     pub fn is_on_postgres(&self) -> bool {
@@ -283,10 +298,17 @@ impl Place {
         }
     }
 
-    /// What another program does to the PostgreSQL database.
+    /// What another program does to the database.
     pub fn execute(&self, sql: &str) {
-        let database = self.database.as_ref().expect("it is on PostgreSQL");
-        database.execute(&database.name, sql);
+        match self.config().database().expect("a sound configuration") {
+            DatabaseConfig::Sqlite(sqlite) => rusqlite::Connection::open(&sqlite.path)
+                .and_then(|file| file.execute_batch(sql))
+                .unwrap_or_else(|error| panic!("{sql}: {error}")),
+            DatabaseConfig::Postgres(_) => {
+                let database = self.database.as_ref().expect("it is on PostgreSQL");
+                database.execute(&database.name, sql);
+            }
+        }
     }
 
     /// Everything that is archived, in the order of topic, partition, offset.
@@ -313,6 +335,27 @@ impl Place {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Names the configuration to a process of [`Place::again`].
+const CONFIGURATION: &str = "PLACE_CONFIGURATION";
+
+/// The configuration of the place that this process was started in by
+/// [`Place::again`].
+pub fn config_of_environment() -> Config {
+    let file = std::env::var_os(CONFIGURATION).expect("started in a place");
+    config(file.into(), Environment::of_process())
+}
+
+fn config(file: PathBuf, environment: Environment) -> Config {
+    let selection = Selection {
+        config_file: Some(file),
+        hop: Some("hop".to_owned()),
+        database: Some("db".to_owned()),
+        store: Some("store".to_owned()),
+        ..Selection::default()
+    };
+    Config::load_in(&selection, environment).expect("a sound configuration")
 }
 
 fn auth_file(address: &str, access: Access, credential: &Credential) -> String {

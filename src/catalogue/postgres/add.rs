@@ -41,8 +41,8 @@ pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Add
 }
 
 /// Claims are locked in the order of their UUIDs, and looked at again once
-/// locked: one that was taken over or spent meanwhile is not held. Held claims
-/// are spent and their rows added, in the same order.
+/// locked: one that was spent meanwhile is not held. Held claims are spent and
+/// their rows added, in the same order.
 const ADD_ROWS: &str = r#"
     WITH given AS MATERIALIZED (
         SELECT * FROM unnest(
@@ -121,7 +121,8 @@ impl<'a> RetryColumns<'a> {
 
 const SET_ORIGIN: &str = "
     UPDATE messages SET
-        kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5
+        kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5,
+        origin_found = true
     WHERE id = $1 AND kafka_offset IS NULL
 ";
 
