@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::content;
 use super::defect::{Defect, Kind};
-use super::finding::Findings;
+use super::finding::{Findings, Repair};
 use super::logbook::Logbook;
 use super::pages::{Page, Pages};
 use super::place::Place;
@@ -31,8 +31,11 @@ type After = Option<Cursor>;
 enum Looked {
     /// That there is none.
     Missing(Box<StoredRow>),
-    Found(Box<StoredRow>, Vec<Defect>),
+    Found(Told),
 }
+
+/// What is wrong, and what became of it.
+type Told = (Vec<Defect>, Option<Repair>);
 
 /// A row and the page that it came with, which wants to know when it is done.
 struct Selected {
@@ -61,7 +64,7 @@ impl Verifier {
         while let Some((looked, page)) = looked.try_next().await? {
             self.progress.message();
             match looked {
-                Looked::Found(row, defects) => self.tell_of_row(&row, defects, findings).await?,
+                Looked::Found((defects, repair)) => findings.tell_of(defects, repair).await?,
                 Looked::Missing(row) => missing.push(*row),
             }
             page.row_done();
@@ -81,17 +84,19 @@ impl Verifier {
     }
 
     /// Defects of a row, mended where that is wanted.
-    async fn tell_of_row(
+    async fn mended(
         &self,
-        row: &StoredRow,
+        stored: &StoredRow,
         defects: Vec<Defect>,
-        findings: &Findings,
-    ) -> Result<()> {
-        if defects.is_empty() {
-            return Ok(());
+        memory: &Semaphore,
+    ) -> Result<Told> {
+        if defects.is_empty() || self.mending.is_none() {
+            return Ok((defects, None));
         }
-        let repair = self.mend_row(row).await?;
-        findings.tell_of(defects, repair).await
+        // Never closed; and without a permit the work goes on all the same.
+        let _room = memory.acquire_many(room_for(&stored.row)).await.ok();
+        let repair = self.mend_row(stored).await?;
+        Ok((defects, repair))
     }
 
     /// About how many rows there are to look at.
@@ -193,8 +198,8 @@ impl Verifier {
             Err(error) => return Err(error.into()),
         };
         let defects = kinds.into_iter().map(|kind| Defect::of_row(row, kind));
-        let defects = defects.collect();
-        Ok(Looked::Found(Box::new(stored), defects))
+        let told = self.mended(&stored, defects.collect(), memory);
+        Ok(Looked::Found(told.await?))
     }
 
     /// Whether an error is a matter of this object alone. A bucket that refuses
@@ -230,9 +235,8 @@ impl Verifier {
         row: &Row,
         memory: &Semaphore,
     ) -> std::result::Result<Vec<Kind>, StoreError> {
-        let kib = u32::try_from(row.size / 1024 + 1).unwrap_or(1);
         // Never closed; and without a permit the work goes on all the same.
-        let _room = memory.acquire_many(kib.min(MEMORY_KIB)).await.ok();
+        let _room = memory.acquire_many(room_for(row)).await.ok();
         let bytes = self.get(&row.location()).await?;
         self.progress.read(bytes.len());
         Ok(content::compare(row, &bytes))
@@ -246,20 +250,31 @@ impl Verifier {
         findings: &Findings,
     ) -> Result<()> {
         let mut looked = stream::iter(missing.drain(..))
-            .map(|row| self.look(row, memory))
+            .map(|row| self.look_for_good(row, memory))
             .buffered(AT_ONCE)
             .boxed();
-        while let Some(looked) = looked.try_next().await? {
-            match looked {
-                Looked::Found(row, defects) => self.tell_of_row(&row, defects, findings).await?,
-                Looked::Missing(stored) => {
-                    let defects = vec![Defect::of_row(&stored.row, Kind::MissingObject)];
-                    self.tell_of_row(&stored, defects, findings).await?;
-                }
-            }
+        while let Some((defects, repair)) = looked.try_next().await? {
+            findings.tell_of(defects, repair).await?;
         }
         Ok(())
     }
+
+    /// As [`Verifier::look`]; what is missing now is a defect.
+    async fn look_for_good(&self, stored: StoredRow, memory: &Semaphore) -> Result<Told> {
+        match self.look(stored, memory).await? {
+            Looked::Missing(stored) => {
+                let defects = vec![Defect::of_row(&stored.row, Kind::MissingObject)];
+                self.mended(&stored, defects, memory).await
+            }
+            Looked::Found(told) => Ok(told),
+        }
+    }
+}
+
+/// What reading an object takes of the memory, in KiB.
+fn room_for(row: &Row) -> u32 {
+    let kib = u32::try_from(row.size / 1024 + 1).unwrap_or(1);
+    kib.min(MEMORY_KIB)
 }
 
 /// Drawn rows, as if they were one page.

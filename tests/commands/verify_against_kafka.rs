@@ -220,3 +220,22 @@ fn a_kafka_that_is_away_is_exit_3_and_no_defect() {
     assert_eq!(defects(&ended), []);
     assert!(ended.stderr.contains("127.0.0.1:1"), "{ended}");
 }
+
+#[test]
+fn every_record_of_many_topics_is_compared() {
+    let Some((broker, place)) = real() else {
+        return;
+    };
+    let topics: Vec<String> = (0..12)
+        .map(|number| broker.create(&format!("many-{number}"), 3))
+        .collect();
+    let records: Vec<Record> = topics
+        .iter()
+        .flat_map(|topic| plain_records(topic, 3, 7))
+        .collect();
+    broker.send(&records);
+    place.run_to_end();
+    assert_eq!(compared(&compare(&place, &[], 0)), 12 * 7);
+    let first = ["--topic", topics[0].as_str()];
+    assert_eq!(compared(&compare(&place, &first, 0)), 7);
+}

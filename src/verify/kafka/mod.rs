@@ -40,6 +40,13 @@ pub struct Stream {
 /// What is compared of a topic: offsets a partition.
 type Ranges = BTreeMap<i32, Range<i64>>;
 
+/// What the reading thread gives.
+enum Part {
+    Records(Vec<Record>),
+    /// The topic is at its end.
+    End(String),
+}
+
 impl Verifier {
     /// `after`: the topic to go on after.
     pub(super) async fn check_stream(
@@ -54,14 +61,29 @@ impl Verifier {
         let expected: i64 = offsets.map(|range| range.end - range.start).sum();
         self.progress
             .turn_to_kafka(u64::try_from(expected).unwrap_or_default());
-        let is_left = |topic: &String| after.as_ref().is_none_or(|after| topic > after);
-        for (topic, ranges) in topics.into_iter().filter(|(topic, _)| is_left(topic)) {
-            log.saved.records += self.check_topic(stream, &topic, ranges, findings).await?;
-            if self.is_save_due(log) {
-                let after = Some(topic);
-                self.save(log, findings, Place::Kafka { after }).await;
+        let is_left = move |topic: &String| after.as_ref().is_none_or(|after| topic > after);
+        let (sender, mut parts) = mpsc::channel(2);
+        let stream = stream.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let left = topics.into_iter().filter(|(topic, _)| is_left(topic));
+            read(&stream, left, &sender)
+        });
+        while let Some(part) = parts.recv().await {
+            match part {
+                Part::Records(batch) => {
+                    self.progress.records(batch.len());
+                    let batch = self.selected(batch);
+                    log.saved.records += batch.len() as u64;
+                    self.compare_records(batch, findings).await?;
+                }
+                Part::End(topic) if self.is_save_due(log) => {
+                    let after = Some(topic);
+                    self.save(log, findings, Place::Kafka { after }).await;
+                }
+                Part::End(_) => {}
             }
         }
+        reading.await??;
         Ok(())
     }
 
@@ -75,28 +97,6 @@ impl Verifier {
         };
         let asked = tokio::task::spawn_blocking(move || ranges(&stream, has));
         Ok(asked.await??)
-    }
-
-    /// Gives how many records there were.
-    async fn check_topic(
-        &self,
-        stream: &Stream,
-        topic: &str,
-        ranges: Ranges,
-        findings: &Findings,
-    ) -> Result<u64> {
-        let (sender, mut batches) = mpsc::channel(2);
-        let (stream, topic) = (stream.clone(), topic.to_owned());
-        let reading = tokio::task::spawn_blocking(move || read(&stream, &topic, &ranges, &sender));
-        let mut records = 0;
-        while let Some(batch) = batches.recv().await {
-            self.progress.records(batch.len());
-            let batch = self.selected(batch);
-            records += batch.len() as u64;
-            self.compare_records(batch, findings).await?;
-        }
-        reading.await??;
-        Ok(records)
     }
 
     fn selected(&self, mut batch: Vec<Record>) -> Vec<Record> {
@@ -146,31 +146,33 @@ fn ranges(
     Ok(topics)
 }
 
-/// Reads a topic into batches.
+/// Reads topics, one after another, into batches.
 fn read(
     stream: &Stream,
-    topic: &str,
-    ranges: &Ranges,
-    batches: &mpsc::Sender<Vec<Record>>,
+    topics: impl Iterator<Item = (String, Ranges)>,
+    parts: &mpsc::Sender<Part>,
 ) -> std::result::Result<(), KafkaFailure> {
     let reader = RecordReader::open(&stream.cluster, stream.group(), QUEUE)?;
-    let (mut batch, mut bytes) = (vec![], 0);
-    reader.read(topic, ranges, |record| {
-        bytes += record.bytes();
-        batch.push(record);
-        if batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-            return Reading::GoOn;
-        }
-        bytes = 0;
-        match batches.blocking_send(std::mem::take(&mut batch)) {
-            Ok(()) => Reading::GoOn,
+    for (topic, ranges) in topics {
+        let (mut batch, mut bytes) = (vec![], 0);
+        reader.read(&topic, &ranges, |record| {
+            bytes += record.bytes();
+            batch.push(record);
+            if batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+                return Reading::GoOn;
+            }
+            bytes = 0;
+            match parts.blocking_send(Part::Records(std::mem::take(&mut batch))) {
+                Ok(()) => Reading::GoOn,
+                Err(_) => Reading::Stop,
+            }
+        })?;
+        let rest = parts.blocking_send(Part::Records(batch));
+        let end = rest.and_then(|()| parts.blocking_send(Part::End(topic)));
+        if end.is_err() {
             // Whoever compared has failed, and says why.
-            Err(_) => Reading::Stop,
+            return Ok(());
         }
-    })?;
-    if !batch.is_empty() {
-        // As above.
-        let _ = batches.blocking_send(batch);
     }
     Ok(())
 }
