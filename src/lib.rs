@@ -48,8 +48,9 @@
 //! - A claim is a row of its own table, and is spent by the transaction that
 //!   adds the message's row; the table stays as small as what is in flight.
 //! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
-//! - The end of a partition is a matter of positions: what the client has
-//!   fetched up to, of its statistics, never the offset of the last record.
+//! - The end of a partition is an offset, which may be past its last record
+//!   (control records, compaction): where nothing comes any more, a consumer
+//!   that joins no group looks into what is left (`kafka::probe`).
 
 // Bad input gets a message, never a panic. Tests may fail loudly.
 #![cfg_attr(

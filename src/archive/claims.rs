@@ -125,7 +125,7 @@ async fn compare_with(
     row: &StoredRow,
 ) -> Result<Next, ArchiveError> {
     let delivery = &message.candidate.delivery;
-    if !compare::same_content(&workshop.store, row, delivery).await? {
+    if !same_content(workshop, row, delivery).await? {
         message.candidate.next_uuid();
         return Ok(Next::Decide);
     }
@@ -133,6 +133,17 @@ async fn compare_with(
         return Ok(Next::Remember);
     }
     give_origin(workshop, message, row.id).await
+}
+
+async fn same_content(
+    workshop: &Arc<Workshop>,
+    row: &StoredRow,
+    delivery: &Delivery,
+) -> Result<bool, ArchiveError> {
+    let same = compare::same_content(&workshop.store, row, delivery).await;
+    workshop
+        .outages
+        .noted("store", same.map_err(ArchiveError::from))
 }
 
 /// Records that another archiver has stored: their row gets its origin instead
@@ -165,7 +176,7 @@ pub(super) async fn find_foreign(
             if !is_alike || row.origin.is_some() {
                 continue;
             }
-            if compare::same_content(&workshop.store, &foreign[index], &delivery).await? {
+            if same_content(workshop, &foreign[index], &delivery).await? {
                 let row = foreign.swap_remove(index);
                 message.next = give_origin(workshop, message, row.id).await?;
                 break;

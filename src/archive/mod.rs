@@ -119,13 +119,7 @@ impl Archiver {
         let events = Events::new(watermarks.clone());
         let queue_bytes = self.config.memory_bytes / QUEUE_SHARE;
         let reader = Reader {
-            consumer: RecordConsumer::open(
-                cluster,
-                &self.group,
-                queue_bytes,
-                self.bounds.until_eos,
-                events.clone(),
-            )?,
+            consumer: RecordConsumer::open(cluster, &self.group, queue_bytes, events.clone())?,
             events,
             topics: Topics::new(self.topics.clone(), self.topic_refresh),
             bounds: self.bounds,

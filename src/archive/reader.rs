@@ -2,6 +2,7 @@
 //! follows the topics, and knows when the end is reached.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,7 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// partitions are paused, and polling goes on so that the group keeps us.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is in flight of a partition that is given up may take this long to
-/// finish. Below the time that the group waits for a member in a rebalance.
+/// What is begun of a partition that is given up may take this long to finish. Below the time that the group waits for a member in a rebalance.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// When to stop reading.
@@ -49,6 +49,8 @@ pub(super) struct Events {
     watermarks: Arc<Watermarks>,
     begun: Mutex<Vec<TopicPartition>>,
     given_up: Mutex<Vec<TopicPartition>>,
+    /// The time for what is in flight is over.
+    leaving: AtomicBool,
 }
 
 pub(super) struct Reader {
@@ -82,7 +84,24 @@ impl Events {
             watermarks,
             begun: Mutex::default(),
             given_up: Mutex::default(),
+            leaving: AtomicBool::new(false),
         })
+    }
+
+    /// From now on nothing in flight is waited for.
+    fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing of these partitions is in flight, at the latest after
+    /// the patience that there is.
+    fn is_idle(&self, partitions: &[TopicPartition]) -> bool {
+        let patience = if self.leaving.load(Ordering::Acquire) {
+            Duration::ZERO
+        } else {
+            REVOKE_PATIENCE
+        };
+        self.watermarks.wait_idle(Some(partitions), patience)
     }
 }
 
@@ -95,7 +114,8 @@ impl ConsumerEvents for Events {
 
     fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
         info!(lost, "giving up {} partitions", partitions.len());
-        if !lost && !self.watermarks.wait_idle(Some(partitions), REVOKE_PATIENCE) {
+        self.watermarks.let_go(Some(partitions));
+        if !lost && !self.is_idle(partitions) {
             warn!(
                 "records of partitions that are given up are still in flight: left to whoever reads them next"
             );
@@ -124,7 +144,10 @@ impl Reader {
         drop(out);
         debug!(?reason, "reading has ended");
         let patience = match reason {
-            Reason::Told => Some(self.bounds.drain),
+            Reason::Told => {
+                self.watermarks.let_go(None);
+                Some(self.bounds.drain)
+            }
             // Nobody is waiting for the process to go.
             Reason::EndReached | Reason::EnoughRead => None,
         };
@@ -164,7 +187,12 @@ impl Reader {
             self.commit_when_due()?;
             if let Some(end) = end
                 && self.held.is_empty()
-                && end.is_reached(&self.consumer, &self.topics, &self.watermarks)?
+                && end.is_reached(
+                    &self.consumer,
+                    &self.topics,
+                    &self.watermarks,
+                    self.received,
+                )?
             {
                 return Ok(Reason::EndReached);
             }
@@ -336,6 +364,8 @@ impl Reader {
                 deadline = Some(Instant::now() + self.bounds.drain);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                // The end of the consumer gives its partitions up.
+                self.events.leave();
                 return Ok(false);
             }
         }

@@ -1,6 +1,7 @@
 //! «The end»: the end offsets of the moment of asking, and whether everything
 //! before them is archived.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tracing::debug;
@@ -10,15 +11,35 @@ use super::topics::Topics;
 use super::watermark::Watermarks;
 use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicPartition};
 
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
+
+/// Nothing came for this long: what is still open may have nothing to give.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Between two looks into logs that gave nothing: from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Partitions that are looked into at once.
+const LOOKED_INTO: usize = 200;
 
 /// The partitions whose end is not reached yet.
 pub(super) struct UntilEnd {
     partitions: Vec<TopicPartition>,
     open: Offsets,
+    /// The first offset of each that nobody has archived yet, as far as known.
+    next: Offsets,
     looked: Instant,
     asked_group: Instant,
+    quiet: Quiet,
+}
+
+/// How long nothing has come, and when to look into the logs for why.
+struct Quiet {
+    received: u64,
+    look: Instant,
+    pause: Duration,
 }
 
 impl UntilEnd {
@@ -45,10 +66,17 @@ impl UntilEnd {
         let mut end = Self {
             partitions,
             open,
+            next: starts,
             looked: Instant::now(),
             asked_group: Instant::now(),
+            quiet: Quiet {
+                received: 0,
+                look: Instant::now() + QUIET,
+                pause: FIRST_PAUSE,
+            },
         };
-        end.forget_committed(consumer)?;
+        end.ask_group(consumer)?;
+        end.close_reached();
         Ok(end)
     }
 
@@ -58,12 +86,13 @@ impl UntilEnd {
     }
 
     /// Whether everything before the ends is archived, by this process or by
-    /// another member of the group.
+    /// another member of the group. `received`: records so far.
     pub fn is_reached<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
         topics: &Topics,
         watermarks: &Watermarks,
+        received: u64,
     ) -> Result<bool, ArchiveError> {
         if self.open.is_empty() {
             return Ok(true);
@@ -75,33 +104,92 @@ impl UntilEnd {
         // A topic that was deleted meanwhile has no end any more.
         self.open
             .retain(|partition, _| topics.reads(&partition.topic));
-        // Positions, not offsets of records: a partition may end with control
-        // records, or with what compaction left out.
-        let fetched = consumer.fetched_to();
-        self.open.retain(|partition, end| {
-            let read = fetched
-                .get(partition)
-                .is_some_and(|position| position >= end);
-            !read || watermarks.in_flight(partition)
-        });
+        for partition in self.open.keys() {
+            if let Some(archived) = watermarks.archived_to(partition) {
+                self.next.insert(partition.clone(), archived);
+            }
+        }
         if self.asked_group.elapsed() >= ASK_GROUP_AGAIN {
             self.asked_group = Instant::now();
-            match self.forget_committed(consumer) {
-                Err(error) if error.is_passing() => debug!("{error}; asked again"),
-                other => other?,
-            }
+            passing(self.ask_group(consumer))?;
+        }
+        self.close_reached();
+        if self.quiet.is_due(received) {
+            let looked = self.look_into_logs(consumer, watermarks);
+            passing(looked)?;
         }
         Ok(self.open.is_empty())
     }
 
-    fn forget_committed<E: ConsumerEvents>(
+    /// What other members have archived, and this one before.
+    fn ask_group<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.open.keys().cloned().collect();
-        let committed = consumer.group_offsets(&partitions)?;
-        self.open
-            .retain(|partition, end| committed.get(partition).is_none_or(|offset| offset < end));
+        for (partition, offset) in consumer.group_offsets(&partitions)? {
+            let next = self.next.entry(partition).or_insert(offset);
+            *next = offset.max(*next);
+        }
         Ok(())
+    }
+
+    fn close_reached(&mut self) {
+        self.open
+            .retain(|partition, end| self.next.get(partition).is_none_or(|next| next < end));
+    }
+
+    /// A partition may end with control records, or with what compaction left
+    /// out: no record says that its end is reached.
+    fn look_into_logs<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        watermarks: &Watermarks,
+    ) -> Result<(), ArchiveError> {
+        let ranges: Vec<(TopicPartition, Range<i64>)> = self
+            .open
+            .iter()
+            .filter(|(partition, _)| !watermarks.in_flight(partition))
+            .filter_map(|(partition, &end)| {
+                Some((partition.clone(), *self.next.get(partition)?..end))
+            })
+            .take(LOOKED_INTO)
+            .collect();
+        let empty = consumer.empty(&ranges)?;
+        self.quiet.looked(!empty.is_empty());
+        for partition in empty {
+            self.open.remove(&partition);
+        }
+        Ok(())
+    }
+}
+
+impl Quiet {
+    fn is_due(&mut self, received: u64) -> bool {
+        if self.received != received {
+            self.received = received;
+            self.look = Instant::now() + QUIET;
+            self.pause = FIRST_PAUSE;
+        }
+        Instant::now() >= self.look
+    }
+
+    fn looked(&mut self, found: bool) {
+        self.pause = match found {
+            true => FIRST_PAUSE,
+            false => (self.pause * 2).min(LAST_PAUSE),
+        };
+        self.look = Instant::now() + if found { Duration::ZERO } else { self.pause };
+    }
+}
+
+/// An answer that did not come is asked for again.
+fn passing(answer: Result<(), ArchiveError>) -> Result<(), ArchiveError> {
+    match answer {
+        Err(error) if error.is_passing() => {
+            debug!("{error}; asked again");
+            Ok(())
+        }
+        other => other,
     }
 }

@@ -2,6 +2,7 @@
 //! everything is archived, and the only one that is ever committed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -15,14 +16,19 @@ pub struct Watermarks {
     done: Arc<(Mutex<()>, Condvar)>,
 }
 
+#[derive(Default)]
 struct Partition {
     flight: Mutex<Flight>,
+    /// Whether what is not begun yet need not be begun any more.
+    unwanted: AtomicBool,
 }
 
 /// Records between «received» and «archived», oldest first.
 #[derive(Default)]
 struct Flight {
     records: VecDeque<InFlight>,
+    /// Records whose ticket somebody holds.
+    held: usize,
     /// Serial number of the front record.
     front: u64,
     /// One past the last record of the contiguous archived ones.
@@ -35,8 +41,8 @@ struct InFlight {
     done: bool,
 }
 
-/// A record that is in flight. Dropped without [`Ticket::done`] it holds its
-/// partition's watermark back for good, so that it is read again.
+/// A record that is in flight. Dropped without [`Ticket::done`] it is abandoned:
+/// it holds its partition's watermark back for good, so that it is read again.
 pub struct Ticket {
     partition: Arc<Partition>,
     serial: u64,
@@ -51,9 +57,7 @@ impl Watermarks {
         let partition = match partitions.get(partition) {
             Some(known) => known.clone(),
             None => {
-                let new = Arc::new(Partition {
-                    flight: Mutex::default(),
-                });
+                let new = Arc::<Partition>::default();
                 partitions.insert(partition.clone(), new.clone());
                 new
             }
@@ -64,6 +68,7 @@ impl Watermarks {
             offset,
             done: false,
         });
+        flight.held += 1;
         let serial = flight.front + flight.records.len() as u64 - 1;
         drop(flight);
         Ticket {
@@ -95,22 +100,40 @@ impl Watermarks {
         }
     }
 
-    /// Whether a record of this partition is in flight.
+    /// Whether a record of this partition was received and is not archived.
     pub fn in_flight(&self, partition: &TopicPartition) -> bool {
         lock(&self.partitions)
             .get(partition)
             .is_some_and(|state| !lock(&state.flight).records.is_empty())
     }
 
-    /// Waits until nothing of these partitions (of any, with `None`) is in
-    /// flight. Whether that was so before the time was over.
+    /// One past the last record that was received of this partition, when all
+    /// of them are archived.
+    pub fn archived_to(&self, partition: &TopicPartition) -> Option<i64> {
+        let partitions = lock(&self.partitions);
+        let flight = lock(&partitions.get(partition)?.flight);
+        flight.watermark.filter(|_| flight.records.is_empty())
+    }
+
+    /// What is not begun of these partitions (of all, with `None`) need not be
+    /// begun any more.
+    pub fn let_go(&self, partitions: Option<&[TopicPartition]>) {
+        for (partition, state) in &*lock(&self.partitions) {
+            if partitions.is_none_or(|some| some.contains(partition)) {
+                state.unwanted.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until every record of these partitions (of all, with `None`) is
+    /// archived or abandoned. Whether that was so before the time was over.
     pub fn wait_idle(&self, partitions: Option<&[TopicPartition]>, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut guard = lock(&self.done.0);
         loop {
             let busy = match partitions {
-                Some(partitions) => partitions.iter().any(|p| self.in_flight(p)),
-                None => self.any_in_flight(),
+                Some(partitions) => partitions.iter().any(|p| self.is_held(p)),
+                None => self.any_is_held(),
             };
             if !busy {
                 return true;
@@ -125,10 +148,16 @@ impl Watermarks {
         }
     }
 
-    fn any_in_flight(&self) -> bool {
+    fn is_held(&self, partition: &TopicPartition) -> bool {
+        lock(&self.partitions)
+            .get(partition)
+            .is_some_and(|state| lock(&state.flight).held > 0)
+    }
+
+    fn any_is_held(&self) -> bool {
         lock(&self.partitions)
             .values()
-            .any(|state| !lock(&state.flight).records.is_empty())
+            .any(|state| lock(&state.flight).held > 0)
     }
 
     /// Gives partitions up: what is still in flight of them may finish, and is
@@ -149,6 +178,12 @@ impl Watermarks {
 }
 
 impl Ticket {
+    /// Whether the record is still to be archived here. If not, the ticket can
+    /// be dropped: the record is read again, here or elsewhere.
+    pub fn is_wanted(&self) -> bool {
+        !self.partition.unwanted.load(Ordering::Relaxed)
+    }
+
     /// The record is in the catalogue.
     pub fn done(self) {
         let mut flight = lock(&self.partition.flight);
@@ -162,9 +197,15 @@ impl Ticket {
                 flight.front += 1;
             }
         }
-        let idle = flight.records.is_empty();
-        drop(flight);
-        if idle {
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut flight = lock(&self.partition.flight);
+        flight.held -= 1;
+        if flight.held == 0 {
+            drop(flight);
             drop(lock(&self.done.0));
             self.done.1.notify_all();
         }
@@ -212,6 +253,22 @@ mod tests {
         assert_eq!(marks.give_up(std::slice::from_ref(&lost)), []);
         ticket.done();
         assert_eq!(marks.uncommitted(), [(kept, 6)]);
+    }
+
+    #[test]
+    fn records_that_were_let_go_are_waited_for_only_where_they_are_begun() {
+        let marks = Watermarks::default();
+        let (left, kept) = (partition(0), partition(1));
+        let (begun, queued) = (marks.received(&left, 0), marks.received(&left, 1));
+        let other = marks.received(&kept, 0);
+        marks.let_go(Some(std::slice::from_ref(&left)));
+        assert!(!queued.is_wanted() && other.is_wanted());
+        drop(queued);
+        assert!(!marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
+        begun.done();
+        assert!(marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
+        assert_eq!(marks.uncommitted(), [(left, 1)]);
+        assert!(!marks.wait_idle(None, Duration::ZERO));
     }
 
     proptest! {

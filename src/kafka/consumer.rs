@@ -5,8 +5,9 @@
     reason = "a record's parts can only be read exactly through the C interface"
 )]
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -15,7 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
-use rdkafka::{Message, Statistics, TopicPartitionList};
+use rdkafka::{Message, TopicPartitionList};
 use rdkafka_sys as rd;
 use tracing::warn;
 
@@ -24,10 +25,8 @@ use super::client::{Cluster, Complaints, KafkaFailure};
 use super::commits::{CommitQueue, Committed};
 use super::headers;
 use super::partition::{Offsets, TopicPartition};
+use super::probe::Probe;
 use crate::record::{Record, TimestampType};
-
-/// How often it is looked where the ends are.
-const STATISTICS_INTERVAL_MS: &str = "200";
 
 /// The last commit before partitions are given up may take this long.
 const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +59,7 @@ pub struct RecordConsumer<E: ConsumerEvents> {
     // Before the consumer, so that it is dropped before it.
     commits: CommitQueue,
     consumer: BaseConsumer<Context<E>>,
+    probe: Probe,
     complaints: Complaints,
     cluster: String,
     topic_names: HashSet<Arc<str>>,
@@ -68,19 +68,14 @@ pub struct RecordConsumer<E: ConsumerEvents> {
 struct Context<E> {
     events: Arc<E>,
     complaints: Complaints,
-    /// Of the last statistics: next offset to fetch of each partition that has
-    /// nothing fetched ahead.
-    fetched_to: Mutex<Offsets>,
 }
 
 impl<E: ConsumerEvents> RecordConsumer<E> {
     /// `queue_bytes` is what the client may fetch ahead, over all partitions.
-    /// `watch_ends` makes [`RecordConsumer::fetched_to`] work.
     pub fn open(
         cluster: &Cluster,
         group: &str,
         queue_bytes: usize,
-        watch_ends: bool,
         events: Arc<E>,
     ) -> Result<Self, KafkaFailure> {
         let complaints = Complaints::default();
@@ -103,13 +98,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
                 config.set(name, value);
             }
         }
-        if watch_ends {
-            config.set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
-        }
         let context = Context {
             events,
             complaints: complaints.clone(),
-            fetched_to: Mutex::default(),
         };
         let consumer: BaseConsumer<Context<E>> = config
             .create_with_context(context)
@@ -117,6 +108,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         Ok(Self {
             commits: CommitQueue::new(consumer.client().native_ptr()),
             consumer,
+            probe: Probe::new(cluster, group),
             complaints,
             cluster: cluster.name().to_owned(),
             topic_names: HashSet::new(),
@@ -189,16 +181,16 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         }
     }
 
-    /// For each assigned partition of which everything that was fetched has been
-    /// given by [`RecordConsumer::poll`]: the next offset to fetch. Positions in
-    /// the log, which count what no record stands for; as of the last
-    /// statistics.
-    pub fn fetched_to(&self) -> Offsets {
-        let fetched = &self.consumer.context().fetched_to;
-        fetched
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner())
-            .clone()
+    /// Those of the partitions whose range of offsets holds no record to read:
+    /// nothing but control records, or what compaction left out.
+    pub fn empty(
+        &self,
+        ranges: &[(TopicPartition, Range<i64>)],
+    ) -> Result<Vec<TopicPartition>, KafkaFailure> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.explained(self.probe.empty(ranges))
     }
 
     /// Starts a commit; its result comes from [`RecordConsumer::committed`].
@@ -272,21 +264,6 @@ impl<E: ConsumerEvents> ClientContext for Context<E> {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.complaints.log(level, facility, message);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let mut fetched = BTreeMap::new();
-        for (topic, of_topic) in &statistics.topics {
-            for (&number, partition) in &of_topic.partitions {
-                if number >= 0 && partition.fetchq_cnt == 0 && partition.next_offset >= 0 {
-                    fetched.insert(TopicPartition::new(topic, number), partition.next_offset);
-                }
-            }
-        }
-        *self
-            .fetched_to
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner()) = fetched;
     }
 }
 

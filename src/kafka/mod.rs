@@ -9,6 +9,7 @@ mod headers;
 mod known_data;
 mod mock;
 mod partition;
+mod probe;
 mod producer;
 mod reader;
 

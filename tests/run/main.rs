@@ -11,6 +11,7 @@ mod bounds;
 mod chosen_uuids;
 mod crash;
 mod crash_points;
+mod faults;
 mod forged_crcs;
 mod known_data;
 mod log_shapes;

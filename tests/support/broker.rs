@@ -155,6 +155,22 @@ impl Broker {
             .expect("all are acknowledged");
     }
 
+    /// The ids of a group's members: a member that was expelled, or joined
+    /// again, has another one.
+    pub fn members(&self, group: &str) -> Vec<String> {
+        let groups = self
+            .admin
+            .inner()
+            .fetch_group_list(Some(group), Duration::from_secs(10))
+            .expect("an answer");
+        groups
+            .groups()
+            .iter()
+            .flat_map(|group| group.members())
+            .map(|member| member.id().to_owned())
+            .collect()
+    }
+
     fn cluster(&self, message_bytes: usize) -> Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("housekeeping.toml");

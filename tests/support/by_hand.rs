@@ -6,7 +6,7 @@ use s3::creds::Credentials;
 use s3::{Bucket, Region};
 use tokio::runtime::Runtime;
 
-use super::place::create_bucket;
+use super::place::OwnBucket;
 
 /// The buckets of a store.
 pub enum ByHand {
@@ -28,12 +28,12 @@ impl ByHand {
         Self::Folder(path)
     }
 
-    pub fn buckets(endpoint: &str, access_key: &str, secret_key: &str, primary: &str) -> Self {
+    pub fn bucket(bucket: &OwnBucket) -> Self {
         Self::S3(Box::new(S3 {
-            endpoint: endpoint.to_owned(),
-            access_key: access_key.to_owned(),
-            secret_key: secret_key.to_owned(),
-            primary: primary.to_owned(),
+            endpoint: bucket.endpoint.clone(),
+            access_key: bucket.access_key.clone(),
+            secret_key: bucket.secret_key.clone(),
+            primary: bucket.name.clone(),
             runtime: Runtime::new().expect("a runtime"),
         }))
     }
@@ -99,7 +99,13 @@ impl ByHand {
             Self::Folder(_) => "archive-backup".to_owned(),
             Self::S3(s3) => {
                 let backup = format!("{}-backup", s3.primary);
-                create_bucket(&s3.endpoint, &s3.access_key, &s3.secret_key, &backup);
+                let bucket = OwnBucket {
+                    endpoint: s3.endpoint.clone(),
+                    access_key: s3.access_key.clone(),
+                    secret_key: s3.secret_key.clone(),
+                    name: backup.clone(),
+                };
+                bucket.make();
                 backup
             }
         };

@@ -1,6 +1,7 @@
 //! What the acceptance tests work with: the real services that the environment
 //! names, private places on them, and the program itself.
 
+pub mod answers;
 pub mod archived;
 pub mod broker;
 pub mod by_hand;
@@ -8,6 +9,7 @@ pub mod compare;
 pub mod foreign;
 pub mod place;
 pub mod program;
+pub mod proxy;
 pub mod python;
 pub mod records;
 pub mod skip;

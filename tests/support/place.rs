@@ -1,24 +1,28 @@
 //! A private archive: a folder with the configuration, a catalogue and a store
 //! of its own, and the program running on them.
 
+mod bucket;
+mod database;
+mod spelling;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use archive_ingest::catalogue::{self, Catalogue, RowFilter};
 use archive_ingest::config::{Config, DatabaseConfig, Environment, Selection};
 use archive_ingest::store::{self, Store};
-use s3::creds::Credentials;
-use s3::{Bucket, BucketConfiguration, Region};
 
 use super::archived::{self, Archived};
-use super::broker::{Access, Broker, Credential};
+use super::broker::{Access, Broker};
 use super::by_hand::ByHand;
 use super::program::{self, Ended, Process};
-use super::skip::service;
-use super::unique;
+use super::proxy::{Proxy, Speech};
+pub use bucket::OwnBucket;
+use database::OwnDatabase;
+use spelling::{as_variable, auth_file, quoted, text};
 
 /// Lines of one stanza: key → value as TOML.
 type Stanza = BTreeMap<String, String>;
@@ -27,7 +31,11 @@ pub struct Place {
     folder: tempfile::TempDir,
     stanzas: BTreeMap<&'static str, Stanza>,
     variables: BTreeMap<String, String>,
+    /// Variables of the program alone: the test itself goes to the services
+    /// directly.
+    detours: BTreeMap<&'static str, String>,
     database: Option<OwnDatabase>,
+    bucket: Option<OwnBucket>,
 }
 
 impl Place {
@@ -93,7 +101,9 @@ impl Place {
             folder,
             stanzas: BTreeMap::new(),
             variables: BTreeMap::from([("HOME".to_owned(), home)]),
+            detours: BTreeMap::new(),
             database: None,
+            bucket: None,
         }
     }
 
@@ -131,17 +141,54 @@ impl Place {
     }
 
     pub fn use_s3(&mut self) -> Option<()> {
-        let endpoint = service("TEST_S3_ENDPOINT")?;
-        let access_key = service("TEST_S3_ACCESS_KEY")?;
-        let secret_key = service("TEST_S3_SECRET_KEY")?;
-        let bucket = format!("test-{}", unique());
-        create_bucket(&endpoint, &access_key, &secret_key, &bucket);
+        let bucket = OwnBucket::create()?;
         self.set("store", "store-type", "\"S3\"");
-        self.set("store", "store-endpoint-url", &quoted(&endpoint));
-        self.set("store", "store-primary-bucket", &quoted(&bucket));
-        self.variable("S3_ACCESS_KEY_ID", &access_key);
-        self.variable("S3_SECRET_ACCESS_KEY", &secret_key);
+        self.set("store", "store-endpoint-url", &quoted(&bucket.endpoint));
+        self.set("store", "store-primary-bucket", &quoted(&bucket.name));
+        self.variable("S3_ACCESS_KEY_ID", &bucket.access_key);
+        self.variable("S3_SECRET_ACCESS_KEY", &bucket.secret_key);
+        self.bucket = Some(bucket);
         Some(())
+    }
+
+    /// What the program asks of S3 goes through this from now on.
+    pub fn store_through_proxy(&mut self) -> Proxy {
+        let bucket = self.bucket.as_ref().expect("it is on S3");
+        let upstream = bucket.endpoint.trim_start_matches("http://");
+        let proxy = Proxy::start(upstream, Speech::Http);
+        let url = format!("http://{}", proxy.address);
+        self.detours.insert("STORE_ENDPOINT_URL", url);
+        proxy
+    }
+
+    /// What the program asks of PostgreSQL goes through this from now on, where
+    /// it can be read.
+    pub fn database_through_proxy(&mut self) -> Proxy {
+        let database = self.database.as_ref().expect("it is on PostgreSQL");
+        let upstream = format!("{}:{}", database.host, database.port);
+        let proxy = Proxy::start(&upstream, Speech::Anything);
+        let address = proxy.address;
+        self.set("db", "db-sslmode", "\"disable\"");
+        self.detours.insert("DB_HOST", address.ip().to_string());
+        self.detours.insert("DB_PORT", address.port().to_string());
+        proxy
+    }
+
+    /// From now on the program goes to the services directly.
+    pub fn go_directly(&mut self) {
+        self.detours.clear();
+    }
+
+    /// S3's credentials are those of this file, as AWS's tools keep it. The test
+    /// itself keeps its own.
+    pub fn use_credentials_of(&mut self, file: &Path) {
+        let file = file.to_str().expect("UTF-8");
+        self.detours
+            .insert("AWS_SHARED_CREDENTIALS_FILE", file.to_owned());
+        // What is empty is not set.
+        for name in ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
+            self.detours.insert(name, String::new());
+        }
     }
 
     /// A line of the configuration; `value` is TOML.
@@ -150,7 +197,8 @@ impl Place {
         lines.insert(key.to_owned(), value.to_owned());
     }
 
-    fn set_path(&mut self, stanza: &'static str, key: &str, name: &str) {
+    /// As [`Place::set`]: a path in this place.
+    pub fn set_path(&mut self, stanza: &'static str, key: &str, name: &str) {
         let path = quoted(&text(self.path(name)));
         self.set(stanza, key, &path);
     }
@@ -176,6 +224,7 @@ impl Place {
         command
             .current_dir(self.folder.path())
             .envs(&self.variables)
+            .envs(&self.detours)
             .arg("--config")
             .arg(self.write_configuration())
             .args(["-H", "hop", "-D", "db", "-S", "store"])
@@ -283,18 +332,9 @@ impl Place {
 
     /// The store, for somebody who changes it by hand.
     pub fn objects(&self) -> ByHand {
-        let text = |key: &str| {
-            let value = self.stanzas["store"].get(key)?;
-            Some(value.trim_matches('"').to_owned())
-        };
-        match text("store-endpoint-url") {
+        match &self.bucket {
             None => ByHand::folder(self.path("objects")),
-            Some(endpoint) => ByHand::buckets(
-                &endpoint,
-                &self.variables["S3_ACCESS_KEY_ID"],
-                &self.variables["S3_SECRET_ACCESS_KEY"],
-                &text("store-primary-bucket").expect("set with the endpoint"),
-            ),
+            Some(bucket) => ByHand::bucket(bucket),
         }
     }
 
@@ -306,7 +346,7 @@ impl Place {
                 .unwrap_or_else(|error| panic!("{sql}: {error}")),
             DatabaseConfig::Postgres(_) => {
                 let database = self.database.as_ref().expect("it is on PostgreSQL");
-                database.execute(&database.name, sql);
+                database.execute(sql);
             }
         }
     }
@@ -356,109 +396,4 @@ fn config(file: PathBuf, environment: Environment) -> Config {
         ..Selection::default()
     };
     Config::load_in(&selection, environment).expect("a sound configuration")
-}
-
-fn auth_file(address: &str, access: Access, credential: &Credential) -> String {
-    let Credential {
-        username,
-        password,
-        ca,
-    } = credential;
-    let (protocol, mechanism) = match access {
-        Access::SaslPlaintext(mechanism) => ("SASL_PLAINTEXT", mechanism),
-        Access::SaslSsl(mechanism) => ("SASL_SSL", mechanism),
-        Access::Plaintext => unreachable!("PLAINTEXT has no credential"),
-    };
-    format!(
-        "[[auth]]\nusername = {username:?}\npassword = {password:?}\nhostname = {address:?}\n\
-         protocol = {protocol:?}\nmechanism = {mechanism:?}\nssl_ca_location = {ca:?}\n"
-    )
-}
-
-pub(super) fn create_bucket(endpoint: &str, access_key: &str, secret_key: &str, name: &str) {
-    let region = Region::Custom {
-        region: "us-east-1".to_owned(),
-        endpoint: endpoint.to_owned(),
-    };
-    let credentials =
-        Credentials::new(Some(access_key), Some(secret_key), None, None, None).expect("a key pair");
-    let create =
-        Bucket::create_with_path_style(name, region, credentials, BucketConfiguration::default());
-    let made = tokio::runtime::Runtime::new()
-        .expect("a runtime")
-        .block_on(create)
-        .expect("an S3 that answers");
-    assert!(made.success(), "{}", made.response_text);
-}
-
-fn quoted(text: &str) -> String {
-    format!("{text:?}")
-}
-
-fn text(path: PathBuf) -> String {
-    path.into_os_string().into_string().expect("UTF-8")
-}
-
-/// An empty PostgreSQL database, gone when this is dropped.
-struct OwnDatabase {
-    host: String,
-    port: u16,
-    user: String,
-    password: String,
-    name: String,
-}
-
-impl OwnDatabase {
-    fn create() -> Option<Self> {
-        let database = Self {
-            host: service("TEST_PG_HOST")?,
-            port: service("TEST_PG_PORT")?.parse().expect("a port"),
-            user: service("TEST_PG_USER")?,
-            password: service("TEST_PG_PASSWORD")?,
-            name: format!("test_{}", unique()),
-        };
-        database.on_server(&format!("CREATE DATABASE {}", database.name));
-        Some(database)
-    }
-
-    fn on_server(&self, sql: &str) {
-        self.execute("postgres", sql);
-    }
-
-    fn execute(&self, database: &str, sql: &str) {
-        postgres::Config::new()
-            .host(&self.host)
-            .port(self.port)
-            .user(&self.user)
-            .password(&self.password)
-            .dbname(database)
-            .connect(postgres::NoTls)
-            .and_then(|mut client| client.batch_execute(sql))
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-}
-
-impl Drop for OwnDatabase {
-    fn drop(&mut self) {
-        self.on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
-    }
-}
-
-/// A value of the configuration as the environment has it.
-fn as_variable(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Array(list) => {
-            let words: Vec<String> = list.iter().map(as_variable).collect();
-            words.join(",")
-        }
-        toml::Value::Table(table) => {
-            let pairs: Vec<String> = table
-                .iter()
-                .map(|(name, value)| format!("{name}={}", as_variable(value)))
-                .collect();
-            pairs.join(",")
-        }
-        other => other.to_string(),
-    }
 }

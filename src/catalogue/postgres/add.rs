@@ -12,32 +12,22 @@ use crate::catalogue::{Added, Origin, Retry, Row};
 pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Added, Fault> {
     let add_rows = session.prepare(ADD_ROWS)?;
     let add_retries = session.prepare(ADD_RETRIES)?;
-    let mut transaction = session.transaction()?;
-    let mut added = Added::default();
-    if !retries.is_empty() {
-        let of = RetryColumns::new(retries);
-        added.retries = transaction.execute(
-            &add_retries,
-            &[
-                &of.uuids,
-                &of.topics,
-                &of.partitions,
-                &of.offsets,
-                &of.timestamps,
-                &of.timestamp_types,
-            ],
-        )?;
-    }
-    // A row without an origin has no delivery that could have claimed it.
-    let rows: Vec<&Row> = rows.iter().filter(|row| row.origin.is_some()).collect();
-    if !rows.is_empty() {
-        let of = RowColumns::new(&rows);
-        for row in transaction.query(&add_rows, &of.params())? {
-            added.rows.push(row.try_get(0)?);
+    session.in_transaction(|transaction| {
+        let mut added = Added::default();
+        if !retries.is_empty() {
+            let of = RetryColumns::new(retries);
+            added.retries = transaction.execute(&add_retries, &of.params())?;
         }
-    }
-    transaction.commit()?;
-    Ok(added)
+        // A row without an origin has no delivery that could have claimed it.
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.origin.is_some()).collect();
+        if !rows.is_empty() {
+            let of = RowColumns::new(&rows);
+            for row in transaction.query(&add_rows, &of.params())? {
+                added.rows.push(row.try_get(0)?);
+            }
+        }
+        Ok(added)
+    })
 }
 
 /// Claims are locked in the order of their UUIDs, and looked at again once
@@ -116,6 +106,17 @@ impl<'a> RetryColumns<'a> {
                 .map(|of| of.timestamp_type.as_str())
                 .collect(),
         }
+    }
+
+    fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 6] {
+        [
+            &self.uuids,
+            &self.topics,
+            &self.partitions,
+            &self.offsets,
+            &self.timestamps,
+            &self.timestamp_types,
+        ]
     }
 }
 

@@ -160,7 +160,7 @@ fn read(session: &mut Session, uuids: &[Uuid], of_claims: &[Uuid]) -> Result<Rea
     Ok(read)
 }
 
-fn claimant(row: &postgres::Row) -> Result<Owner, Fault> {
+fn claimant(row: &tokio_postgres::Row) -> Result<Owner, Fault> {
     let first = MESSAGE_COLUMNS + 1;
     let delivery = Delivery {
         topic: topic(row, first)?,

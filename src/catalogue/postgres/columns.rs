@@ -91,7 +91,7 @@ impl<'a> RowColumns<'a> {
         }
     }
 
-    pub fn params(&self) -> [&(dyn postgres::types::ToSql + Sync); 22] {
+    pub fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 22] {
         [
             &self.uuids,
             &self.topics,

@@ -4,9 +4,11 @@ mod add;
 mod claim;
 mod columns;
 mod connect;
+mod driver;
 mod error;
 mod gaps;
 mod migrate;
+mod pool;
 mod read;
 mod row;
 mod session;
@@ -26,7 +28,8 @@ use crate::config::PostgresConfig;
 
 use connect::Connector;
 use error::Fault;
-use session::{Session, Sessions};
+use pool::Sessions;
+use session::Session;
 
 /// A catalogue in a PostgreSQL database, shared with other instances of this
 /// program and with archive-core.

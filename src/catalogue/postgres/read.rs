@@ -153,7 +153,7 @@ pub fn count_by_topic(
     rows.iter().map(summary).collect()
 }
 
-fn summary(row: &postgres::Row) -> Result<TopicSummary, Fault> {
+fn summary(row: &tokio_postgres::Row) -> Result<TopicSummary, Fault> {
     Ok(TopicSummary {
         topic: row.try_get(0)?,
         messages: row.try_get(1)?,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::columns::{RowColumns, given_rows, row_columns};
 use super::error::Fault;
 use super::row::{message_columns, stored_row};
-use super::session::Session;
+use super::session::{LONG, Session};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
 use crate::catalogue::{Row, SetAside, StoredRow, Verification};
 
@@ -69,12 +69,13 @@ pub fn recount(session: &mut Session, topic: &str) -> Result<(), Fault> {
         .map(|sql| session.prepare(sql))
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
-    let mut transaction = session.transaction()?;
-    transaction.batch_execute("SET LOCAL statement_timeout = '10min'")?;
-    for step in &steps {
-        transaction.execute(step, &[&topic])?;
-    }
-    Ok(transaction.commit()?)
+    session.in_transaction(|transaction| {
+        transaction.allow(LONG)?;
+        for step in &steps {
+            transaction.execute(step, &[&topic])?;
+        }
+        Ok(())
+    })
 }
 
 const SET_ASIDE: &str = "
@@ -156,7 +157,7 @@ pub fn verifications(session: &mut Session, limit: usize) -> Result<Vec<Verifica
     rows.iter().map(verification).collect()
 }
 
-fn verification(row: &postgres::Row) -> Result<Verification, Fault> {
+fn verification(row: &tokio_postgres::Row) -> Result<Verification, Fault> {
     let id = row.try_get(0)?;
     Ok(Verification {
         id,

@@ -10,7 +10,7 @@ mod trace;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use archive_ingest::record::Record;
 use rand::rngs::StdRng;
@@ -18,6 +18,7 @@ use rand::{Rng, SeedableRng};
 
 use self::disk::{Disk, Loss};
 use self::trace::Step;
+use crate::support::broker::Group;
 use crate::support::compare::{assert_each_once, assert_no_orphan};
 use crate::support::records::crowded;
 use crate::support::skip::service;
@@ -25,6 +26,9 @@ use crate::support::{Broker, Place, Process};
 
 const PARTITIONS: i32 = 3;
 const RECORDS: usize = 600;
+
+/// They come in so many parts, each once the one before is committed.
+const PARTS: usize = 3;
 
 /// Cuts at random moments, beside those at which offsets were committed.
 const CUTS: usize = 20;
@@ -86,7 +90,7 @@ fn a_power_cut_at_any_moment_of_a_run_costs_no_message() {
     }
     let commits = traced.commits.len();
     eprintln!("{number} power cuts; the offsets moved {commits} times");
-    assert!(commits > 2, "the run was too short to commit in the middle");
+    assert!(commits > PARTS, "offsets were not seen to be committed");
 }
 
 fn losses(chance: &mut StdRng) -> [Loss; 3] {
@@ -98,26 +102,31 @@ impl Traced {
     fn run(broker: &Broker, strace: &str) -> Option<Self> {
         let topic = broker.create("power", PARTITIONS);
         let (records, retries) = crowded(&topic, PARTITIONS, RECORDS);
-        broker.send(&records);
         let mut place = Place::local(broker)?;
-        // Long enough for some commits, one a second.
         place.set("archive", "archive-batch-records", "20");
         place.set("archive", "archive-put-concurrency", "2");
         let log = tempfile::NamedTempFile::new().expect("a file of ours");
-        let command = place.command(&["run", "--until-eos"]);
+        let command = place.command(&["run", "--max-messages", &RECORDS.to_string()]);
         let process = Process::start(trace::traced(strace, &command, log.path()));
         let has_ended = AtomicBool::new(false);
         let commits = std::thread::scope(|scope| {
             let watch = || watch(broker, &topic, &has_ended);
             let watching = scope.spawn(watch);
+            let group = broker.group(&broker.name("group"), &topic, PARTITIONS);
+            for (number, part) in records.chunks(RECORDS / PARTS).enumerate() {
+                broker.send(part);
+                wait_for_commit(&group, (number + 1) * part.len());
+            }
             let ended = process.ended();
             has_ended.store(true, Ordering::Relaxed);
             let commits = watching.join().expect("it only asks");
             ended.clean();
             commits
         });
+        let mut steps = trace::read(log.path());
+        steps.retain(|step| step.is_below(&place.path("")));
         Some(Self {
-            steps: trace::read(log.path()),
+            steps,
             topic,
             records,
             retries,
@@ -149,11 +158,24 @@ impl Traced {
     }
 }
 
+/// Waits until the offsets of so many records are committed.
+fn wait_for_commit(group: &Group, records: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let committed: i64 = group.offsets().into_iter().flatten().sum();
+        if committed as usize >= records {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{committed} of {records}");
+    }
+}
+
 /// Asks for the group's offsets until the run has ended, and gives each change.
 fn watch(broker: &Broker, topic: &str, has_ended: &AtomicBool) -> Vec<Committed> {
     let mut changes: Vec<Committed> = vec![];
     let group = broker.group(&broker.name("group"), topic, PARTITIONS);
-    while !has_ended.load(Ordering::Relaxed) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !has_ended.load(Ordering::Relaxed) && Instant::now() < deadline {
         let offsets = group.offsets();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let at = now.expect("after 1970").as_secs_f64();

@@ -33,7 +33,24 @@ pub struct Spoken {
     pub arguments: Vec<Vec<u8>>,
 }
 
+impl Step {
+    /// Whether it is about this folder, or a file or folder in it.
+    pub fn is_below(&self, root: &Path) -> bool {
+        let (Call::Begins(call) | Call::Ends(call, _)) = &self.call;
+        call.is_below(root)
+    }
+}
+
 impl Spoken {
+    /// As [`Step::is_below`].
+    pub fn is_below(&self, root: &Path) -> bool {
+        let root = root.as_os_str().as_encoded_bytes();
+        // The root itself too, which is called without a slash at its end.
+        let root = root.strip_suffix(b"/").unwrap_or(root);
+        let mut arguments = self.arguments.iter();
+        arguments.any(|argument| argument.windows(root.len()).any(|part| part == root))
+    }
+
     pub fn text(&self, argument: usize) -> String {
         String::from_utf8_lossy(&self.arguments[argument]).into_owned()
     }
