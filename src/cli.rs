@@ -78,8 +78,29 @@ pub enum Command {
     /// run beside an archiver: objects younger than 15 minutes need no message
     /// yet. Exit 0 only if everything held, 1 with a line for each defect, 3 if
     /// it could not finish, which says nothing of the archive.
+    ///
+    /// What it did and found is kept in the catalogue, where `status` reads it.
+    /// With --repair exit 0 says that whatever was found is mended, 1 that
+    /// something is left.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Write the catalogue anew from the objects in the store
+    ///
+    /// Every object is read and gets the row that it says it has; rows that are
+    /// there stay as they are, so it may be run again, and in parts at once. What
+    /// no object knows is not in the new catalogue: serial numbers, what was
+    /// retracted, recorded retries, gaps, and where on the stream the messages of
+    /// another archiver were. Exit 1 with a line for each object that gives no
+    /// row.
+    #[command(after_help = REBUILD_EXAMPLES)]
+    RebuildCatalogue(RebuildArgs),
+    /// Show on one screen what the archive has and how it is doing
+    ///
+    /// Messages of the last day and hour are counted by their own timestamps.
+    /// LAG counts offsets that the consumer group has not committed yet, where
+    /// -H names a Kafka that answers.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status,
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -201,7 +222,9 @@ pub struct FetchArgs {
 const VERIFY_EXAMPLES: &str = "Examples:\n  \
   archive_ingest verify\n  \
   archive_ingest verify --deep --topic 'gcn.*' --since 24h\n  \
-  archive_ingest verify --deep --sample 1% --json";
+  archive_ingest verify --deep --sample 1% --json\n  \
+  archive_ingest verify --deep --subset 3/7 --resume\n  \
+  archive_ingest verify --deep --repair --dry-run";
 
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
@@ -210,7 +233,55 @@ pub struct VerifyArgs {
     /// Check only so many messages (up to 100000) or percent, chosen at random
     #[arg(long, value_name = "N|P%")]
     pub sample: Option<String>,
+    /// Check only part I of N, always the same messages and objects
+    #[arg(long, value_name = "I/N", conflicts_with = "sample")]
+    pub subset: Option<String>,
     /// Read every object and compare its content with the catalogue
     #[arg(long)]
     pub deep: bool,
+    /// Compare what Kafka still holds with the catalogue too
+    ///
+    /// Records that the consumer group has not committed yet are left out: they
+    /// need not be archived yet.
+    #[arg(long, conflicts_with = "sample")]
+    pub against_kafka: bool,
+    /// How old an object without a message must be to be told: 0s when nothing archives
+    #[arg(long, value_name = "AGE", default_value = "15m")]
+    pub in_flight: String,
+    /// Go on where the last verify with the same options was stopped
+    #[arg(long, conflicts_with = "sample")]
+    pub resume: bool,
+    /// Mend what can be mended
+    ///
+    /// Rows are written anew from objects that prove themselves; objects that are
+    /// missing or damaged are stored again from the backup bucket or from Kafka
+    /// (-H), under a new key where something lies under theirs; counts are taken
+    /// anew; with --against-kafka, what was never archived is. Nothing is ever
+    /// deleted or replaced in the store.
+    #[arg(long)]
+    pub repair: bool,
+    /// With --repair: tell what would be done, and do nothing
+    #[arg(long, requires = "repair")]
+    pub dry_run: bool,
+    /// With --repair: a bucket with copies of the objects under the same keys [default: store-backup-bucket]
+    #[arg(long, value_name = "BUCKET", requires = "repair")]
+    pub backup_bucket: Option<String>,
+    /// Check nothing, but note that the gaps (of --topic) are known: they are listed from then on, and no defects
+    #[arg(long, conflicts_with_all = ["sample", "subset", "deep", "against_kafka", "resume", "repair", "since", "until"])]
+    pub acknowledge_gaps: bool,
+}
+
+const REBUILD_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest rebuild-catalogue\n  \
+  archive_ingest rebuild-catalogue -D local-db -S local-store --shard 1/4";
+
+const STATUS_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest status\n  \
+  archive_ingest status -H hop-local -D local-db --json";
+
+#[derive(Args, Debug)]
+pub struct RebuildArgs {
+    /// Read only part I of N of the objects, always the same: for N processes at once
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
 }

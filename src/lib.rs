@@ -30,7 +30,8 @@
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
 //!   them whole, questions about offsets, the broker inside this process.
 //! - [`archive`]: the archiver. One file decides what happens on failure.
-//! - [`verify`]: catalogue against store, store against catalogue.
+//! - [`verify`]: catalogue against store, store against catalogue, Kafka against
+//!   catalogue; mending; the catalogue from the store alone.
 //! - [`cli`], [`commands`]: what can be typed, and a file for each command that
 //!   reads as its whole story. Exit codes are decided there and nowhere else.
 //!

@@ -48,6 +48,7 @@ contract![
     a_prefix_ends_where_it_ends,
     a_listing_of_everything_is_in_order_and_has_our_keys,
     a_listing_can_be_taken_up_by_another_process,
+    a_listing_goes_on_after_any_key_that_is_there_or_not,
 ];
 
 fn whole(store: &dyn Store, key: &str) -> Location {
@@ -283,6 +284,25 @@ async fn a_listing_of_everything_is_in_order_and_has_our_keys(on: Backend) {
     assert!(listed.is_sorted(), "out of order");
     let listed: BTreeSet<String> = listed.into_iter().collect();
     assert!(keys.iter().all(|key| listed.contains(key)));
+}
+
+async fn a_listing_goes_on_after_any_key_that_is_there_or_not(on: Backend) {
+    let keys = ["a/1", "a/2 +%&", "a/3", "b/1"].map(|name| on.key(name));
+    for key in &keys {
+        on.store.put_new(key, b"x".to_vec()).await.expect("stored");
+    }
+    for (after, left) in [
+        ("a/1", &keys[1..3]),
+        ("a/2 +%&", &keys[2..3]),
+        ("a/25", &keys[2..3]),
+    ] {
+        let page = on.store.list_after(&on.key("a/"), &on.key(after)).await;
+        let page = page.expect("a page").objects;
+        let listed: Vec<String> = page.into_iter().map(|object| object.key).collect();
+        assert_eq!(listed, left, "after {after}");
+    }
+    let page = on.store.list_after(&on.prefix, &on.key("zzz")).await;
+    assert!(page.expect("a page").objects.is_empty());
 }
 
 async fn a_listing_can_be_taken_up_by_another_process(on: Backend) {

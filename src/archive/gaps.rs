@@ -281,5 +281,6 @@ fn gap(partition: &TopicPartition, offsets: &Range<i64>) -> Gap {
         from: offsets.start,
         to: offsets.end,
         found_at: 0,
+        acknowledged_at: None,
     }
 }

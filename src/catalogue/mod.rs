@@ -7,6 +7,7 @@ mod filter;
 mod postgres;
 mod sqlite;
 mod text;
+mod upkeep;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::store::Location;
 pub use self::filter::{Cursor, RowFilter};
 pub use self::postgres::PostgresCatalogue;
 pub use self::sqlite::SqliteCatalogue;
+pub use self::text::storable;
+pub use self::upkeep::{SetAside, Upkeep, Verification};
 
 /// One row of `messages`: an archived message.
 ///
@@ -139,6 +142,8 @@ pub struct Gap {
     /// When it was found, ms since 1970-01-01 UTC, by the catalogue's clock;
     /// not asked for when it is recorded.
     pub found_at: i64,
+    /// When somebody said that they know of it; not asked for either.
+    pub acknowledged_at: Option<i64>,
 }
 
 /// What [`Catalogue::add`] did.
@@ -266,6 +271,9 @@ pub trait Catalogue: Send + Sync {
 
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;
+
+    /// The calls that verifying and mending need.
+    fn upkeep(&self) -> &dyn Upkeep;
 }
 
 /// Opens the configured catalogue and connects to it. `migrate` or `check` is

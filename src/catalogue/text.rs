@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// PostgreSQL's `text` takes every character but U+0000, which is replaced by
 /// U+FFFD here, for every backend alike: a title reads the same wherever it is
 /// kept. The stored object has the text as it was.
-pub(super) fn storable(text: &str) -> Cow<'_, str> {
+pub fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
     } else {

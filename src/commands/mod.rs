@@ -12,13 +12,17 @@ mod message_json;
 mod message_text;
 pub mod open;
 mod output;
+pub mod rebuild_catalogue;
 mod row;
 pub mod run;
 mod select;
+pub mod status;
+mod status_report;
 mod table;
 pub mod topics;
 pub mod verify;
 mod verify_report;
+mod verify_summary;
 
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::config::{Config, ConfigError};
@@ -90,6 +94,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::ListArchive(args) => list_archive::list(&config()?, args, json),
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),
         Command::Verify(args) => verify::verify(&config()?, args, json),
+        Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
+        Command::Status => status::status(&config()?, json),
         Command::Config(ConfigCommand::Check) => config::check(&selection, json),
         Command::Config(ConfigCommand::Show) => config::show(&selection, json),
         Command::Completions { shell } => generate::completions(*shell),

@@ -12,7 +12,7 @@ use crate::config::TopicGlobs;
 const OVERSIZED: &str = "+oversized";
 
 /// What was typed, understood.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chosen {
     topics: Vec<Pattern>,
     /// [since, until), ms since 1970-01-01 UTC.
@@ -20,7 +20,7 @@ pub(super) struct Chosen {
     until: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pattern {
     typed: String,
     glob: TopicGlobs,
@@ -69,6 +69,11 @@ impl Chosen {
             since: self.since,
             until: self.until,
         })
+    }
+
+    /// Whether a topic of Kafka's is one of those that were typed.
+    pub fn has_topic(&self, topic: &str) -> bool {
+        self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.is_match(topic))
     }
 
     fn matching(&self, mut topics: Vec<String>) -> Vec<String> {
@@ -123,6 +128,11 @@ fn time(typed: &str, now: Timestamp) -> Option<i64> {
         return Some(milliseconds(midnight.timestamp()));
     }
     typed.parse().ok().map(milliseconds)
+}
+
+/// Ms of a time like `90s`, `15m`, `24h`, `7d`, `2w`.
+pub(super) fn age(typed: &str) -> Option<i64> {
+    i64::try_from(ago(typed)?.as_millis()).ok()
 }
 
 /// `90s`, `15m`, `24h`, `7d`, `2w`.

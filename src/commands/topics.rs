@@ -114,6 +114,16 @@ fn kafka_topics(
     Ok(topics.iter().map(line).collect())
 }
 
+/// What the group has not committed yet, by topic; `None` for a topic that is
+/// not archived.
+pub(super) fn lags(hop: &HopConfig) -> Result<BTreeMap<String, Option<i64>>, KafkaFailure> {
+    let lines = kafka_topics(hop, &BTreeMap::new())?;
+    Ok(lines
+        .into_iter()
+        .map(|line| (line.topic, line.lag))
+        .collect())
+}
+
 fn partitions_of(topic: &TopicInfo) -> impl Iterator<Item = TopicPartition> {
     let ids = topic.partitions.iter();
     ids.map(|id| TopicPartition::new(&topic.name, *id))

@@ -8,42 +8,56 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 
-use super::select::Chosen;
+use super::select::{Chosen, age};
 use super::verify_report::Report;
 use super::{Exit, UsageError, open, output};
+use crate::catalogue::Catalogue;
 use crate::cli::VerifyArgs;
-use crate::config::Config;
-use crate::verify::{Checked, Progress, Sample, SampleError, Verifier};
+use crate::config::{Config, GroupName, HopConfig, HopKind, StoreConfig, Verdict};
+use crate::kafka::Cluster;
+use crate::verify::{
+    Checked, Finding, Mending, Sample, SampleError, Stream, Subset, SubsetError, Verifier,
+};
 
 /// Between two looks at the progress.
-const TICK: Duration = Duration::from_secs(1);
+pub(super) const TICK: Duration = Duration::from_secs(1);
 
-/// Defects that are found and not yet printed.
-const UNPRINTED: usize = 64;
+/// Findings that are made and not yet printed.
+pub(super) const UNPRINTED: usize = 64;
 
 /// `verify`: a line for each defect as it is found, and a summary. Exit 0 only
-/// if everything was looked at and held, 1 with defects. An error, and no
-/// summary, when it could not be finished. Blocks.
+/// if everything was looked at and held, or is mended; 1 with defects. An error,
+/// and no summary, when it could not be finished. Blocks.
 pub fn verify(config: &Config, args: &VerifyArgs, json: bool) -> anyhow::Result<Exit> {
     let chosen = Chosen::read(&args.select, Timestamp::now())?;
-    let sample = sample(args)?;
+    let (sample, subset) = (sample(args)?, subset(args.subset.as_deref(), "--subset")?);
+    let in_flight_ms = in_flight(args)?;
+    let hop = hop(config, args)?;
     let catalogue = open::catalogue_to_read(config)?;
     let filter = chosen.filter(&*catalogue)?;
+    if args.acknowledge_gaps {
+        return acknowledge(&*catalogue, filter.topics.as_deref(), json);
+    }
+    let stream = hop.map(|hop| stream(&hop, chosen)).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let verified = runtime.block_on(async {
         let verifier = Verifier {
-            // This function keeps one too: a database's connection must not be
-            // closed from within the runtime.
-            catalogue: Arc::clone(&catalogue),
-            store: open::store_to_read(config).await?,
             filter,
             sample,
+            subset,
             deep: args.deep,
-            progress: Arc::new(Progress::default()),
+            in_flight_ms,
+            stream: stream.clone().filter(|_| args.against_kafka),
+            mending: mending(config, args, stream)?,
+            asked: Some(asked(args)),
+            resume: args.resume,
+            // This function keeps one too: a database's connection must not be
+            // closed from within the runtime.
+            ..Verifier::new(Arc::clone(&catalogue), open::store_to_read(config).await?)
         };
-        watch(&verifier, Report::new(json, args.deep)).await
+        watch(&verifier, Report::new(json, args)).await
     });
     match verified {
         // Unlike elsewhere this is no good end: exit 0 says that all held.
@@ -63,27 +77,141 @@ fn sample(args: &VerifyArgs) -> Result<Option<Sample>, UsageError> {
     parsed.map_err(|error: SampleError| UsageError(format!("--sample: {error}")))
 }
 
+pub(super) fn subset(typed: Option<&str>, option: &str) -> Result<Option<Subset>, UsageError> {
+    let parsed = typed.map(str::parse).transpose();
+    parsed.map_err(|error: SubsetError| UsageError(format!("{option}: {error}")))
+}
+
+fn in_flight(args: &VerifyArgs) -> Result<i64, UsageError> {
+    let typed = &args.in_flight;
+    age(typed).ok_or_else(|| {
+        UsageError(format!(
+            "--in-flight {typed:?} is no age: write how long, like 0s, 90s, 15m or 24h"
+        ))
+    })
+}
+
+/// The options that choose what is looked at, in one order.
+fn asked(args: &VerifyArgs) -> String {
+    let mut words = vec![];
+    let flags = [
+        (args.deep, "--deep"),
+        (args.against_kafka, "--against-kafka"),
+        (args.repair, "--repair"),
+        (args.dry_run, "--dry-run"),
+    ];
+    words.extend(
+        flags
+            .iter()
+            .filter(|(is_set, _)| *is_set)
+            .map(|(_, word)| (*word).to_owned()),
+    );
+    let mut topics = args.select.topics.clone();
+    topics.sort();
+    words.extend(topics.iter().map(|topic| format!("--topic {topic}")));
+    let values = [
+        ("--since", &args.select.since),
+        ("--until", &args.select.until),
+        ("--sample", &args.sample),
+        ("--subset", &args.subset),
+    ];
+    let given = values
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    words.extend(given.map(|(name, value)| format!("{name} {value}")));
+    words.join(" ")
+}
+
+/// Kafka, where it is needed. The mock exists only while `run` runs.
+fn hop(config: &Config, args: &VerifyArgs) -> anyhow::Result<Option<HopConfig>> {
+    if !args.against_kafka && !args.repair {
+        return Ok(None);
+    }
+    let hop = config.hop()?;
+    match hop.kind {
+        HopKind::Mock if args.against_kafka => Err(UsageError(
+            "--against-kafka: the mock hop exists only while `run` runs: choose a broker with -H"
+                .to_owned(),
+        )
+        .into()),
+        HopKind::Mock => Ok(None),
+        HopKind::Kafka { .. } => Ok(Some(hop)),
+    }
+}
+
+fn stream(hop: &HopConfig, chosen: Chosen) -> anyhow::Result<Stream> {
+    let (topics, public) = (hop.topics.clone(), hop.topics.clone());
+    Ok(Stream {
+        cluster: Arc::new(Cluster::open(hop)?),
+        group: match &hop.group {
+            GroupName::Named(name) => Some(name.clone()),
+            // A new one at each start has committed nothing.
+            GroupName::Random => None,
+        },
+        is_wanted: Arc::new(move |topic| {
+            topics.archives(topic) == Verdict::Wanted && chosen.has_topic(topic)
+        }),
+        is_public: Arc::new(move |topic| public.is_public(topic)),
+    })
+}
+
+fn mending(
+    config: &Config,
+    args: &VerifyArgs,
+    stream: Option<Stream>,
+) -> anyhow::Result<Option<Mending>> {
+    if !args.repair {
+        return Ok(None);
+    }
+    let configured = match config.store()? {
+        StoreConfig::S3(s3) => s3.backup_bucket,
+        StoreConfig::Directory(_) => None,
+    };
+    Ok(Some(Mending {
+        dry_run: args.dry_run,
+        backup_bucket: args.backup_bucket.clone().or(configured),
+        stream,
+    }))
+}
+
+/// Every gap is told; those that are new are known from now on.
+fn acknowledge(
+    catalogue: &dyn Catalogue,
+    topics: Option<&[String]>,
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let number = catalogue.upkeep().acknowledge_gaps(topics)?;
+    match json {
+        true => output::print(&format!(
+            "{}\n",
+            serde_json::json!({ "acknowledged": number })
+        ))?,
+        false => output::print(&format!("{number} gaps are known from now on\n"))?,
+    }
+    Ok(Exit::Clean)
+}
+
 /// Does the work and reports on it meanwhile.
 async fn watch(verifier: &Verifier, mut report: Report) -> anyhow::Result<Exit> {
-    let (tell, mut defects) = mpsc::channel(UNPRINTED);
+    let (tell, mut findings) = mpsc::channel::<Finding>(UNPRINTED);
     let work = verifier.run(tell);
     tokio::pin!(work);
     let mut ticks = interval_at(Instant::now() + TICK, TICK);
     let result: Result<Checked, _> = loop {
         tokio::select! {
             biased;
-            Some(defect) = defects.recv() => report.defect(&defect)?,
+            Some(finding) = findings.recv() => report.finding(&finding)?,
             result = &mut work => break result,
-            _ = ticks.tick() => report.progress(&verifier.progress.snapshot())?,
+            _ = ticks.tick() => report.progress(&verifier.progress)?,
         }
     };
-    while let Ok(defect) = defects.try_recv() {
-        report.defect(&defect)?;
+    while let Ok(finding) = findings.try_recv() {
+        report.finding(&finding)?;
     }
     report.end_progress();
     let checked = result.context(NotFinished)?;
     report.summary(&checked)?;
-    Ok(match report.defects() {
+    Ok(match report.left(&checked) {
         0 => Exit::Clean,
         _ => Exit::Found,
     })

@@ -1,71 +1,110 @@
-//! What `verify` prints: progress, defects, the summary.
+//! What `verify` prints while it works: progress and findings.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output::{Stdout, one_line};
-use super::table;
-use crate::verify::{Checked, Defect, Phase, Snapshot};
-
-/// Why objects were not looked at from the store's side.
-const SKIPPED: &str = "not with --since, --until or --sample";
+use super::verify_summary::{self, How, tenths};
+use crate::cli::VerifyArgs;
+use crate::verify::{Checked, Defect, Finding, Phase, Progress, Repair, Snapshot};
 
 pub(super) struct Report {
     out: Stdout,
     json: bool,
-    deep: bool,
+    how: How,
     started: Instant,
-    /// Of the phase that is being shown.
-    phase: (Phase, Instant),
+    /// Of the phase that is being shown, and what of it was done before.
+    phase: (Phase, Instant, u64),
     bar: Option<ProgressBar>,
-    defects: BTreeMap<&'static str, u64>,
+    /// Told so far; what was acknowledged is none.
+    defects: u64,
+    /// Gaps that somebody knows of.
+    known: u64,
 }
 
 impl Report {
     /// Tables and a progress bar on stderr where that is a terminal; with
-    /// `json` lines of `{"progress": …}`, `{"defect": …}` and one
-    /// `{"summary": …}`.
-    pub fn new(json: bool, deep: bool) -> Self {
+    /// `json` lines of `{"progress": …}`, `{"defect": …}`, `{"acknowledged": …}`
+    /// and `{"repair": …}` and one `{"summary": …}`.
+    pub fn new(json: bool, args: &VerifyArgs) -> Self {
+        Self::with(
+            json,
+            How {
+                deep: args.deep,
+                repair: args.repair,
+                dry_run: args.dry_run,
+            },
+        )
+    }
+
+    pub fn with(json: bool, how: How) -> Self {
         let now = Instant::now();
         Self {
             out: Stdout::new(),
             json,
-            deep,
+            how,
             started: now,
-            phase: (Phase::Messages, now),
+            phase: (Phase::Messages, now, 0),
             bar: (!json && io::stderr().is_terminal()).then(bar),
-            defects: BTreeMap::new(),
+            defects: 0,
+            known: 0,
         }
     }
 
-    /// How many were told.
-    pub fn defects(&self) -> u64 {
-        self.defects.values().sum()
+    /// Defects that are there when it has ended.
+    pub fn left(&self, checked: &Checked) -> u64 {
+        self.how.left(checked)
     }
 
-    pub fn defect(&mut self, defect: &Defect) -> io::Result<()> {
-        *self.defects.entry(defect.kind.name()).or_default() += 1;
-        let out = &mut self.out;
-        let mut print = || {
-            match self.json {
-                true => out.json_line(&json!({ "defect": defect }))?,
-                false => writeln!(out, "{}", one_line(&defect.to_string()))?,
-            }
-            out.flush()
+    pub fn finding(&mut self, finding: &Finding) -> io::Result<()> {
+        match self.bar.clone() {
+            Some(bar) => bar.suspend(|| self.print(finding)),
+            None => self.print(finding),
+        }
+    }
+
+    fn print(&mut self, finding: &Finding) -> io::Result<()> {
+        for defect in &finding.defects {
+            self.defect(defect)?;
+        }
+        if let Some(repair) = &finding.repair {
+            self.repair(repair)?;
+        }
+        self.out.flush()
+    }
+
+    fn defect(&mut self, defect: &Defect) -> io::Result<()> {
+        let is_known = defect.is_known();
+        match is_known {
+            true => self.known += 1,
+            false => self.defects += 1,
+        }
+        match (self.json, is_known) {
+            (true, false) => self.out.json_line(&json!({ "defect": defect })),
+            (true, true) => self.out.json_line(&json!({ "acknowledged": defect })),
+            (false, _) => writeln!(self.out, "{}", one_line(&defect.to_string())),
+        }
+    }
+
+    fn repair(&mut self, repair: &Repair) -> io::Result<()> {
+        if self.json {
+            return self.out.json_line(&json!({ "repair": repair }));
+        }
+        let word = match (repair.mended, self.how.dry_run) {
+            (true, false) => "mended",
+            (true, true) => "would mend",
+            (false, _) => "not mended",
         };
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+        writeln!(self.out, "  {word}: {}", one_line(&repair.how))
     }
 
-    pub fn progress(&mut self, now: &Snapshot) -> io::Result<()> {
+    pub fn progress(&mut self, progress: &Progress) -> io::Result<()> {
+        let now = progress.snapshot();
         if now.phase != self.phase.0 {
-            self.phase = (now.phase, Instant::now());
+            self.phase = (now.phase, Instant::now(), now.done());
             if let Some(bar) = &self.bar {
                 bar.reset();
             }
@@ -77,15 +116,16 @@ impl Report {
             bar.set_position(now.done());
         }
         if self.json {
-            self.progress_line(now)?;
+            self.progress_line(&now)?;
         }
         Ok(())
     }
 
     fn progress_line(&mut self, now: &Snapshot) -> io::Result<()> {
         let seconds = self.phase.1.elapsed().as_secs_f64();
+        let done = now.done().saturating_sub(self.phase.2) as f64;
         let rate = match seconds > 0.0 {
-            true => now.done() as f64 / seconds,
+            true => done / seconds,
             false => 0.0,
         };
         let left = now.expected.saturating_sub(now.done()) as f64;
@@ -96,7 +136,7 @@ impl Report {
             "bytes_read": now.bytes,
             "rate": tenths(rate),
             "eta_seconds": (rate > 0.0).then(|| (left / rate).ceil()),
-            "defects": self.defects(),
+            "defects": self.defects,
         }});
         self.out.json_line(&line)?;
         self.out.flush()
@@ -109,79 +149,40 @@ impl Report {
     }
 
     pub fn summary(&mut self, checked: &Checked) -> io::Result<()> {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let how = &self.how;
         match self.json {
             true => {
-                let line = json!({ "summary": self.summary_json(checked) });
-                self.out.json_line(&line)?;
+                let summary = verify_summary::as_json(checked, how, self.known, seconds);
+                self.out.json_line(&json!({ "summary": summary }))?;
             }
             false => {
-                let table = self.summary_table(checked);
+                let table = verify_summary::as_table(checked, how, self.known, seconds);
                 self.out.write_all(table.as_bytes())?;
             }
         }
         self.out.flush()
     }
 
-    fn summary_json(&self, checked: &Checked) -> serde_json::Value {
-        let backwards = checked.backwards;
-        json!({
-            "held": self.defects() == 0,
-            "deep": self.deep,
-            "messages": checked.messages,
-            "bytes_read": checked.bytes,
-            "objects": backwards.map(|b| b.objects),
-            "objects_in_flight": backwards.map(|b| b.in_flight),
-            "topics": backwards.map(|b| b.topics),
-            "skipped": match backwards {
-                Some(_) => None,
-                None => Some(format!("objects and topics: {SKIPPED}")),
-            },
-            "defects": self.defects(),
-            "defects_by_kind": self.defects,
-            "seconds": tenths(self.started.elapsed().as_secs_f64()),
-        })
+    /// The last thing that another command prints.
+    pub fn end(&mut self, json: &serde_json::Value, table: &str) -> io::Result<()> {
+        match self.json {
+            true => self.out.json_line(&json!({ "summary": json }))?,
+            false => self.out.write_all(table.as_bytes())?,
+        }
+        self.out.flush()
     }
 
-    fn summary_table(&self, checked: &Checked) -> String {
-        let how = match self.deep {
-            true => format!("{} read and compared", HumanBytes(checked.bytes)),
-            false => "there, and of the right size".to_owned(),
-        };
-        let mut rows = vec![row("messages", checked.messages, &how)];
-        match checked.backwards {
-            None => rows.push(["objects".to_owned(), "-".to_owned(), SKIPPED.to_owned()]),
-            Some(backwards) => {
-                let young = format!("of which in flight: {}", backwards.in_flight);
-                rows.push(row("objects", backwards.objects, &young));
-                rows.push(row("topics", backwards.topics, "counted"));
-            }
-        }
-        for (kind, count) in &self.defects {
-            rows.push(row(kind, *count, "defects"));
-        }
-        let verdict = match self.defects() {
-            0 => "everything held".to_owned(),
-            1 => "1 defect".to_owned(),
-            several => format!("{several} defects"),
-        };
-        let seconds = self.started.elapsed().as_secs_f64();
-        let table = table::render(["checked", "number", "how"], rows);
-        format!("{table}{verdict}; {seconds:.1} s\n")
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
     }
-}
-
-fn row(name: &str, number: u64, how: &str) -> [String; 3] {
-    [name.to_owned(), number.to_string(), how.to_owned()]
-}
-
-fn tenths(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
 }
 
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Messages => "messages",
         Phase::Objects => "objects",
+        Phase::Records => "records",
     }
 }
 

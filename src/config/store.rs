@@ -31,7 +31,7 @@ pub struct S3Config {
     /// `store-primary-bucket`. Default `archive`.
     pub primary_bucket: String,
     /// `store-backup-bucket`: checked for existence at start. The provider
-    /// replicates into it; this program does not write there.
+    /// replicates into it; this program reads it to mend, and never writes there.
     pub backup_bucket: Option<String>,
     /// `store-endpoint-url`, without a slash at its end; AWS's own where
     /// absent. With it, path style.

@@ -13,6 +13,7 @@ mod mock;
 mod partition;
 mod probe;
 mod producer;
+mod reader;
 mod topic_id;
 
 pub use admin::{Admin, PartitionOffsets, TopicInfo};
@@ -23,4 +24,5 @@ pub use group_offset::{GroupOffset, GroupOffsets};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
+pub use reader::{Reading, RecordReader};
 pub use topic_id::{TopicId, TopicIds};

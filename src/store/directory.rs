@@ -137,6 +137,11 @@ impl Store for DirectoryStore {
         let (prefix, page) = (prefix.to_owned(), page.unwrap_or_default().to_owned());
         self.blocking(move |files| files.list(&prefix, &page)).await
     }
+
+    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
+        // A page is named by the key before it.
+        self.list(prefix, Some(key)).await
+    }
 }
 
 impl Files {

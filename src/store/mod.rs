@@ -127,6 +127,10 @@ pub trait Store: Send + Sync {
     /// starts with `prefix`, from `page` on. A listing that fails is an error,
     /// never an empty page.
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError>;
+
+    /// As [`Store::list`], the first page of those whose key comes after `key`:
+    /// to go on where an earlier process stopped, whose pages are forgotten.
+    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError>;
 }
 
 /// Opens the configured store. Connects to nothing yet: see [`Store::check`].

@@ -16,6 +16,7 @@ use s3::Bucket;
 
 use self::credentials::{CredentialSource, CredentialsError};
 use self::failure::Failure;
+use self::requests::Start;
 use super::progress::Progress;
 use super::{Location, ObjectInfo, Page, Put, Store, StoreError, names};
 use crate::config::S3Config;
@@ -81,7 +82,7 @@ impl S3Store {
     async fn check_bucket(&self, name: &str, anywhere: bool) -> Result<(), StoreError> {
         let bucket = self.open_bucket(name).await?;
         // Not HEAD: its answer has no body, and so no reason.
-        match requests::list(&bucket, "", None, 1).await {
+        match requests::list(&bucket, "", Start::Page(None), 1).await {
             Ok(_) => Ok(()),
             Err(failure) if anywhere && failure.is_elsewhere() => Ok(()),
             Err(failure) => Err(self
@@ -136,6 +137,14 @@ impl S3Store {
                 "this store has no conditional PUT (If-None-Match): \
                  each object is looked up before it is stored, at the cost of a request"
             );
+        }
+    }
+
+    async fn list_from(&self, prefix: &str, start: Start<'_>) -> Result<Page, StoreError> {
+        let bucket = self.open_bucket(&self.bucket).await?;
+        match requests::list(&bucket, prefix, start, PAGE).await {
+            Ok(page) => Ok(page),
+            Err(failure) => Err(self.explain(failure, &bucket, "list", prefix).await),
         }
     }
 
@@ -266,10 +275,10 @@ impl Store for S3Store {
     }
 
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
-        let bucket = self.open_bucket(&self.bucket).await?;
-        match requests::list(&bucket, prefix, page, PAGE).await {
-            Ok(page) => Ok(page),
-            Err(failure) => Err(self.explain(failure, &bucket, "list", prefix).await),
-        }
+        self.list_from(prefix, Start::Page(page)).await
+    }
+
+    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
+        self.list_from(prefix, Start::After(key)).await
     }
 }

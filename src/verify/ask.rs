@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::{Result, Verifier, VerifyError};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::retry::patiently;
-use crate::store::{Location, ObjectInfo, Page, StoreError};
+use crate::store::{Location, ObjectInfo, StoreError};
 
 impl VerifyError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Store(error) => error.is_passing(),
             Self::Catalogue(error) => error.is_passing(),
-            Self::Broken(_) | Self::Unheard => false,
+            // Kafka's client has tried for long enough by itself.
+            Self::Kafka(_) | Self::Broken(_) | Self::Unheard => false,
         }
     }
 }
@@ -47,10 +48,5 @@ impl Verifier {
 
     pub(super) async fn get(&self, at: &Location) -> std::result::Result<Vec<u8>, StoreError> {
         patiently(|| self.store.get(at), StoreError::is_passing).await
-    }
-
-    pub(super) async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page> {
-        let listed = patiently(|| self.store.list(prefix, page), StoreError::is_passing).await;
-        Ok(listed?)
     }
 }

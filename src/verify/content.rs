@@ -1,8 +1,9 @@
 //! An object's bytes against what the row says of them.
 
 use super::defect::Kind;
-use crate::catalogue::{Origin, Row};
+use crate::catalogue::{Origin, Row, storable};
 use crate::envelope::{self, DecodeError, Document};
+use crate::record::ContentDigest;
 
 /// Everything in which `bytes`, the row's object, is not what the row says.
 pub(super) fn compare(row: &Row, bytes: &[u8]) -> Vec<Kind> {
@@ -35,64 +36,108 @@ pub(super) fn compare(row: &Row, bytes: &[u8]) -> Vec<Kind> {
 fn compare_document(row: &Row, document: &Document, found: &mut Vec<Kind>) {
     found.extend(message_crc(row, document));
     found.extend(digest(row, document));
-    let mut compare = |field, object: String, catalogue: String| {
-        if object != catalogue {
-            found.push(Kind::Disagrees {
-                field,
-                object,
-                catalogue,
-            });
-        }
-    };
-    let notes = &document.annotations;
-    compare("uuid", notes.uuid.to_string(), row.uuid.to_string());
-    compare("topic", document.topic.to_string(), row.topic.to_string());
-    compare(
-        "timestamp",
-        document.timestamp.to_string(),
-        row.timestamp.to_string(),
+    found.extend(
+        fields(row, document)
+            .into_iter()
+            .filter_map(|(field, object, catalogue)| {
+                (object != catalogue).then_some(Kind::Disagrees {
+                    field,
+                    object,
+                    catalogue,
+                })
+            }),
     );
-    let (is_client, is_row_client) = (notes.is_client_uuid, row.is_client_uuid);
-    compare(
-        "is_client_uuid",
-        is_client.to_string(),
-        is_row_client.to_string(),
-    );
-    if let Some(origin) = &row.origin {
-        compare_origin(document, origin, &mut compare);
-    }
-    // Another archiver's documents need not have these.
-    if notes.digest.is_some() {
-        compare("public", notes.public.to_string(), row.public.to_string());
-        let (object, catalogue) = (notes.direct_upload, row.direct_upload);
-        compare("direct_upload", object.to_string(), catalogue.to_string());
-    }
 }
 
-/// Another archiver's documents say nothing of where on the stream they were.
-fn compare_origin(
-    document: &Document,
-    origin: &Origin,
-    compare: &mut impl FnMut(&'static str, String, String),
-) {
-    if let Some(partition) = document.partition {
-        compare(
+/// The names of the fields in which they differ.
+pub(super) fn disagreements(row: &Row, document: &Document) -> Vec<&'static str> {
+    fields(row, document)
+        .into_iter()
+        .filter_map(|(field, object, catalogue)| (object != catalogue).then_some(field))
+        .collect()
+}
+
+/// What an object and a row both say: the field, the object's, the row's.
+fn fields(row: &Row, document: &Document) -> Vec<(&'static str, String, String)> {
+    let notes = &document.annotations;
+    let mut fields = vec![
+        ("uuid", notes.uuid.to_string(), row.uuid.to_string()),
+        ("topic", document.topic.to_string(), row.topic.to_string()),
+        (
+            "timestamp",
+            document.timestamp.to_string(),
+            row.timestamp.to_string(),
+        ),
+        (
+            "is_client_uuid",
+            notes.is_client_uuid.to_string(),
+            row.is_client_uuid.to_string(),
+        ),
+    ];
+    fields.extend(place_fields(row, document));
+    // Another archiver's documents need not have these.
+    if notes.digest.is_some() {
+        let (public, upload) = (notes.public, notes.direct_upload);
+        fields.extend([
+            ("public", public.to_string(), row.public.to_string()),
+            (
+                "direct_upload",
+                upload.to_string(),
+                row.direct_upload.to_string(),
+            ),
+        ]);
+        let texts = [
+            ("title", &notes.title, &row.title),
+            ("sender", &notes.sender, &row.sender),
+            ("media_type", &notes.media_type, &row.media_type),
+            ("file_name", &notes.file_name, &row.file_name),
+            ("originator", &notes.originator, &row.originator),
+        ];
+        fields.extend(texts.map(|(field, object, catalogue)| {
+            (field, storable(object).into_owned(), catalogue.clone())
+        }));
+    }
+    fields
+}
+
+/// Where on the stream it was. Another archiver's documents say nothing of it;
+/// its rows may have learned it since, and ours always know it.
+fn place_fields(row: &Row, document: &Document) -> Vec<(&'static str, String, String)> {
+    let (Some(partition), Some(offset), Some(kind)) =
+        (document.partition, document.offset, document.timestamp_type)
+    else {
+        return vec![];
+    };
+    let of_row = |field: fn(&Origin) -> String| {
+        let origin = row.origin.as_ref();
+        origin.map_or_else(|| "nothing".to_owned(), field)
+    };
+    vec![
+        (
             "partition",
             partition.to_string(),
-            origin.partition.to_string(),
-        );
-    }
-    if let Some(offset) = document.offset {
-        compare("offset", offset.to_string(), origin.offset.to_string());
-    }
-    if let Some(kind) = document.timestamp_type {
-        let catalogue = origin.timestamp_type.as_str();
-        compare(
+            of_row(|origin| origin.partition.to_string()),
+        ),
+        (
+            "offset",
+            offset.to_string(),
+            of_row(|origin| origin.offset.to_string()),
+        ),
+        (
             "timestamp_type",
             kind.as_str().to_owned(),
-            catalogue.to_owned(),
-        );
-    }
+            of_row(|origin| origin.timestamp_type.as_str().to_owned()),
+        ),
+    ]
+}
+
+/// The digest of what a document holds.
+pub(super) fn digest_of(document: &Document) -> ContentDigest {
+    envelope::content_digest(
+        document.key.as_deref(),
+        document.value.as_deref(),
+        &document.headers,
+    )
 }
 
 fn message_crc(row: &Row, document: &Document) -> Option<Kind> {
@@ -109,11 +154,7 @@ fn message_crc(row: &Row, document: &Document) -> Option<Kind> {
 fn digest(row: &Row, document: &Document) -> Option<Kind> {
     let annotation = document.annotations.digest;
     let catalogue = row.origin.as_ref().map(|origin| origin.digest);
-    let content = envelope::content_digest(
-        document.key.as_deref(),
-        document.value.as_deref(),
-        &document.headers,
-    );
+    let content = digest_of(document);
     let mut said = [annotation, catalogue].into_iter().flatten();
     said.any(|said| said != content)
         .then_some(Kind::WrongDigest {
@@ -124,15 +165,15 @@ fn digest(row: &Row, document: &Document) -> Option<Kind> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
-    use crate::record::{ContentDigest, Header, Record, TimestampType};
+    use crate::record::{Header, Record, TimestampType};
 
     /// A message as the archiver leaves it: its row and its object.
-    fn archived() -> (Row, Vec<u8>) {
+    pub fn archived() -> (Row, Vec<u8>) {
         let record = Record {
             topic: "alerts".into(),
             partition: 2,
@@ -196,7 +237,7 @@ mod tests {
     #[test]
     fn a_row_that_says_something_else_is_told_by_its_field() {
         type Change = fn(&mut Row);
-        let changes: [(&str, Change); 11] = [
+        let changes: [(&str, Change); 16] = [
             ("wrong_size", |row| row.size += 1),
             ("wrong_crc", |row| row.crc32 ^= 1),
             ("wrong_message_crc", |row| row.message_crc32 ^= 1),
@@ -206,6 +247,11 @@ mod tests {
             ("disagrees is_client_uuid", |row| row.is_client_uuid = true),
             ("disagrees public", |row| row.public = true),
             ("disagrees direct_upload", |row| row.direct_upload = true),
+            ("disagrees title", |row| row.title.push('x')),
+            ("disagrees sender", |row| row.sender.push('x')),
+            ("disagrees media_type", |row| row.media_type.push('x')),
+            ("disagrees file_name", |row| row.file_name.push('x')),
+            ("disagrees originator", |row| row.originator.push('x')),
             ("wrong_digest", |row| {
                 row.origin.as_mut().expect("an origin").digest = ContentDigest([0; 32]);
             }),

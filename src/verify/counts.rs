@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::defect::{Defect, Kind};
-use super::{Findings, Result, Verifier};
+use super::finding::Findings;
+use super::{Result, Verifier};
 use crate::catalogue::{RowFilter, TopicSummary};
 
 type Topics = BTreeMap<String, TopicSummary>;
@@ -31,9 +32,13 @@ impl Verifier {
         let names: BTreeSet<&String> = before.keys().chain(rows.keys()).collect();
         for name in &names {
             let of = |topics: &Topics| topics.get(*name).cloned();
-            for kind in wrong(of(&before), of(&rows), of(&after)) {
-                let defect = Defect::of_topic((*name).clone(), kind);
-                findings.tell(defect).await?;
+            let kinds = wrong(of(&before), of(&rows), of(&after)).into_iter();
+            let defects: Vec<Defect> = kinds
+                .map(|kind| Defect::of_topic((*name).clone(), kind))
+                .collect();
+            if !defects.is_empty() {
+                let repair = self.mend_counts(name).await?;
+                findings.tell_of(defects, repair).await?;
             }
         }
         Ok(names.len() as u64)

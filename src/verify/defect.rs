@@ -1,7 +1,5 @@
 //! What must not be, found.
 
-use std::fmt;
-
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -73,7 +71,22 @@ pub enum Kind {
         from: i64,
         to: i64,
         found_at: i64,
+        /// When somebody said that they know of it: no defect from then on.
+        acknowledged_at: Option<i64>,
     },
+    /// A record that Kafka has and the archive has not.
+    NotArchived { partition: i32, offset: i64 },
+    /// A record that Kafka has otherwise than the archive.
+    UnlikeKafka {
+        partition: i32,
+        offset: i64,
+        field: &'static str,
+        kafka: String,
+        catalogue: String,
+    },
+    /// A record that Kafka has and that repeats an archived message, which the
+    /// archive does not know of it.
+    RetryNotRecorded { partition: i32, offset: i64 },
     /// The table `topics` has another number of messages than there are rows.
     WrongCount { rows: i64, topics: i64 },
     /// The table `topics` has another earliest or latest time than the rows.
@@ -118,6 +131,24 @@ impl Defect {
         }
     }
 
+    pub(super) fn of_record(topic: &str, uuid: Uuid, kind: Kind) -> Self {
+        Self {
+            uuid: Some(uuid),
+            ..Self::of_topic(topic.to_owned(), kind)
+        }
+    }
+
+    /// Whether somebody said that they know of it: it is told, and no defect.
+    pub fn is_known(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Gap {
+                acknowledged_at: Some(_),
+                ..
+            }
+        )
+    }
+
     pub(super) fn of_topic(topic: String, kind: Kind) -> Self {
         Self {
             kind,
@@ -145,92 +176,11 @@ impl Kind {
             Self::OrphanObject { .. } => "orphan_object",
             Self::ForeignObject { .. } => "foreign_object",
             Self::Gap { .. } => "gap",
+            Self::NotArchived { .. } => "not_archived",
+            Self::UnlikeKafka { .. } => "unlike_kafka",
+            Self::RetryNotRecorded { .. } => "retry_not_recorded",
             Self::WrongCount { .. } => "wrong_count",
             Self::WrongTimes { .. } => "wrong_times",
-        }
-    }
-}
-
-/// `kind: place: what is wrong`.
-impl fmt::Display for Defect {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: ", self.kind.name())?;
-        match (&self.uuid, &self.key, &self.topic) {
-            (Some(uuid), Some(key), _) => write!(out, "{uuid} at {key}: ")?,
-            (None, Some(key), _) => write!(out, "{key}: ")?,
-            (_, None, Some(topic)) => write!(out, "topic {topic}: ")?,
-            (_, None, None) => {}
-        }
-        self.kind.fmt(out)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = |digest: &Option<ContentDigest>| {
-            digest.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string())
-        };
-        match self {
-            Self::MissingObject => write!(out, "the store has no such object"),
-            Self::UnreadableObject { cause } => write!(out, "{cause}"),
-            Self::WrongSize { object, catalogue } => {
-                write!(out, "{object} bytes, the catalogue says {catalogue}")
-            }
-            Self::WrongCrc { object, catalogue } => {
-                write!(
-                    out,
-                    "CRC-32 {object:08x}, the catalogue says {catalogue:08x}"
-                )
-            }
-            Self::NotBson { cause } | Self::NotAMessage { cause } => write!(out, "{cause}"),
-            Self::WrongMessageCrc {
-                value,
-                annotation,
-                catalogue,
-            } => write!(
-                out,
-                "the value's CRC-32 is {value:08x}, its annotation says {annotation:08x}, \
-                 the catalogue {catalogue:08x}"
-            ),
-            Self::WrongDigest {
-                content,
-                annotation,
-                catalogue,
-            } => write!(
-                out,
-                "the content's digest is {content}, its annotation says {}, the catalogue {}",
-                known(annotation),
-                known(catalogue)
-            ),
-            Self::Disagrees {
-                field,
-                object,
-                catalogue,
-            } => write!(out, "{field} is {object}, the catalogue says {catalogue}"),
-            Self::OrphanObject { size } => {
-                write!(out, "{size} bytes, no row of the catalogue has this key")
-            }
-            Self::ForeignObject { size } => {
-                write!(out, "{size} bytes, not a key of the archive")
-            }
-            Self::Gap {
-                partition,
-                from,
-                to,
-                ..
-            } => write!(
-                out,
-                "partition {partition} offsets {from} to {}: Kafka removed them before they were archived",
-                to - 1
-            ),
-            Self::WrongCount { rows, topics } => {
-                write!(out, "{rows} rows, the table topics says {topics}")
-            }
-            Self::WrongTimes { rows, topics } => write!(
-                out,
-                "the rows' times are {} to {}, the table topics says {} to {}",
-                rows.0, rows.1, topics.0, topics.1
-            ),
         }
     }
 }
@@ -278,6 +228,22 @@ mod tests {
                 from: 1,
                 to: 2,
                 found_at: 3,
+                acknowledged_at: None,
+            },
+            Kind::NotArchived {
+                partition: 0,
+                offset: 1,
+            },
+            Kind::UnlikeKafka {
+                partition: 0,
+                offset: 1,
+                field: "timestamp",
+                kafka: text(),
+                catalogue: text(),
+            },
+            Kind::RetryNotRecorded {
+                partition: 0,
+                offset: 1,
             },
             Kind::WrongCount { rows: 1, topics: 2 },
             Kind::WrongTimes {

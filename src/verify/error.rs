@@ -1,6 +1,7 @@
 //! Why the comparison ended before its end.
 
 use crate::catalogue::CatalogueError;
+use crate::kafka::KafkaFailure;
 use crate::store::StoreError;
 
 /// Says nothing about the archive: run it again.
@@ -10,6 +11,8 @@ pub enum VerifyError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Kafka(#[from] KafkaFailure),
     #[error("a question to the catalogue ended unexpectedly: {0}")]
     Broken(#[from] tokio::task::JoinError),
     /// Whoever took the defects has left.

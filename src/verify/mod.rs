@@ -1,37 +1,64 @@
 //! Whether the catalogue and the store hold the same, looked at from both
-//! sides.
+//! sides; and what can be done where they do not.
 //!
 //! - Every row's object is there and has the row's size; with `deep` its bytes
 //!   are read and compared with all that the row says of them.
 //! - Every object has a row.
 //! - The counts per topic are the rows'.
 //! - Nothing was lost before it could be archived.
+//! - With Kafka, what it still holds is archived.
 //!
 //! Memory does not grow with the archive. What a running archiver has in flight
 //! is no defect. A service that fails is asked again, and then ends the work
 //! with an error: it never looks like a defect, and never like none.
+//!
+//! What is mended is mended where it is found, so that what follows from it is
+//! found mended: first rows, then objects without a row, then counts. Nothing is
+//! ever deleted or replaced in the store: bytes that are needed again go under a
+//! new key beside the old one, and what lies under the old one is set aside.
 
 mod ask;
+mod clock;
 mod content;
 mod counts;
 mod defect;
+mod defect_text;
+mod describe;
 mod error;
+mod finding;
+mod kafka;
+mod known_objects;
+mod logbook;
+mod mend;
 mod objects;
+mod pages;
+mod place;
 mod progress;
+mod rebuild;
 mod rows;
 mod sample;
+mod subset;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::finding::Findings;
+use self::logbook::Logbook;
+use self::place::Place;
 use crate::catalogue::{Catalogue, RowFilter};
 use crate::store::Store;
 
 pub use self::defect::{Defect, Kind};
 pub use self::error::VerifyError;
+pub use self::finding::{Finding, Repair};
+pub use self::kafka::Stream;
+pub use self::mend::Mending;
 pub use self::progress::{Phase, Progress, Snapshot};
+pub use self::rebuild::{Rebuild, Rebuilt};
 pub use self::sample::{Sample, SampleError};
+pub use self::subset::{Subset, SubsetError};
 
 type Result<T> = std::result::Result<T, VerifyError>;
 
@@ -43,13 +70,30 @@ pub struct Verifier {
     pub filter: RowFilter,
     /// Only some of them, chosen at random.
     pub sample: Option<Sample>,
+    /// Only some of them and of the objects, always the same.
+    pub subset: Option<Subset>,
     /// Whether objects are read and not only looked for.
     pub deep: bool,
+    /// An object younger than this (ms) may be one whose row a running archiver
+    /// is about to commit: no orphan. By default [`IN_FLIGHT_MS`].
+    pub in_flight_ms: i64,
+    /// Kafka, where that is compared too.
+    pub stream: Option<Stream>,
+    /// What may be done about defects; `None`: nothing.
+    pub mending: Option<Mending>,
+    /// What the catalogue keeps as having been asked for; `None`: it keeps
+    /// nothing of this verification.
+    pub asked: Option<String>,
+    /// Whether the last verification of the same is gone on with, if it was
+    /// stopped.
+    pub resume: bool,
+    /// Between two saves of how far it has come. By default 3 s.
+    pub save_every: Duration,
     pub progress: Arc<Progress>,
 }
 
 /// What was looked at, all of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     pub messages: u64,
     /// Bytes of objects read, with `deep`.
@@ -57,20 +101,29 @@ pub struct Checked {
     /// `None` where the filter or the sample leaves some rows out: then an
     /// object without a row cannot be told from one whose row was left out.
     pub backwards: Option<Backwards>,
+    /// Records of Kafka that were compared; `None`: it was not asked.
+    pub records: Option<u64>,
+    /// How many defects of each kind, an earlier part of the same verification
+    /// included.
+    pub defects: std::collections::BTreeMap<String, i64>,
+    /// How many of them were mended (with a dry run: would be).
+    pub mended: u64,
+    /// When the verification began that this one went on with, ms since
+    /// 1970-01-01 UTC.
+    pub resumed_from: Option<i64>,
 }
 
 /// From the store to the catalogue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backwards {
     pub objects: u64,
-    /// Objects without a row that are younger than [`IN_FLIGHT_MS`].
+    /// Objects without a row that are younger than [`Verifier::in_flight_ms`].
     pub in_flight: u64,
     /// Topics whose counts were compared.
     pub topics: u64,
 }
 
-/// An object younger than this may be one whose row a running archiver is
-/// about to commit: no orphan. 15 minutes, the archive's in-flight horizon.
+/// 15 minutes, the archive's in-flight horizon.
 pub const IN_FLIGHT_MS: i64 = 15 * 60 * 1000;
 
 /// What seems to be missing is looked for again after the pass; of that so
@@ -78,44 +131,93 @@ pub const IN_FLIGHT_MS: i64 = 15 * 60 * 1000;
 const SUSPECTS: usize = 10_000;
 
 impl Verifier {
+    /// One that looks at every row and object without reading objects, keeps
+    /// nothing and mends nothing.
+    pub fn new(catalogue: Arc<dyn Catalogue>, store: Arc<dyn Store>) -> Self {
+        Self {
+            catalogue,
+            store,
+            filter: RowFilter::default(),
+            sample: None,
+            subset: None,
+            deep: false,
+            in_flight_ms: IN_FLIGHT_MS,
+            stream: None,
+            mending: None,
+            asked: None,
+            resume: false,
+            save_every: Duration::from_secs(3),
+            progress: Arc::new(Progress::default()),
+        }
+    }
+
     /// Compares everything and sends each defect as it is found. Ends early,
-    /// with an error, when a service keeps failing or nobody takes the defects.
-    pub async fn run(&self, defects: mpsc::Sender<Defect>) -> Result<Checked> {
-        let findings = Findings(defects);
-        self.check_rows(&findings).await?;
-        let backwards = if self.is_selecting_whole_topics() {
-            let (objects, in_flight) = self.check_objects(&findings).await?;
-            let topics = self.check_counts(&findings).await?;
-            self.check_gaps(&findings).await?;
-            Some(Backwards {
-                objects,
-                in_flight,
-                topics,
-            })
-        } else {
-            None
+    /// with an error, when a service keeps failing or nobody takes the findings.
+    pub async fn run(&self, to: mpsc::Sender<Finding>) -> Result<Checked> {
+        let mut log = self.open_logbook().await?;
+        let resumed_from = (log.saved.place != Place::START).then_some(log.before().1.started_at);
+        let findings = {
+            let (counts, before) = log.before();
+            self.progress.go_on_from(before);
+            Findings::new(to, counts)
         };
-        let done = self.progress.snapshot();
+        let place = log.saved.place.clone();
+        self.save(&mut log, &findings, place).await;
+        self.phases(&mut log, &findings).await?;
+        self.close_logbook(&mut log, &findings).await;
+        let (done, counts) = (self.progress.snapshot(), findings.counts());
         Ok(Checked {
             messages: done.messages,
             bytes: done.bytes,
-            backwards,
+            backwards: self.is_selecting_whole_topics().then_some(Backwards {
+                objects: done.objects,
+                in_flight: log.saved.in_flight,
+                topics: log.saved.topics,
+            }),
+            records: self.stream.is_some().then_some(log.saved.records),
+            defects: counts.defects,
+            mended: counts.mended,
+            resumed_from,
         })
+    }
+
+    /// One after another, from where the logbook is.
+    async fn phases(&self, log: &mut Logbook, findings: &Findings) -> Result<()> {
+        if let Place::Messages { after } = log.saved.place {
+            self.check_rows(after, log, findings).await?;
+            let next = Place::Objects { after: None };
+            self.save(log, findings, next).await;
+        }
+        if let Place::Objects { after } = log.saved.place.clone() {
+            if self.is_selecting_whole_topics() {
+                self.check_objects(after, log, findings).await?;
+            }
+            self.save(log, findings, Place::Topics).await;
+        }
+        if log.saved.place == Place::Topics {
+            if self.is_selecting_whole_topics() {
+                log.saved.topics = self.check_counts(findings).await?;
+                self.check_gaps(findings).await?;
+            }
+            let next = Place::Kafka { after: None };
+            self.save(log, findings, next).await;
+        }
+        if let (Place::Kafka { after }, Some(stream)) = (log.saved.place.clone(), &self.stream) {
+            self.check_stream(stream, after, log, findings).await?;
+        }
+        Ok(())
     }
 
     /// What the archiver found lost, of the topics that the filter selects.
     async fn check_gaps(&self, findings: &Findings) -> Result<()> {
         let gaps = self.ask(|catalogue| catalogue.gaps()).await?;
-        let selected = |topic: &str| match &self.filter.topics {
-            Some(topics) => topics.iter().any(|name| name == topic),
-            None => true,
-        };
-        for gap in gaps.into_iter().filter(|gap| selected(&gap.topic)) {
+        for gap in gaps.into_iter().filter(|gap| self.is_selected(&gap.topic)) {
             let kind = Kind::Gap {
                 partition: gap.partition,
                 from: gap.from,
                 to: gap.to,
                 found_at: gap.found_at,
+                acknowledged_at: gap.acknowledged_at,
             };
             let defect = Defect::of_topic(gap.topic.to_string(), kind);
             findings.tell(defect).await?;
@@ -123,25 +225,15 @@ impl Verifier {
         Ok(())
     }
 
+    fn is_selected(&self, topic: &str) -> bool {
+        match &self.filter.topics {
+            Some(topics) => topics.iter().any(|name| name == topic),
+            None => true,
+        }
+    }
+
     fn is_selecting_whole_topics(&self) -> bool {
         let has_times = self.filter.since.is_some() || self.filter.until.is_some();
         !has_times && self.sample.is_none()
-    }
-}
-
-/// Where defects go.
-struct Findings(mpsc::Sender<Defect>);
-
-impl Findings {
-    async fn tell(&self, defect: Defect) -> Result<()> {
-        let sent = self.0.send(defect).await;
-        sent.map_err(|_| VerifyError::Unheard)
-    }
-
-    async fn tell_all(&self, defects: Vec<Defect>) -> Result<()> {
-        for defect in defects {
-            self.tell(defect).await?;
-        }
-        Ok(())
     }
 }

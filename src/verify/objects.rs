@@ -1,26 +1,31 @@
 //! Store → catalogue: every object's row.
 
-use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
+use super::clock::now;
 use super::defect::{Defect, Kind};
-use super::{Findings, IN_FLIGHT_MS, Result, SUSPECTS, Verifier};
+use super::finding::{Findings, Repair};
+use super::logbook::Logbook;
+use super::place::Place;
+use super::{Result, SUSPECTS, Verifier};
 use crate::catalogue::StoredRow;
-use crate::store::{ObjectInfo, Page};
+use crate::retry::patiently;
+use crate::store::{ObjectInfo, Page, Store, StoreError};
 
 /// Pages whose rows are looked up at once.
 const AT_ONCE: usize = 4;
 
 /// UUIDs looked up in one question.
-const LOOK_UP: usize = 1_000;
+pub(super) const LOOK_UP: usize = 1_000;
 
 /// An object in the place of a message's.
-struct Candidate {
-    uuid: Uuid,
-    object: ObjectInfo,
+pub(super) struct Candidate {
+    pub uuid: Uuid,
+    pub object: ObjectInfo,
 }
 
 /// The objects of a page that have no row.
@@ -29,70 +34,103 @@ struct Rowless {
     young: u64,
     old: Vec<Candidate>,
     foreign: Vec<ObjectInfo>,
+    /// The last key of the page.
+    last: Option<String>,
 }
 
 impl Verifier {
-    /// Gives how many objects there are, and how many are in flight.
-    pub(super) async fn check_objects(&self, findings: &Findings) -> Result<(u64, u64)> {
+    /// `after`: the key of the object to go on after.
+    pub(super) async fn check_objects(
+        &self,
+        after: Option<String>,
+        log: &mut Logbook,
+        findings: &Findings,
+    ) -> Result<()> {
         self.progress.turn_backwards();
-        let (mut in_flight, mut suspects) = (0, vec![]);
-        for prefix in self.prefixes() {
+        let mut suspects = vec![];
+        for (prefix, after) in self.prefixes(after) {
             let mut pages = self
-                .pages(&prefix)
+                .pages(&prefix, after)
                 .map_ok(|page| self.rowless(page))
-                .try_buffer_unordered(AT_ONCE)
+                .try_buffered(AT_ONCE)
                 .boxed();
             while let Some(rowless) = pages.try_next().await? {
-                in_flight += rowless.young;
+                log.saved.in_flight += rowless.young;
                 for object in rowless.foreign {
-                    let kind = Kind::ForeignObject { size: object.size };
-                    let bucket = self.store.bucket();
-                    let defect = Defect::of_object(bucket, object.key, None, kind);
-                    findings.tell(defect).await?;
+                    self.tell_of_foreign(object, findings).await?;
                 }
                 suspects.extend(rowless.old);
-                if suspects.len() >= SUSPECTS {
+                let is_save_due = self.is_save_due(log);
+                if suspects.len() >= SUSPECTS || is_save_due {
                     self.look_up_again(&mut suspects, findings).await?;
+                }
+                if is_save_due && let Some(last) = rowless.last {
+                    let place = Place::Objects { after: Some(last) };
+                    self.save(log, findings, place).await;
                 }
             }
         }
-        self.look_up_again(&mut suspects, findings).await?;
-        Ok((self.progress.snapshot().objects, in_flight))
+        self.look_up_again(&mut suspects, findings).await
     }
 
-    /// Keys start with their topic.
-    fn prefixes(&self) -> Vec<String> {
-        match &self.filter.topics {
+    async fn tell_of_foreign(&self, object: ObjectInfo, findings: &Findings) -> Result<()> {
+        let kind = Kind::ForeignObject { size: object.size };
+        let defect = Defect::of_object(self.store.bucket(), object.key, None, kind);
+        let why = "it is nothing of the archive's: move it to where it belongs";
+        let repair = self.mending.as_ref().map(|_| Repair::impossible(why));
+        findings.tell_of(vec![defect], repair).await
+    }
+
+    /// Keys start with their topic. Each prefix with the key to go on after;
+    /// those that are done are left out.
+    fn prefixes(&self, after: Option<String>) -> Vec<(String, Option<String>)> {
+        let mut prefixes: Vec<String> = match &self.filter.topics {
             None => vec![String::new()],
             Some(topics) => topics.iter().map(|topic| format!("{topic}/")).collect(),
-        }
+        };
+        prefixes.sort();
+        let is_left = |prefix: &String| match &after {
+            Some(after) => prefix >= after || after.starts_with(prefix.as_str()),
+            None => true,
+        };
+        prefixes.retain(is_left);
+        let begin = |prefix: String| {
+            let after = after.clone().filter(|key| key.starts_with(&prefix));
+            (prefix, after)
+        };
+        prefixes.into_iter().map(begin).collect()
     }
 
-    fn pages<'a>(&'a self, prefix: &'a str) -> impl Stream<Item = Result<Page>> + Send + 'a {
-        stream::try_unfold(Some(None::<String>), move |from| async move {
-            let Some(from) = from else { return Ok(None) };
-            let page = self.list(prefix, from.as_deref()).await?;
-            let next = page.next.clone().map(Some);
-            Ok(Some((page, next)))
-        })
+    fn pages<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<String>,
+    ) -> impl Stream<Item = Result<Page>> + Send + 'a {
+        listing(&self.store, prefix, after)
     }
 
     async fn rowless(&self, page: Page) -> Result<Rowless> {
-        self.progress.objects(page.objects.len());
+        let last = page.objects.last().map(|object| object.key.clone());
         let (mut candidates, mut foreign) = (vec![], vec![]);
         for object in page.objects {
-            match uuid_of(&object.key) {
+            let uuid = uuid_of(&object.key);
+            if !self.is_of_subset(uuid, &object.key) {
+                continue;
+            }
+            self.progress.objects(1);
+            match uuid {
                 Some(uuid) => candidates.push(Candidate { uuid, object }),
                 None => foreign.push(object),
             }
         }
         let mut rowless = Rowless {
             foreign: self.not_packed(foreign, |object| &object.key).await?,
+            last,
             ..Rowless::default()
         };
         let now = now();
         for candidate in self.without_row(candidates).await? {
-            match now.saturating_sub(candidate.object.modified) < IN_FLIGHT_MS {
+            match now.saturating_sub(candidate.object.modified) < self.in_flight_ms {
                 true => rowless.young += 1,
                 false => rowless.old.push(candidate),
             }
@@ -100,7 +138,16 @@ impl Verifier {
         Ok(rowless)
     }
 
-    /// Those of which no row says that its object lies there.
+    fn is_of_subset(&self, uuid: Option<Uuid>, key: &str) -> bool {
+        match (self.subset, uuid) {
+            (None, _) => true,
+            (Some(subset), Some(uuid)) => subset.has(uuid),
+            (Some(subset), None) => subset.has_name(key),
+        }
+    }
+
+    /// Those of which no row says that its object lies there, and that were not
+    /// set aside.
     async fn without_row(&self, mut candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
         let mut places = HashMap::new();
         for part in candidates.chunks(LOOK_UP) {
@@ -114,29 +161,9 @@ impl Verifier {
             let place = places.get(uuid);
             !place.is_some_and(|(of, key)| of == bucket && *key == object.key)
         });
+        let candidates = self.not_set_aside(candidates).await?;
         self.not_packed(candidates, |candidate| &candidate.object.key)
             .await
-    }
-
-    /// Those that are no object of several messages: what such an object is
-    /// called tells of none of them.
-    async fn not_packed<T: Send>(
-        &self,
-        mut objects: Vec<T>,
-        key: impl Fn(&T) -> &str + Send,
-    ) -> Result<Vec<T>> {
-        let keys: Vec<String> = objects
-            .iter()
-            .map(|object| key(object).to_owned())
-            .collect();
-        let mut packed = HashSet::new();
-        for part in keys.chunks(LOOK_UP) {
-            let (bucket, keys) = (self.store.bucket().to_owned(), part.to_vec());
-            let found = self.ask(move |catalogue| catalogue.packed(&bucket, &keys));
-            packed.extend(found.await?);
-        }
-        objects.retain(|object| !packed.contains(key(object)));
-        Ok(objects)
     }
 
     /// Their rows may have been committed since: only what still has none is a
@@ -146,11 +173,13 @@ impl Verifier {
         suspects: &mut Vec<Candidate>,
         findings: &Findings,
     ) -> Result<()> {
-        for Candidate { uuid, object } in self.without_row(std::mem::take(suspects)).await? {
+        for candidate in self.without_row(std::mem::take(suspects)).await? {
+            let repair = self.mend_orphan(&candidate).await?;
+            let Candidate { uuid, object } = candidate;
             let kind = Kind::OrphanObject { size: object.size };
             let bucket = self.store.bucket();
             let defect = Defect::of_object(bucket, object.key, Some(uuid), kind);
-            findings.tell(defect).await?;
+            findings.tell_of(vec![defect], repair).await?;
         }
         Ok(())
     }
@@ -158,7 +187,7 @@ impl Verifier {
 
 /// Whose object a key is for: it ends in `/<uuid>.bson`, or in
 /// `/<uuid>-<number>.bson` where that place was taken.
-fn uuid_of(key: &str) -> Option<Uuid> {
+pub(super) fn uuid_of(key: &str) -> Option<Uuid> {
     let (_, name) = key.rsplit_once('/')?;
     let stem = name.strip_suffix(".bson")?;
     let (uuid, rest) = stem.split_at_checked(36)?;
@@ -168,12 +197,34 @@ fn uuid_of(key: &str) -> Option<Uuid> {
     Uuid::try_parse(uuid).ok().filter(|_| is_ours)
 }
 
-/// Ms since 1970-01-01 UTC, by this machine's clock.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+/// The pages of a listing, from the one after a key on.
+pub(super) fn listing<'a>(
+    store: &'a Arc<dyn Store>,
+    prefix: &'a str,
+    after: Option<String>,
+) -> impl Stream<Item = Result<Page>> + Send + 'a {
+    let first = match after {
+        Some(key) => From::Key(key),
+        None => From::Page(None),
+    };
+    stream::try_unfold(Some(first), move |from| async move {
+        let Some(from) = from else { return Ok(None) };
+        let list = || async {
+            match &from {
+                From::Key(key) => store.list_after(prefix, key).await,
+                From::Page(page) => store.list(prefix, page.as_deref()).await,
+            }
+        };
+        let page = patiently(list, StoreError::is_passing).await?;
+        let next = page.next.clone().map(|next| From::Page(Some(next)));
+        Ok(Some((page, next)))
     })
+}
+
+/// Where a page of a listing begins.
+enum From {
+    Key(String),
+    Page(Option<String>),
 }
 
 #[cfg(test)]

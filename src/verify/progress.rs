@@ -1,6 +1,8 @@
 //! How far the comparison has come, for whoever shows it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use crate::catalogue::Verification;
 
 /// Counted by the verifier, read by others at any time.
 #[derive(Debug, Default)]
@@ -9,7 +11,8 @@ pub struct Progress {
     messages: AtomicU64,
     objects: AtomicU64,
     bytes: AtomicU64,
-    is_backwards: AtomicBool,
+    records: AtomicU64,
+    phase: AtomicU8,
 }
 
 /// What is being compared.
@@ -19,6 +22,8 @@ pub enum Phase {
     Messages,
     /// Store → catalogue.
     Objects,
+    /// Kafka → catalogue.
+    Records,
 }
 
 /// The state at one moment.
@@ -31,6 +36,8 @@ pub struct Snapshot {
     pub objects: u64,
     /// Of objects that were read.
     pub bytes: u64,
+    /// Records of Kafka that were compared.
+    pub records: u64,
 }
 
 impl Snapshot {
@@ -39,6 +46,7 @@ impl Snapshot {
         match self.phase {
             Phase::Messages => self.messages,
             Phase::Objects => self.objects,
+            Phase::Records => self.records,
         }
     }
 }
@@ -46,14 +54,16 @@ impl Snapshot {
 impl Progress {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            phase: match self.is_backwards.load(Ordering::Relaxed) {
-                false => Phase::Messages,
-                true => Phase::Objects,
+            phase: match self.phase.load(Ordering::Relaxed) {
+                0 => Phase::Messages,
+                1 => Phase::Objects,
+                _ => Phase::Records,
             },
             expected: self.expected.load(Ordering::Relaxed),
             messages: self.messages.load(Ordering::Relaxed),
             objects: self.objects.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            records: self.records.load(Ordering::Relaxed),
         }
     }
 
@@ -61,8 +71,24 @@ impl Progress {
         self.expected.store(messages, Ordering::Relaxed);
     }
 
+    /// Counts on from what an earlier part of the verification has done.
+    pub(super) fn go_on_from(&self, before: &Verification) {
+        let set = |counter: &AtomicU64, number: i64| {
+            counter.store(u64::try_from(number).unwrap_or_default(), Ordering::Relaxed);
+        };
+        set(&self.messages, before.messages);
+        set(&self.objects, before.objects);
+        set(&self.bytes, before.bytes);
+    }
+
     pub(super) fn turn_backwards(&self) {
-        self.is_backwards.store(true, Ordering::Relaxed);
+        self.phase.store(1, Ordering::Relaxed);
+    }
+
+    /// From now on records of Kafka are compared, about so many.
+    pub(super) fn turn_to_kafka(&self, records: u64) {
+        self.expect(records);
+        self.phase.store(2, Ordering::Relaxed);
     }
 
     pub(super) fn message(&self) {
@@ -71,6 +97,10 @@ impl Progress {
 
     pub(super) fn objects(&self, n: usize) {
         self.objects.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn records(&self, n: usize) {
+        self.records.fetch_add(n as u64, Ordering::Relaxed);
     }
 
     pub(super) fn read(&self, bytes: usize) {

@@ -1,13 +1,17 @@
 //! Catalogue → store: every row's object.
 
-use std::future::ready;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 
 use super::content;
 use super::defect::{Defect, Kind};
-use super::{Findings, Result, SUSPECTS, Sample, Verifier};
+use super::finding::{Findings, Repair};
+use super::logbook::Logbook;
+use super::pages::{Page, Pages};
+use super::place::Place;
+use super::{Result, SUSPECTS, Sample, Verifier};
 use crate::catalogue::{Cursor, Row, StoredRow};
 use crate::store::StoreError;
 
@@ -26,31 +30,73 @@ type After = Option<Cursor>;
 /// What the store says of a row's object.
 enum Looked {
     /// That there is none.
-    Missing(Box<Row>),
-    Found(Vec<Defect>),
+    Missing(Box<StoredRow>),
+    Found(Told),
+}
+
+/// What is wrong, and what became of it.
+type Told = (Vec<Defect>, Option<Repair>);
+
+/// A row and the page that it came with, which wants to know when it is done.
+struct Selected {
+    row: StoredRow,
+    page: Arc<Page>,
 }
 
 impl Verifier {
-    pub(super) async fn check_rows(&self, findings: &Findings) -> Result<()> {
+    /// `after`: the timestamp and serial number of the row to go on after.
+    pub(super) async fn check_rows(
+        &self,
+        after: Option<(i64, i64)>,
+        log: &mut Logbook,
+        findings: &Findings,
+    ) -> Result<()> {
         self.progress.expect(self.expected().await?);
         let memory = Semaphore::new(MEMORY_KIB as usize);
+        let pages = Pages::default();
+        let after = after.map(|(timestamp, id)| Cursor { timestamp, id });
         let mut looked = self
-            .selected_rows()
-            .map_ok(|row| self.look(row.row, &memory))
+            .selected_rows(after, &pages)
+            .map_ok(|selected| self.look_at(selected, &memory))
             .try_buffer_unordered(AT_ONCE)
             .boxed();
         let mut missing = vec![];
-        while let Some(looked) = looked.try_next().await? {
+        while let Some((looked, page)) = looked.try_next().await? {
             self.progress.message();
             match looked {
-                Looked::Found(defects) => findings.tell_all(defects).await?,
+                Looked::Found((defects, repair)) => findings.tell_of(defects, repair).await?,
                 Looked::Missing(row) => missing.push(*row),
             }
-            if missing.len() == SUSPECTS {
+            page.row_done();
+            let is_save_due = self.is_save_due(log);
+            if missing.len() == SUSPECTS || is_save_due {
                 self.look_again(&mut missing, &memory, findings).await?;
+            }
+            if is_save_due && let Some(last) = pages.done_to() {
+                self.save(log, findings, Place::after_row(last)).await;
             }
         }
         self.look_again(&mut missing, &memory, findings).await
+    }
+
+    async fn look_at(&self, selected: Selected, memory: &Semaphore) -> Result<(Looked, Arc<Page>)> {
+        Ok((self.look(selected.row, memory).await?, selected.page))
+    }
+
+    /// Defects of a row, mended where that is wanted.
+    async fn mended(
+        &self,
+        stored: &StoredRow,
+        defects: Vec<Defect>,
+        memory: &Semaphore,
+    ) -> Result<Told> {
+        if defects.is_empty() || self.mending.is_none() {
+            return Ok((defects, None));
+        }
+        // Never closed; and without a permit the work goes on all the same.
+        let _room = memory.acquire_many(room_for(&stored.row)).await.ok();
+        let repair = self.mend_row(stored).await?;
+        Ok((defects, repair))
     }
 
     /// About how many rows there are to look at.
@@ -66,64 +112,106 @@ impl Verifier {
         })
     }
 
-    fn selected_rows(&self) -> impl Stream<Item = Result<StoredRow>> + Send + '_ {
+    fn selected_rows<'a>(
+        &'a self,
+        after: After,
+        pages: &'a Pages,
+    ) -> impl Stream<Item = Result<Selected>> + Send + 'a {
         match self.sample {
-            None => self.all_rows().boxed(),
             Some(Sample::Count(count)) => {
-                stream::once(self.drawn_rows(count)).try_flatten().boxed()
+                let drawn = self.drawn_rows(count);
+                stream::once(drawn)
+                    .map_ok(|rows| stream::iter(selected(pages, rows).map(Ok)))
+                    .try_flatten()
+                    .boxed()
             }
-            Some(Sample::Share(share)) => self
-                .all_rows()
-                .try_filter(move |_| ready(rand::random::<f64>() < share))
-                .boxed(),
+            _ => self.all_rows(after, pages).boxed(),
         }
     }
 
-    async fn drawn_rows(
-        &self,
-        count: usize,
-    ) -> Result<impl Stream<Item = Result<StoredRow>> + use<>> {
+    async fn drawn_rows(&self, count: usize) -> Result<Vec<StoredRow>> {
         let filter = self.filter.clone();
         let rows = self.ask(move |catalogue| catalogue.sample(&filter, count));
-        Ok(stream::iter(rows.await?.into_iter().map(Ok)))
+        Ok(self.of_subset(rows.await?))
     }
 
-    fn all_rows(&self) -> impl Stream<Item = Result<StoredRow>> + Send + '_ {
-        stream::try_unfold(Some(None), |after| self.page(after))
-            .map_ok(|page| stream::iter(page.into_iter().map(Ok)))
+    fn all_rows<'a>(
+        &'a self,
+        after: After,
+        pages: &'a Pages,
+    ) -> impl Stream<Item = Result<Selected>> + Send + 'a {
+        stream::try_unfold(Some(after), |after| self.page(after))
+            .map_ok(move |(rows, last)| {
+                let page = pages.begin(last, rows.len());
+                let select = move |row| {
+                    let page = page.clone();
+                    Ok(Selected { row, page })
+                };
+                stream::iter(rows.into_iter().map(select))
+            })
             .try_flatten()
     }
 
-    /// The page after a cursor, and the cursor of the next; `None` after the
-    /// last.
-    async fn page(&self, after: Option<After>) -> Result<Option<(Vec<StoredRow>, Option<After>)>> {
+    /// The rows of interest of the page after a cursor, the page's last one,
+    /// and the cursor of the next; `None` after the last.
+    async fn page(
+        &self,
+        after: Option<After>,
+    ) -> Result<Option<((Vec<StoredRow>, Cursor), Option<After>)>> {
         let Some(after) = after else { return Ok(None) };
         let filter = self.filter.clone();
         let rows = self.ask(move |catalogue| catalogue.rows(&filter, after, PAGE, false));
         let page = rows.await?;
-        let next = match page.last() {
-            Some(last) if page.len() == PAGE => Some(Some(last.cursor())),
-            _ => None,
+        let Some(last) = page.last().map(StoredRow::cursor) else {
+            return Ok(None);
         };
-        Ok(Some((page, next)))
+        let next = (page.len() == PAGE).then_some(Some(last));
+        let mut rows = self.of_subset(page);
+        if let Some(Sample::Share(share)) = self.sample {
+            rows.retain(|_| rand::random::<f64>() < share);
+        }
+        Ok(Some(((rows, last), next)))
+    }
+
+    fn of_subset(&self, mut rows: Vec<StoredRow>) -> Vec<StoredRow> {
+        if let Some(subset) = self.subset {
+            rows.retain(|stored| subset.has(stored.row.uuid));
+        }
+        rows
     }
 
     /// What the store has for a row. An error of the store is no answer.
-    async fn look(&self, row: Row, memory: &Semaphore) -> Result<Looked> {
+    async fn look(&self, stored: StoredRow, memory: &Semaphore) -> Result<Looked> {
+        let row = &stored.row;
         let looked = match self.deep {
-            true => self.read(&row, memory).await,
-            false => self.measure(&row).await,
+            true => self.read(row, memory).await,
+            false => self.measure(row).await,
         };
         let kinds = match looked {
             Ok(kinds) => kinds,
-            Err(StoreError::NotFound { .. }) => return Ok(Looked::Missing(Box::new(row))),
-            Err(error @ StoreError::Unreadable { .. }) => vec![Kind::UnreadableObject {
-                cause: error.to_string(),
-            }],
+            Err(StoreError::NotFound { .. }) => return Ok(Looked::Missing(Box::new(stored))),
+            Err(error) if self.is_of_this_object(row, &error).await => {
+                vec![Kind::UnreadableObject {
+                    cause: error.to_string(),
+                }]
+            }
             Err(error) => return Err(error.into()),
         };
-        let defects = kinds.into_iter().map(|kind| Defect::of_row(&row, kind));
-        Ok(Looked::Found(defects.collect()))
+        let defects = kinds.into_iter().map(|kind| Defect::of_row(row, kind));
+        let told = self.mended(&stored, defects.collect(), memory);
+        Ok(Looked::Found(told.await?))
+    }
+
+    /// Whether an error is a matter of this object alone. A bucket that refuses
+    /// is one of its rows' alone while the store's own bucket answers.
+    pub(super) async fn is_of_this_object(&self, row: &Row, error: &StoreError) -> bool {
+        match error {
+            StoreError::Unreadable { .. } => true,
+            StoreError::Refused { .. } => {
+                row.bucket != self.store.bucket() && self.store.check().await.is_ok()
+            }
+            _ => false,
+        }
     }
 
     async fn measure(&self, row: &Row) -> std::result::Result<Vec<Kind>, StoreError> {
@@ -147,9 +235,8 @@ impl Verifier {
         row: &Row,
         memory: &Semaphore,
     ) -> std::result::Result<Vec<Kind>, StoreError> {
-        let kib = u32::try_from(row.size / 1024 + 1).unwrap_or(1);
         // Never closed; and without a permit the work goes on all the same.
-        let _room = memory.acquire_many(kib.min(MEMORY_KIB)).await.ok();
+        let _room = memory.acquire_many(room_for(row)).await.ok();
         let bytes = self.get(&row.location()).await?;
         self.progress.read(bytes.len());
         Ok(content::compare(row, &bytes))
@@ -158,24 +245,44 @@ impl Verifier {
     /// Asks for the missing ones again: only what is missing twice is a defect.
     async fn look_again(
         &self,
-        missing: &mut Vec<Row>,
+        missing: &mut Vec<StoredRow>,
         memory: &Semaphore,
         findings: &Findings,
     ) -> Result<()> {
         let mut looked = stream::iter(missing.drain(..))
-            .map(|row| self.look(row, memory))
+            .map(|row| self.look_for_good(row, memory))
             .buffered(AT_ONCE)
             .boxed();
-        while let Some(looked) = looked.try_next().await? {
-            match looked {
-                Looked::Found(defects) => findings.tell_all(defects).await?,
-                Looked::Missing(row) => {
-                    findings
-                        .tell(Defect::of_row(&row, Kind::MissingObject))
-                        .await?;
-                }
-            }
+        while let Some((defects, repair)) = looked.try_next().await? {
+            findings.tell_of(defects, repair).await?;
         }
         Ok(())
     }
+
+    /// As [`Verifier::look`]; what is missing now is a defect.
+    async fn look_for_good(&self, stored: StoredRow, memory: &Semaphore) -> Result<Told> {
+        match self.look(stored, memory).await? {
+            Looked::Missing(stored) => {
+                let defects = vec![Defect::of_row(&stored.row, Kind::MissingObject)];
+                self.mended(&stored, defects, memory).await
+            }
+            Looked::Found(told) => Ok(told),
+        }
+    }
+}
+
+/// What reading an object takes of the memory, in KiB.
+fn room_for(row: &Row) -> u32 {
+    let kib = u32::try_from(row.size / 1024 + 1).unwrap_or(1);
+    kib.min(MEMORY_KIB)
+}
+
+/// Drawn rows, as if they were one page.
+fn selected(pages: &Pages, rows: Vec<StoredRow>) -> impl Iterator<Item = Selected> + use<> {
+    let last = rows.last().map(StoredRow::cursor);
+    let page = last.map(|last| pages.begin(last, rows.len()));
+    rows.into_iter().filter_map(move |row| {
+        let page = page.clone()?;
+        Some(Selected { row, page })
+    })
 }

@@ -173,6 +173,7 @@ fn a_gap_is_remembered_once_and_for_good(place: &Place) {
         from,
         to,
         found_at: 0,
+        acknowledged_at: None,
     };
     let found = [gap(1, 5, 9), gap(0, 0, i64::MAX), gap(0, 0, 3)];
     assert_eq!(place.catalogue.add_gaps(&found).unwrap(), 3);

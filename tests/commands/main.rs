@@ -1,11 +1,22 @@
 //! What the commands promise that work on an archive. One executable for all of
 //! them: each would link the whole program again.
 
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest of it")]
+mod support;
+
 mod archive;
+mod damage;
 mod fetch_uuid;
 mod generate;
 mod list_archive;
+mod operating;
 mod packed;
+mod rebuild_catalogue;
+mod status;
+mod take_over;
 mod topics;
 mod verify;
+mod verify_against_kafka;
 mod verify_faults;
+mod verify_nightly;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use archive_ingest::catalogue::{self, RowFilter};
+use archive_ingest::catalogue::{self, Catalogue, Row};
 use archive_ingest::store::{self, Location, ObjectInfo, Page, Put, Store, StoreError};
-use archive_ingest::verify::{Checked, Defect, Kind, Progress, Verifier, VerifyError};
+use archive_ingest::verify::{Checked, Defect, Kind, Verifier, VerifyError};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::archive::Archive;
 
@@ -18,8 +20,14 @@ struct Faulty {
     fault: Fault,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
+    /// Nothing fails; calls are counted down.
+    Counting,
+    /// After the calls that are left, HEAD is refused.
+    HeadIsRefusedLater,
+    /// After the calls that are left, listing is refused.
+    ListIsRefusedLater,
     HeadFindsNothing,
     HeadIsAway,
     HeadIsRefused,
@@ -27,6 +35,19 @@ enum Fault {
 }
 
 impl Faulty {
+    /// Whether the calls that were to go well are over.
+    fn is_later(&self, fault: Fault) -> bool {
+        let counts = [Fault::Counting, fault].contains(&self.fault);
+        counts && self.left.fetch_sub(1, Ordering::SeqCst) == 0 && self.fault == fault
+    }
+
+    fn refused(&self) -> StoreError {
+        StoreError::Refused {
+            store: self.name().to_owned(),
+            cause: "on purpose".to_owned(),
+        }
+    }
+
     fn strikes(&self, faults: &[Fault]) -> bool {
         let count = |left: u32| left.checked_sub(1);
         faults.contains(&self.fault)
@@ -61,6 +82,9 @@ impl Store for Faulty {
 
     async fn head(&self, bucket: &str, key: &str) -> Result<ObjectInfo, StoreError> {
         use Fault::{HeadFindsNothing, HeadIsAway, HeadIsRefused};
+        if self.is_later(Fault::HeadIsRefusedLater) {
+            return Err(self.refused());
+        }
         if !self.strikes(&[HeadFindsNothing, HeadIsAway, HeadIsRefused]) {
             return self.store.head(bucket, key).await;
         }
@@ -74,13 +98,17 @@ impl Store for Faulty {
     }
 
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
+        if self.fault == Fault::ListIsRefusedLater && self.is_later(self.fault) {
+            return Err(self.refused());
+        }
         if !self.strikes(&[Fault::ListIsRefused]) {
             return self.store.list(prefix, page).await;
         }
-        Err(StoreError::Refused {
-            store: self.name().to_owned(),
-            cause: "on purpose".to_owned(),
-        })
+        Err(self.refused())
+    }
+
+    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
+        self.store.list_after(prefix, key).await
     }
 }
 
@@ -96,19 +124,12 @@ fn verify_with(fault: Fault, times: u32) -> (Result<Checked, VerifyError>, Vec<D
             left: AtomicU32::new(times),
             fault,
         };
-        let verifier = Verifier {
-            catalogue: Arc::from(catalogue),
-            store: Arc::new(store),
-            filter: RowFilter::default(),
-            sample: None,
-            deep: false,
-            progress: Arc::new(Progress::default()),
-        };
+        let verifier = Verifier::new(Arc::from(catalogue), Arc::new(store));
         let (tell, mut told) = mpsc::channel(1_000);
         let checked = verifier.run(tell).await;
         let mut defects = vec![];
-        while let Some(defect) = told.recv().await {
-            defects.push(defect);
+        while let Some(finding) = told.recv().await {
+            defects.extend(finding.defects);
         }
         (checked, defects)
     })
@@ -151,4 +172,122 @@ fn an_object_that_stays_missing_is_one_defect() {
             .iter()
             .all(|defect| defect.kind == Kind::MissingObject)
     );
+}
+
+/// Messages of the archives that are larger than a page.
+const MANY: usize = 2_500;
+
+/// An archive of many messages, of which one has no object.
+fn large() -> (Archive, Arc<dyn Catalogue>) {
+    let archive = Archive::none();
+    let config = archive.config();
+    let catalogue: Arc<dyn Catalogue> =
+        Arc::from(catalogue::open(&config.database().unwrap()).unwrap());
+    catalogue.migrate().unwrap();
+    let rows: Vec<Row> = (0..MANY).map(row).collect();
+    assert_eq!(catalogue.upkeep().adopt(&rows).unwrap().len(), MANY);
+    for row in &rows[1..] {
+        let path = archive.object(&row.key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "object").unwrap();
+    }
+    (archive, catalogue)
+}
+
+fn row(number: usize) -> Row {
+    let uuid = Uuid::from_u128(number as u128);
+    Row {
+        topic: "t".into(),
+        timestamp: number as i64,
+        uuid,
+        size: 6,
+        key: format!("t/1970/1/1/{uuid}.bson"),
+        bucket: "archive".to_owned(),
+        crc32: 0,
+        is_client_uuid: false,
+        public: false,
+        direct_upload: false,
+        message_crc32: 0,
+        title: String::new(),
+        sender: String::new(),
+        media_type: String::new(),
+        file_name: String::new(),
+        originator: String::new(),
+        retracted: false,
+        origin: None,
+        object_offset: None,
+    }
+}
+
+/// A verification of the same, on a store that has so many calls left.
+fn verify_part(
+    (archive, catalogue): &(Archive, Arc<dyn Catalogue>),
+    fault: Fault,
+    left: u32,
+    asked: &str,
+) -> (Result<Checked, VerifyError>, u32) {
+    let config = archive.config();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = Arc::new(Faulty {
+        store: store::open(&config.store().unwrap()).unwrap(),
+        left: AtomicU32::new(left),
+        fault,
+    });
+    let checked = runtime.block_on(async {
+        let verifier = Verifier {
+            asked: Some(asked.to_owned()),
+            resume: true,
+            save_every: Duration::ZERO,
+            ..Verifier::new(catalogue.clone(), store.clone())
+        };
+        let (tell, mut told) = mpsc::channel(10_000);
+        let checked = verifier.run(tell).await;
+        while told.recv().await.is_some() {}
+        checked
+    });
+    (
+        checked,
+        left.wrapping_sub(store.left.load(Ordering::SeqCst)),
+    )
+}
+
+#[test]
+fn a_verify_that_was_stopped_goes_on_after_the_rows_that_it_had_done() {
+    let large = large();
+    let (stopped, _) = verify_part(&large, Fault::HeadIsRefusedLater, 1_500, "");
+    assert!(stopped.is_err());
+    // Another verification is not this one.
+    let (other, heads) = verify_part(&large, Fault::Counting, u32::MAX, "--topic t");
+    assert_eq!(other.unwrap().resumed_from, None);
+    assert!(heads as usize >= MANY, "{heads}");
+
+    let (checked, heads) = verify_part(&large, Fault::Counting, u32::MAX, "");
+    let checked = checked.unwrap();
+    assert!((1_500..2_000).contains(&heads), "{heads}");
+    assert_eq!(checked.messages, MANY as u64);
+    // It was found before it was stopped.
+    assert_eq!(checked.defects["missing_object"], 1);
+    assert!(checked.resumed_from.is_some());
+
+    let (again, heads) = verify_part(&large, Fault::Counting, u32::MAX, "");
+    assert_eq!(again.unwrap().resumed_from, None);
+    assert!(heads as usize >= MANY, "{heads}");
+}
+
+#[test]
+fn a_verify_that_was_stopped_goes_on_after_the_objects_that_it_had_done() {
+    let large = large();
+    let stray = large.0.object("t/zzz/stray.txt");
+    std::fs::create_dir_all(stray.parent().unwrap()).unwrap();
+    std::fs::write(stray, "mine").unwrap();
+    let (stopped, _) = verify_part(&large, Fault::ListIsRefusedLater, 2, "");
+    assert!(stopped.is_err());
+    let (checked, heads) = verify_part(&large, Fault::Counting, u32::MAX, "");
+    let checked = checked.unwrap();
+    assert_eq!(heads, 0, "no row is looked at again");
+    assert_eq!(checked.messages, MANY as u64);
+    let objects = checked.backwards.unwrap().objects;
+    assert_eq!(objects, MANY as u64);
+    assert_eq!(checked.defects["foreign_object"], 1);
+    assert_eq!(checked.defects["missing_object"], 1);
 }

@@ -3,6 +3,7 @@
 //! up). One executable for all of it: each would link the whole program again.
 
 #[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other tests use the rest of it")]
 mod support;
 
 mod bad_input;

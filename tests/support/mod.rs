@@ -4,6 +4,7 @@
 pub mod answers;
 pub mod archived;
 pub mod broker;
+pub mod by_hand;
 pub mod compare;
 pub mod foreign;
 pub mod link;
@@ -17,6 +18,7 @@ pub mod skip;
 
 pub use archived::Archived;
 pub use broker::Broker;
+pub use by_hand::ByHand;
 pub use link::Link;
 pub use own_kafka::OwnKafka;
 pub use place::Place;

@@ -17,9 +17,10 @@ use archive_ingest::store::{self, Store};
 
 use super::archived::{self, Archived};
 use super::broker::{Access, Broker};
+use super::by_hand::ByHand;
 use super::program::{self, Ended, Process};
 use super::proxy::{Proxy, Speech};
-use bucket::OwnBucket;
+pub use bucket::OwnBucket;
 use database::OwnDatabase;
 use spelling::{as_variable, auth_file, quoted, text};
 
@@ -60,6 +61,16 @@ impl Place {
     pub fn real_with(broker: &Broker, access: Access) -> Option<Self> {
         let mut place = Self::empty();
         place.use_kafka(broker, access)?;
+        place.use_postgres()?;
+        place.use_s3()?;
+        Some(place)
+    }
+
+    /// The broker inside the process, and an empty PostgreSQL database and an
+    /// empty S3 bucket of its own.
+    pub fn mock_on_services() -> Option<Self> {
+        let mut place = Self::empty();
+        place.set("hop", "hop-type", "\"mock\"");
         place.use_postgres()?;
         place.use_s3()?;
         Some(place)
@@ -312,6 +323,25 @@ impl Place {
 
     pub fn is_on_postgres(&self) -> bool {
         self.database.is_some()
+    }
+
+    /// Takes an empty database instead of the one it had, which is gone.
+    pub fn use_another_database(&mut self) {
+        match self.is_on_postgres() {
+            true => self.use_postgres().expect("it was there a moment ago"),
+            false => {
+                let name = format!("{}.sqlite", unique());
+                self.set_path("db", "db-path", &name);
+            }
+        }
+    }
+
+    /// The store, for somebody who changes it by hand.
+    pub fn objects(&self) -> ByHand {
+        match &self.bucket {
+            None => ByHand::folder(self.path("objects")),
+            Some(bucket) => ByHand::bucket(bucket),
+        }
     }
 
     /// What another program does to the database.

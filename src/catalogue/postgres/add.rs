@@ -1,15 +1,11 @@
 //! Rows and retries, written.
 
-use std::borrow::Cow;
-
 use uuid::Uuid;
 
-use super::claim::DeliveryColumns;
+use super::columns::RowColumns;
 use super::error::Fault;
 use super::session::Session;
-use crate::catalogue::text::storable;
 use crate::catalogue::{Added, Origin, Retry, Row};
-use crate::record::Delivery;
 
 /// One transaction: the retries, then the rows. Rows come last because counting
 /// them locks their topics for every other writer until the commit.
@@ -23,9 +19,9 @@ pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Add
             added.retries = transaction.execute(&add_retries, &of.params())?;
         }
         // A row without an origin has no delivery that could have claimed it.
-        let with_origin: Vec<_> = rows.iter().filter_map(WithOrigin::new).collect();
-        if !with_origin.is_empty() {
-            let of = RowColumns::new(&with_origin);
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.origin.is_some()).collect();
+        if !rows.is_empty() {
+            let of = RowColumns::new(&rows);
             for row in transaction.query(&add_rows, &of.params())? {
                 added.rows.push(row.try_get(0)?);
             }
@@ -76,103 +72,6 @@ const ADD_ROWS: &str = r#"
     ON CONFLICT (uuid) DO NOTHING
     RETURNING uuid
 "#;
-
-struct WithOrigin<'a> {
-    row: &'a Row,
-    origin: &'a Origin,
-    delivery: Delivery,
-}
-
-impl<'a> WithOrigin<'a> {
-    fn new(row: &'a Row) -> Option<Self> {
-        Some(Self {
-            row,
-            origin: row.origin.as_ref()?,
-            delivery: row.delivery()?,
-        })
-    }
-}
-
-/// Rows as the arrays that one statement takes.
-struct RowColumns<'a> {
-    uuids: Vec<Uuid>,
-    of: DeliveryColumns<'a>,
-    timestamp_types: Vec<&'static str>,
-    sizes: Vec<i32>,
-    keys: Vec<&'a str>,
-    buckets: Vec<&'a str>,
-    crc32s: Vec<i64>,
-    are_client_uuids: Vec<bool>,
-    publics: Vec<bool>,
-    direct_uploads: Vec<bool>,
-    message_crc32s: Vec<i64>,
-    titles: Vec<Cow<'a, str>>,
-    senders: Vec<Cow<'a, str>>,
-    media_types: Vec<Cow<'a, str>>,
-    file_names: Vec<Cow<'a, str>>,
-    originators: Vec<Cow<'a, str>>,
-    retracted: Vec<bool>,
-    object_offsets: Vec<Option<i64>>,
-}
-
-impl<'a> RowColumns<'a> {
-    fn new(given: &'a [WithOrigin<'a>]) -> Self {
-        fn column<'a, T>(given: &'a [WithOrigin<'a>], of: impl Fn(&'a Row) -> T) -> Vec<T> {
-            given.iter().map(|given| of(given.row)).collect()
-        }
-        Self {
-            uuids: column(given, |row| row.uuid),
-            of: DeliveryColumns::new(given.iter().map(|given| &given.delivery)),
-            timestamp_types: given
-                .iter()
-                .map(|given| given.origin.timestamp_type.as_str())
-                .collect(),
-            sizes: column(given, |row| row.size),
-            keys: column(given, |row| &*row.key),
-            buckets: column(given, |row| &*row.bucket),
-            crc32s: column(given, |row| row.crc32.into()),
-            are_client_uuids: column(given, |row| row.is_client_uuid),
-            publics: column(given, |row| row.public),
-            direct_uploads: column(given, |row| row.direct_upload),
-            message_crc32s: column(given, |row| row.message_crc32.into()),
-            titles: column(given, |row| storable(&row.title)),
-            senders: column(given, |row| storable(&row.sender)),
-            media_types: column(given, |row| storable(&row.media_type)),
-            file_names: column(given, |row| storable(&row.file_name)),
-            originators: column(given, |row| storable(&row.originator)),
-            retracted: column(given, |row| row.retracted),
-            object_offsets: column(given, |row| row.object_offset),
-        }
-    }
-
-    /// In the order of [`ADD_ROWS`].
-    fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 22] {
-        [
-            &self.uuids,
-            &self.of.topics,
-            &self.of.partitions,
-            &self.of.offsets,
-            &self.of.timestamps,
-            &self.of.digests,
-            &self.timestamp_types,
-            &self.sizes,
-            &self.keys,
-            &self.buckets,
-            &self.crc32s,
-            &self.are_client_uuids,
-            &self.publics,
-            &self.direct_uploads,
-            &self.message_crc32s,
-            &self.titles,
-            &self.senders,
-            &self.media_types,
-            &self.file_names,
-            &self.originators,
-            &self.retracted,
-            &self.object_offsets,
-        ]
-    }
-}
 
 /// In the order of the primary key.
 const ADD_RETRIES: &str = r#"

@@ -21,7 +21,8 @@ pub fn add(session: &mut Session, gaps: &[Gap]) -> Result<u64, Fault> {
 
 const ALL: &str = "
     SELECT topic, kafka_partition, from_offset, to_offset,
-        (extract(epoch FROM found_at) * 1000)::bigint
+        (extract(epoch FROM found_at) * 1000)::bigint,
+        (extract(epoch FROM acknowledged_at) * 1000)::bigint
     FROM gaps ORDER BY topic COLLATE \"C\", kafka_partition, from_offset, to_offset
 ";
 
@@ -36,7 +37,17 @@ pub fn all(session: &mut Session) -> Result<Vec<Gap>, Fault> {
                 from: row.try_get(2)?,
                 to: row.try_get(3)?,
                 found_at: row.try_get(4)?,
+                acknowledged_at: row.try_get(5)?,
             })
         })
         .collect()
+}
+
+const ACKNOWLEDGE: &str = "
+    UPDATE gaps SET acknowledged_at = clock_timestamp()
+    WHERE acknowledged_at IS NULL AND ($1::text[] IS NULL OR topic = ANY ($1))
+";
+
+pub fn acknowledge(session: &mut Session, topics: Option<&[String]>) -> Result<u64, Fault> {
+    session.execute(ACKNOWLEDGE, &[&topics])
 }

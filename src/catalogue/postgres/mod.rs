@@ -2,6 +2,7 @@
 
 mod add;
 mod claim;
+mod columns;
 mod connect;
 mod driver;
 mod error;
@@ -12,6 +13,7 @@ mod read;
 mod row;
 mod session;
 mod tls;
+mod upkeep;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    StoredRow, TopicSummary,
+    SetAside, StoredRow, TopicSummary, Upkeep, Verification,
 };
 use crate::config::PostgresConfig;
 
@@ -143,5 +145,51 @@ impl Catalogue for PostgresCatalogue {
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
         self.call(|session| read::fetch(session, uuids))
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+}
+
+impl Upkeep for PostgresCatalogue {
+    fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
+        self.call(|session| upkeep::adopt(session, rows))
+    }
+
+    fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {
+        self.call(|session| upkeep::mend(session, id, row))
+    }
+
+    fn recount(&self, topic: &str) -> Result<(), CatalogueError> {
+        self.call(|session| upkeep::recount(session, topic))
+    }
+
+    fn acknowledge_gaps(&self, topics: Option<&[String]>) -> Result<u64, CatalogueError> {
+        self.call(|session| gaps::acknowledge(session, topics))
+    }
+
+    fn set_aside(&self, objects: &[SetAside]) -> Result<(), CatalogueError> {
+        self.call(|session| upkeep::set_aside(session, objects))
+    }
+
+    fn which_set_aside(
+        &self,
+        bucket: &str,
+        keys: &[String],
+    ) -> Result<Vec<String>, CatalogueError> {
+        self.call(|session| upkeep::which_set_aside(session, bucket, keys))
+    }
+
+    fn save_verification(&self, verification: &Verification) -> Result<i64, CatalogueError> {
+        self.call(|session| upkeep::save_verification(session, verification))
+    }
+
+    fn verifications(&self, limit: usize) -> Result<Vec<Verification>, CatalogueError> {
+        self.call(|session| upkeep::verifications(session, limit))
+    }
+
+    fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
+        self.call(upkeep::newest_row)
     }
 }

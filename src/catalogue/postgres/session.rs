@@ -12,7 +12,7 @@ use super::driver::Driver;
 use super::error::Fault;
 
 /// A query over more rows than a batch has may take this long.
-const LONG: Duration = Duration::from_secs(600);
+pub const LONG: Duration = Duration::from_secs(600);
 
 /// The server breaks off what takes too long, and says so; one that says
 /// nothing for so much longer is given up.
@@ -153,7 +153,7 @@ impl Session {
 
 impl Transaction<'_> {
     /// Its statements may take so long from now on.
-    fn allow(&mut self, time: Duration) -> Result<(), Fault> {
+    pub fn allow(&mut self, time: Duration) -> Result<(), Fault> {
         let sql = format!("SET LOCAL statement_timeout = '{}s'", time.as_secs());
         self.driver
             .wait(self.patience, self.inner.batch_execute(&sql))?;

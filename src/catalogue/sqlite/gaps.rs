@@ -20,7 +20,7 @@ pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
 }
 
 const ALL: &str = "
-    SELECT topic, kafka_partition, from_offset, to_offset, found_at
+    SELECT topic, kafka_partition, from_offset, to_offset, found_at, acknowledged_at
     FROM gaps ORDER BY topic, kafka_partition, from_offset, to_offset
 ";
 
@@ -37,5 +37,18 @@ fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
         from: row.get(2)?,
         to: row.get(3)?,
         found_at: row.get(4)?,
+        acknowledged_at: row.get(5)?,
     })
+}
+
+const ACKNOWLEDGE: &str = "
+    UPDATE gaps SET acknowledged_at = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+    WHERE acknowledged_at IS NULL
+        AND (?1 IS NULL OR topic IN (SELECT value FROM json_each(?1)))
+";
+
+pub fn acknowledge(file: &Transaction<'_>, topics: Option<&[String]>) -> Result<u64, Fault> {
+    let topics = topics.map(|topics| serde_json::Value::from(topics).to_string());
+    let known = file.prepare_cached(ACKNOWLEDGE)?.execute([topics])?;
+    Ok(known as u64)
 }

@@ -8,6 +8,7 @@ mod gaps;
 mod migrate;
 mod read;
 mod row;
+mod upkeep;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    StoredRow, TopicSummary,
+    SetAside, StoredRow, TopicSummary, Upkeep, Verification,
 };
 use crate::config::SqliteConfig;
 
@@ -124,5 +125,56 @@ impl Catalogue for SqliteCatalogue {
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
         self.connections.read(|file| read::fetch(file, uuids))
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self
+    }
+}
+
+impl Upkeep for SqliteCatalogue {
+    fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
+        self.connections.write(|file| upkeep::adopt(file, rows))
+    }
+
+    fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {
+        self.connections.write(|file| upkeep::mend(file, id, row))
+    }
+
+    fn recount(&self, topic: &str) -> Result<(), CatalogueError> {
+        self.connections.write(|file| upkeep::recount(file, topic))
+    }
+
+    fn acknowledge_gaps(&self, topics: Option<&[String]>) -> Result<u64, CatalogueError> {
+        self.connections
+            .write(|file| gaps::acknowledge(file, topics))
+    }
+
+    fn set_aside(&self, objects: &[SetAside]) -> Result<(), CatalogueError> {
+        self.connections
+            .write(|file| upkeep::set_aside(file, objects))
+    }
+
+    fn which_set_aside(
+        &self,
+        bucket: &str,
+        keys: &[String],
+    ) -> Result<Vec<String>, CatalogueError> {
+        self.connections
+            .read(|file| upkeep::which_set_aside(file, bucket, keys))
+    }
+
+    fn save_verification(&self, verification: &Verification) -> Result<i64, CatalogueError> {
+        self.connections
+            .write(|file| upkeep::save_verification(file, verification))
+    }
+
+    fn verifications(&self, limit: usize) -> Result<Vec<Verification>, CatalogueError> {
+        self.connections
+            .read(|file| upkeep::verifications(file, limit))
+    }
+
+    fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
+        self.connections.read(upkeep::newest_row)
     }
 }

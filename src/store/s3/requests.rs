@@ -133,13 +133,26 @@ pub(super) async fn get_range(
     body(response, range.end - range.start).await
 }
 
+/// Where a listing begins.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a> {
+    /// With the page of that token; `None`: with the first.
+    Page(Option<&'a str>),
+    /// After that key.
+    After(&'a str),
+}
+
 /// A page of up to `most` objects.
 pub(super) async fn list(
     bucket: &Bucket,
     prefix: &str,
-    token: Option<&str>,
+    start: Start<'_>,
     most: usize,
 ) -> Result<Page, Failure> {
+    let (token, after) = match start {
+        Start::Page(token) => (token, None),
+        Start::After(key) => (None, Some(key)),
+    };
     let mut bucket = bucket.clone();
     // XML cannot hold every key as it is.
     bucket.add_query("encoding-type", "url");
@@ -147,7 +160,7 @@ pub(super) async fn list(
         prefix: prefix.to_owned(),
         delimiter: None,
         continuation_token: token.map(str::to_owned),
-        start_after: None,
+        start_after: after.map(str::to_owned),
         max_keys: Some(most),
     };
     let xml = text(send(&bucket, "/", command).await?).await?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archive_ingest::catalogue::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    StoredRow, TopicSummary,
+    StoredRow, TopicSummary, Upkeep,
 };
 use archive_ingest::store::{Location, ObjectInfo, Page, Put, Store, StoreError};
 use async_trait::async_trait;
@@ -82,6 +82,10 @@ impl Store for DyingStore {
 
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
         self.inner.list(prefix, page).await
+    }
+
+    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
+        self.inner.list_after(prefix, key).await
     }
 }
 
@@ -178,5 +182,9 @@ impl Catalogue for DyingCatalogue {
 
     fn fetch(&self, uuids: &[Uuid]) -> Answer<Vec<StoredRow>> {
         self.inner.fetch(uuids)
+    }
+
+    fn upkeep(&self) -> &dyn Upkeep {
+        self.inner.upkeep()
     }
 }

@@ -25,7 +25,8 @@ impl OwnBucket {
         Some(bucket)
     }
 
-    fn make(&self) {
+    /// Makes the bucket of that name.
+    pub fn make(&self) {
         let region = Region::Custom {
             region: "us-east-1".to_owned(),
             endpoint: self.endpoint.clone(),

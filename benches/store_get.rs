@@ -1,0 +1,271 @@
+//! How many objects a second `S3Store::get` reads with nothing else to do, and
+//! how many `verify --deep` reads and compares, in turns.
+//!
+//! ```text
+//! TEST_S3_ENDPOINT=http://127.0.0.1:9000 TEST_S3_BUCKET=archive \
+//! TEST_S3_ACCESS_KEY=… TEST_S3_SECRET_KEY=… cargo bench --bench store_get
+//! ```
+//!
+//! - `BENCH_OBJECTS`: objects in the archive. Default 20000.
+//! - `BENCH_SIZE`: bytes of each value. Default 1000.
+//! - `BENCH_CONCURRENCY`: GETs at once, comma-separated. Default `16,32,64`;
+//!   verify is measured against the best of them.
+//! - `BENCH_ROUNDS`: how often each is measured, in turns. Default 3.
+//!
+//! The objects are those of a private archive, under a topic of a random name,
+//! and stay there; its catalogue is a SQLite file that goes. A table goes to
+//! stderr, one JSON document to stdout, with the largest share of memory that
+//! the process had.
+
+use std::fmt::Display;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use archive_ingest::catalogue::{Catalogue, Row, RowFilter, SqliteCatalogue};
+use archive_ingest::config::{S3Config, S3Credentials, SqliteConfig};
+use archive_ingest::record::{Record, TimestampType};
+use archive_ingest::store::{Location, Put, S3Store, Store};
+use archive_ingest::verify::{Rebuild, Verifier};
+use archive_ingest::{catalogue, envelope};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+fn main() -> Result<()> {
+    let objects: usize = parameter("BENCH_OBJECTS", 20_000)?;
+    let size: usize = parameter("BENCH_SIZE", 1_000)?;
+    let rounds: usize = parameter("BENCH_ROUNDS", 3)?;
+    let folder = tempfile::tempdir()?;
+    let catalogue = open_catalogue(folder.path())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let store: Arc<dyn Store> = Arc::new(S3Store::open(&config()?)?);
+    runtime.block_on(async {
+        store.check().await?;
+        fill(&store, objects, size).await?;
+        Ok::<_, anyhow::Error>(())
+    })?;
+    // What other archives lie in the bucket is not measured.
+    let topic = topic();
+    adopt(&runtime, &store, &catalogue, topic)?;
+    let keys = keys(&*catalogue, topic, objects)?;
+    eprintln!(
+        "{:>16} {:>10} {:>8} {:>12}",
+        "what", "objects", "s", "objects/s"
+    );
+    let (mut gets, mut verifies) = (vec![], vec![]);
+    for _ in 0..rounds {
+        for at_once in concurrencies()? {
+            gets.push(runtime.block_on(get_all(&store, &keys, at_once))?);
+        }
+        verifies.push(runtime.block_on(verify_all(&store, &catalogue, topic, objects))?);
+    }
+    println!("{}", report(&store, size, &gets, &verifies)?);
+    Ok(())
+}
+
+fn report(store: &Arc<dyn Store>, size: usize, gets: &[f64], verifies: &[f64]) -> Result<Value> {
+    let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+    Ok(json!({
+        "bench": "store_get",
+        "store": store.name(),
+        "value_bytes": size,
+        "gets_per_second": gets,
+        "verified_per_second": verifies,
+        "ratio": best(verifies) / best(gets),
+        "peak_memory_bytes": peak_memory()?,
+    }))
+}
+
+/// A topic that no other run has.
+fn topic() -> &'static str {
+    static TOPIC: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    TOPIC.get_or_init(|| format!("bench-{:08x}", rand::random::<u32>()))
+}
+
+fn record(number: usize, size: usize) -> Record {
+    let mut value = vec![b'x'; size];
+    let seal = number.to_be_bytes();
+    let end = size.min(seal.len());
+    value[..end].copy_from_slice(&seal[..end]);
+    Record {
+        topic: topic().into(),
+        partition: 0,
+        offset: number as i64,
+        timestamp: 1_700_000_000_000 + number as i64,
+        timestamp_type: TimestampType::Create,
+        key: None,
+        value: Some(value),
+        headers: vec![],
+    }
+}
+
+/// Stores the objects of an archive.
+async fn fill(store: &Arc<dyn Store>, objects: usize, size: usize) -> Result<()> {
+    stream::iter(0..objects)
+        .map(Ok)
+        .try_for_each_concurrent(64, |number| async move {
+            let record = record(number, size);
+            let delivery = envelope::delivery(&record);
+            let uuid = envelope::derived_uuid(&delivery, 0);
+            let notes = envelope::annotate(&record, delivery.digest, uuid, false);
+            let key = envelope::object_key(&record.topic, record.timestamp, uuid);
+            let put = store
+                .put_new(&key, envelope::encode(&record, &notes))
+                .await?;
+            ensure!(put == Put::Stored, "{key} was there before");
+            Ok(())
+        })
+        .await
+}
+
+fn open_catalogue(folder: &Path) -> Result<Arc<dyn Catalogue>> {
+    let catalogue = SqliteCatalogue::open(&SqliteConfig {
+        path: folder.join("catalogue.sqlite"),
+    })?;
+    catalogue.migrate()?;
+    Ok(Arc::new(catalogue))
+}
+
+/// The rows, by way of a rebuild.
+fn adopt(
+    runtime: &tokio::runtime::Runtime,
+    store: &Arc<dyn Store>,
+    catalogue: &Arc<dyn Catalogue>,
+    topic: &str,
+) -> Result<()> {
+    let rebuild = Rebuild {
+        catalogue: catalogue.clone(),
+        store: store.clone(),
+        shard: None,
+        progress: Arc::default(),
+    };
+    let began = Instant::now();
+    let rebuilt = runtime.block_on(async {
+        let (tell, mut told) = mpsc::channel(64);
+        let listen = tokio::spawn(async move { while told.recv().await.is_some() {} });
+        let rebuilt = rebuild.run(tell).await;
+        listen.await?;
+        anyhow::Ok(rebuilt?)
+    })?;
+    show("rebuild", rebuilt.objects as usize, began);
+    ensure!(rebuilt.added > 0, "no object of {topic}");
+    Ok(())
+}
+
+fn keys(catalogue: &dyn Catalogue, topic: &str, expected: usize) -> Result<Vec<Location>> {
+    let filter = of_topic(topic);
+    let (mut keys, mut after) = (vec![], None);
+    loop {
+        let page = catalogue.rows(&filter, after, 1_000, false)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.cursor());
+        keys.extend(page.iter().map(|stored| Row::location(&stored.row)));
+    }
+    ensure!(keys.len() == expected, "{} rows of {expected}", keys.len());
+    Ok(keys)
+}
+
+fn of_topic(topic: &str) -> RowFilter {
+    catalogue::RowFilter {
+        topics: Some(vec![topic.to_owned()]),
+        ..RowFilter::default()
+    }
+}
+
+/// Objects a second.
+async fn get_all(store: &Arc<dyn Store>, keys: &[Location], at_once: usize) -> Result<f64> {
+    let began = Instant::now();
+    let mut bytes = stream::iter(keys)
+        .map(|at| store.get(at))
+        .buffer_unordered(at_once);
+    while let Some(read) = bytes.try_next().await? {
+        ensure!(!read.is_empty(), "an empty object");
+    }
+    Ok(show(&format!("get, {at_once} at once"), keys.len(), began))
+}
+
+/// Objects a second, catalogue against store only: that is where objects are
+/// read.
+async fn verify_all(
+    store: &Arc<dyn Store>,
+    catalogue: &Arc<dyn Catalogue>,
+    topic: &str,
+    objects: usize,
+) -> Result<f64> {
+    let verifier = Verifier {
+        filter: of_topic(topic),
+        deep: true,
+        ..Verifier::new(catalogue.clone(), store.clone())
+    };
+    let began = Instant::now();
+    let (tell, mut told) = mpsc::channel(64);
+    let listen = tokio::spawn(async move { told.recv().await });
+    let checked = verifier.run(tell).await?;
+    let rate = show("verify --deep", objects, began);
+    let first = listen.await?;
+    ensure!(first.is_none(), "a defect: {first:?}");
+    ensure!(checked.messages == objects as u64, "{checked:?}");
+    Ok(rate)
+}
+
+fn show(what: &str, objects: usize, began: Instant) -> f64 {
+    let seconds = began.elapsed().as_secs_f64();
+    let rate = objects as f64 / seconds;
+    eprintln!("{what:>16} {objects:>10} {seconds:>8.2} {rate:>12.0}");
+    rate
+}
+
+/// The largest resident set that this process had, bytes.
+fn peak_memory() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: u64 = kib.context("no VmHWM")?.trim().parse()?;
+    Ok(kib * 1024)
+}
+
+fn config() -> Result<S3Config> {
+    let needed = |name: &str| std::env::var(name).with_context(|| format!("set {name}"));
+    Ok(S3Config {
+        primary_bucket: needed("TEST_S3_BUCKET")?,
+        backup_bucket: None,
+        endpoint_url: Some(needed("TEST_S3_ENDPOINT")?),
+        region: "us-east-1".to_owned(),
+        credentials: Some(S3Credentials {
+            access_key_id: needed("TEST_S3_ACCESS_KEY")?,
+            secret_access_key: needed("TEST_S3_SECRET_KEY")?,
+        }),
+        request_timeout_seconds: 30,
+        log_every: 0,
+    })
+}
+
+fn concurrencies() -> Result<Vec<usize>> {
+    let text = parameter("BENCH_CONCURRENCY", "16,32,64".to_owned())?;
+    text.split(',')
+        .map(|part| {
+            let number: usize = part.trim().parse()?;
+            ensure!(number > 0, "0 at once would never end");
+            Ok(number)
+        })
+        .collect::<Result<_>>()
+        .with_context(|| format!("BENCH_CONCURRENCY={text} is no list of numbers"))
+}
+
+fn parameter<T>(name: &str, default: T) -> Result<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .map_err(|e| anyhow::anyhow!("{name}={text}: {e}")),
+        Err(_) => Ok(default),
+    }
+}

@@ -1,0 +1,186 @@
+//! Rows adopted and mended, counts taken anew, objects set aside, and what
+//! verifications found.
+
+use uuid::Uuid;
+
+use super::columns::{RowColumns, given_rows, row_columns};
+use super::error::Fault;
+use super::row::{message_columns, stored_row};
+use super::session::{LONG, Session};
+use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
+use crate::catalogue::{Row, SetAside, StoredRow, Verification};
+
+/// In the order of their UUIDs, as the archiver adds rows.
+const ADOPT: &str = concat!(
+    "INSERT INTO messages (",
+    row_columns!(),
+    ") SELECT ",
+    row_columns!(),
+    " FROM ",
+    given_rows!(),
+    " AS g (",
+    row_columns!(),
+    ") ORDER BY uuid ON CONFLICT (uuid) DO NOTHING RETURNING uuid"
+);
+
+pub fn adopt(session: &mut Session, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
+    let rows: Vec<&Row> = rows.iter().collect();
+    let adopted = session.query(ADOPT, &RowColumns::new(&rows).params())?;
+    adopted.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// One row of arrays. $23 is its serial number.
+const MEND: &str = concat!(
+    "UPDATE messages m SET (",
+    row_columns!(),
+    ") = (SELECT ",
+    row_columns!(),
+    " FROM ",
+    given_rows!(),
+    " AS g (",
+    row_columns!(),
+    ")) WHERE m.id = $23
+        AND NOT EXISTS (SELECT FROM messages o WHERE o.uuid = ANY ($1) AND o.id <> $23)"
+);
+
+pub fn mend(session: &mut Session, id: i64, row: &Row) -> Result<bool, Fault> {
+    let columns = RowColumns::new(&[row]);
+    let mut params = columns.params().to_vec();
+    params.push(&id);
+    Ok(session.execute(MEND, &params)? == 1)
+}
+
+/// Locked, the topic waits with whoever has added rows to it and not committed,
+/// and whoever adds some after that changes the new counts.
+const LOCK_TOPIC: &str = "
+    INSERT INTO topics (topic, e_timestamp, l_timestamp, n_messages) VALUES ($1, 0, 0, 0)
+    ON CONFLICT (topic) DO UPDATE SET n_messages = topics.n_messages
+";
+const RECOUNT: &str = r#"
+    UPDATE topics SET (e_timestamp, l_timestamp, n_messages) = (
+        SELECT coalesce(min("timestamp"), 0), coalesce(max("timestamp"), 0), count(*)
+        FROM messages WHERE topic = $1
+    ) WHERE topic = $1
+"#;
+const FORGET_EMPTY: &str = "DELETE FROM topics WHERE topic = $1 AND n_messages = 0";
+
+pub fn recount(session: &mut Session, topic: &str) -> Result<(), Fault> {
+    let steps = [LOCK_TOPIC, RECOUNT, FORGET_EMPTY]
+        .map(|sql| session.prepare(sql))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    session.in_transaction(|transaction| {
+        transaction.allow(LONG)?;
+        for step in &steps {
+            transaction.execute(step, &[&topic])?;
+        }
+        Ok(())
+    })
+}
+
+const SET_ASIDE: &str = "
+    INSERT INTO set_aside (bucket, key, reason)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ORDER BY 1, 2
+    ON CONFLICT DO NOTHING
+";
+
+pub fn set_aside(session: &mut Session, objects: &[SetAside]) -> Result<(), Fault> {
+    let of = |field: fn(&SetAside) -> &str| objects.iter().map(field).collect::<Vec<&str>>();
+    let (buckets, keys) = (of(|o| &o.bucket), of(|o| &o.key));
+    let reasons = of(|o| &o.reason);
+    session.execute(SET_ASIDE, &[&buckets, &keys, &reasons])?;
+    Ok(())
+}
+
+const WHICH_SET_ASIDE: &str = "SELECT key FROM set_aside WHERE bucket = $1 AND key = ANY ($2)";
+
+pub fn which_set_aside(
+    session: &mut Session,
+    bucket: &str,
+    keys: &[String],
+) -> Result<Vec<String>, Fault> {
+    let rows = session.query(WHICH_SET_ASIDE, &[&bucket, &keys])?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// $1 is 0 for a new one.
+const ADD_VERIFICATION: &str = "
+    INSERT INTO verifications
+        (asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place)
+    SELECT $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE $1::bigint = 0
+    RETURNING id
+";
+const UPDATE_VERIFICATION: &str = "
+    UPDATE verifications SET
+        asked = $2, started_at = $3, saved_at = $4, finished_at = $5, messages = $6,
+        objects = $7, bytes = $8, defects = $9, place = $10
+    WHERE id = $1 RETURNING id
+";
+
+pub fn save_verification(session: &mut Session, of: &Verification) -> Result<i64, Fault> {
+    let sql = match of.id {
+        0 => ADD_VERIFICATION,
+        _ => UPDATE_VERIFICATION,
+    };
+    let rows = session.query(
+        sql,
+        &[
+            &of.id,
+            &of.asked,
+            &of.started_at,
+            &of.saved_at,
+            &of.finished_at,
+            &of.messages,
+            &of.objects,
+            &of.bytes,
+            &defects_to_json(&of.defects),
+            &of.place,
+        ],
+    )?;
+    match rows.first() {
+        Some(row) => Ok(row.try_get(0)?),
+        None => Err(Fault::Refused(format!(
+            "the verification {} is not there any more",
+            of.id
+        ))),
+    }
+}
+
+const VERIFICATIONS: &str = "
+    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place
+    FROM verifications ORDER BY id DESC LIMIT $1
+";
+
+pub fn verifications(session: &mut Session, limit: usize) -> Result<Vec<Verification>, Fault> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = session.query(VERIFICATIONS, &[&limit])?;
+    rows.iter().map(verification).collect()
+}
+
+fn verification(row: &tokio_postgres::Row) -> Result<Verification, Fault> {
+    let id = row.try_get(0)?;
+    Ok(Verification {
+        id,
+        asked: row.try_get(1)?,
+        started_at: row.try_get(2)?,
+        saved_at: row.try_get(3)?,
+        finished_at: row.try_get(4)?,
+        messages: row.try_get(5)?,
+        objects: row.try_get(6)?,
+        bytes: row.try_get(7)?,
+        defects: defects_from_json(row.try_get(8)?)
+            .ok_or_else(|| Fault::Refused(format!("the verification {id} is damaged")))?,
+        place: row.try_get(9)?,
+    })
+}
+
+const NEWEST: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m ORDER BY m.id DESC LIMIT 1"
+);
+
+pub fn newest_row(session: &mut Session) -> Result<Option<StoredRow>, Fault> {
+    let rows = session.query(NEWEST, &[])?;
+    rows.first().map(stored_row).transpose()
+}

@@ -1,0 +1,176 @@
+//! Rows adopted and mended, counts taken anew, objects set aside, and what
+//! verifications found.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::add::add_row;
+use super::error::Fault;
+use super::row::{UuidText, message_columns, stored_row};
+use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
+use crate::catalogue::{Row, SetAside, StoredRow, Verification, storable};
+
+pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
+    let mut adopted = vec![];
+    for row in rows {
+        if add_row(file, row)? {
+            adopted.push(row.uuid);
+        }
+    }
+    Ok(adopted)
+}
+
+const MEND: &str = "
+    UPDATE messages SET
+        topic = ?1, timestamp = ?2, uuid = ?3, size = ?4, key = ?5, bucket = ?6, crc32 = ?7,
+        is_client_uuid = ?8, public = ?9, direct_upload = ?10, message_crc32 = ?11, title = ?12,
+        sender = ?13, media_type = ?14, file_name = ?15, originator = ?16, retracted = ?17,
+        object_offset = ?18, kafka_partition = ?19, kafka_offset = ?20, timestamp_type = ?21,
+        content_digest = ?22
+    WHERE id = ?23 AND NOT EXISTS (SELECT 1 FROM messages o WHERE o.uuid = ?3 AND o.id <> ?23)
+";
+
+pub fn mend(file: &Transaction<'_>, id: i64, row: &Row) -> Result<bool, Fault> {
+    let origin = row.origin.as_ref();
+    let mended = file.prepare_cached(MEND)?.execute(params![
+        row.topic,
+        row.timestamp,
+        UuidText(row.uuid),
+        row.size,
+        row.key,
+        row.bucket,
+        row.crc32,
+        row.is_client_uuid,
+        row.public,
+        row.direct_upload,
+        row.message_crc32,
+        storable(&row.title),
+        storable(&row.sender),
+        storable(&row.media_type),
+        storable(&row.file_name),
+        storable(&row.originator),
+        row.retracted,
+        row.object_offset,
+        origin.map(|origin| origin.partition),
+        origin.map(|origin| origin.offset),
+        origin.map(|origin| origin.timestamp_type.as_str()),
+        origin.map(|origin| origin.digest.0),
+        id,
+    ])?;
+    Ok(mended == 1)
+}
+
+const FORGET: &str = "DELETE FROM topics WHERE topic = ?1";
+const COUNT: &str = "
+    INSERT INTO topics (topic, e_timestamp, l_timestamp, n_messages)
+    SELECT topic, min(timestamp), max(timestamp), count(*) FROM messages WHERE topic = ?1
+    GROUP BY topic
+";
+
+pub fn recount(file: &Transaction<'_>, topic: &str) -> Result<(), Fault> {
+    for step in [FORGET, COUNT] {
+        file.prepare_cached(step)?.execute([topic])?;
+    }
+    Ok(())
+}
+
+const SET_ASIDE: &str = "INSERT OR IGNORE INTO set_aside (bucket, key, reason) VALUES (?1, ?2, ?3)";
+
+pub fn set_aside(file: &Transaction<'_>, objects: &[SetAside]) -> Result<(), Fault> {
+    let mut insert = file.prepare_cached(SET_ASIDE)?;
+    for object in objects {
+        insert.execute(params![object.bucket, object.key, object.reason])?;
+    }
+    Ok(())
+}
+
+const IS_SET_ASIDE: &str = "SELECT 1 FROM set_aside WHERE bucket = ?1 AND key = ?2";
+
+pub fn which_set_aside(
+    file: &Transaction<'_>,
+    bucket: &str,
+    keys: &[String],
+) -> Result<Vec<String>, Fault> {
+    let mut select = file.prepare_cached(IS_SET_ASIDE)?;
+    let mut found = vec![];
+    for key in keys {
+        if select.exists(params![bucket, key])? {
+            found.push(key.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// ?1 is null for a new one.
+const SAVE_VERIFICATION: &str = "
+    INSERT INTO verifications
+        (id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+    ON CONFLICT (id) DO UPDATE SET
+        asked = ?2, started_at = ?3, saved_at = ?4, finished_at = ?5, messages = ?6,
+        objects = ?7, bytes = ?8, defects = ?9, place = ?10
+    RETURNING id
+";
+
+pub fn save_verification(file: &Transaction<'_>, of: &Verification) -> Result<i64, Fault> {
+    let id = (of.id != 0).then_some(of.id);
+    let values = params![
+        id,
+        of.asked,
+        of.started_at,
+        of.saved_at,
+        of.finished_at,
+        of.messages,
+        of.objects,
+        of.bytes,
+        defects_to_json(&of.defects),
+        of.place,
+    ];
+    let mut save = file.prepare_cached(SAVE_VERIFICATION)?;
+    Ok(save.query_row(values, |row| row.get(0))?)
+}
+
+const VERIFICATIONS: &str = "
+    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place
+    FROM verifications ORDER BY id DESC LIMIT ?1
+";
+
+pub fn verifications(file: &Transaction<'_>, limit: usize) -> Result<Vec<Verification>, Fault> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = file.prepare_cached(VERIFICATIONS)?;
+    let mut rows = select.query([limit])?;
+    let mut found = vec![];
+    while let Some(row) = rows.next()? {
+        found.push(verification(row)?);
+    }
+    Ok(found)
+}
+
+fn verification(row: &rusqlite::Row<'_>) -> Result<Verification, Fault> {
+    let id = row.get(0)?;
+    let defects: String = row.get(8)?;
+    Ok(Verification {
+        id,
+        asked: row.get(1)?,
+        started_at: row.get(2)?,
+        saved_at: row.get(3)?,
+        finished_at: row.get(4)?,
+        messages: row.get(5)?,
+        objects: row.get(6)?,
+        bytes: row.get(7)?,
+        defects: defects_from_json(&defects)
+            .ok_or_else(|| Fault::Refused(format!("the verification {id} is damaged")))?,
+        place: row.get(9)?,
+    })
+}
+
+const NEWEST: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m ORDER BY m.id DESC LIMIT 1"
+);
+
+pub fn newest_row(file: &Transaction<'_>) -> Result<Option<StoredRow>, Fault> {
+    let mut select = file.prepare_cached(NEWEST)?;
+    Ok(select.query_row([], stored_row).optional()?)
+}

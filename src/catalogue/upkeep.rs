@@ -1,0 +1,84 @@
+//! What verifying and mending an archive need of its catalogue.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{CatalogueError, Row, StoredRow};
+
+/// An object in a message's place that is none, left where it is: nothing is
+/// ever deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    pub bucket: String,
+    pub key: String,
+    pub reason: String,
+}
+
+/// What `verify` did and found. Times are ms since 1970-01-01 UTC.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// 0 before it is saved for the first time.
+    pub id: i64,
+    /// The options that chose what is looked at.
+    pub asked: String,
+    pub started_at: i64,
+    pub saved_at: i64,
+    /// `None` while it is under way, and where it was stopped.
+    pub finished_at: Option<i64>,
+    pub messages: i64,
+    pub objects: i64,
+    /// Of objects that were read.
+    pub bytes: i64,
+    /// How many of each kind.
+    pub defects: BTreeMap<String, i64>,
+    /// Where it goes on, in words that only the verifier knows.
+    pub place: Option<String>,
+}
+
+/// The rarer calls, which the archiver never makes. Each is one transaction and
+/// durable on `Ok`, as the others are.
+pub trait Upkeep: Send + Sync {
+    /// Adds rows of objects that lie in the store already, without a claim,
+    /// where their UUID has no row, and gives the UUIDs that have one now which
+    /// they had not before. The counts in `topics` follow.
+    fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError>;
+
+    /// Makes the row of this serial number say what `row` says. Whether it did:
+    /// not where no such row is, or another row has the UUID.
+    fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError>;
+
+    /// Counts the rows of a topic anew into `topics`, whoever writes meanwhile.
+    fn recount(&self, topic: &str) -> Result<(), CatalogueError>;
+
+    /// Marks the gaps of these topics (`None`: of all) that are not yet, and
+    /// gives how many those were.
+    fn acknowledge_gaps(&self, topics: Option<&[String]>) -> Result<u64, CatalogueError>;
+
+    /// Remembers objects for good; one that is known stays as it is.
+    fn set_aside(&self, objects: &[SetAside]) -> Result<(), CatalogueError>;
+
+    /// Which of these keys of `bucket` were set aside.
+    fn which_set_aside(&self, bucket: &str, keys: &[String])
+    -> Result<Vec<String>, CatalogueError>;
+
+    /// Adds a verification (`id` 0) or brings it up to date; gives its id.
+    fn save_verification(&self, verification: &Verification) -> Result<i64, CatalogueError>;
+
+    /// The last verifications, the newest first.
+    fn verifications(&self, limit: usize) -> Result<Vec<Verification>, CatalogueError>;
+
+    /// The row that was added last.
+    fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError>;
+}
+
+/// The counts as the tables hold them.
+pub(super) fn defects_to_json(defects: &BTreeMap<String, i64>) -> String {
+    let pairs = defects.iter().map(|(k, n)| (k.clone(), (*n).into()));
+    serde_json::Value::Object(pairs.collect()).to_string()
+}
+
+/// The inverse; `None` where it is no such text.
+pub(super) fn defects_from_json(text: &str) -> Option<BTreeMap<String, i64>> {
+    serde_json::from_str(text).ok()
+}

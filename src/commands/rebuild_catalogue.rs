@@ -1,0 +1,98 @@
+//! `rebuild-catalogue`: the catalogue from the store alone.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval_at};
+
+use super::verify::{TICK, UNPRINTED, subset};
+use super::verify_report::Report;
+use super::verify_summary::{How, row, tenths};
+use super::{Exit, open, table};
+use crate::cli::RebuildArgs;
+use crate::config::Config;
+use crate::verify::{Finding, Progress, Rebuild, Rebuilt};
+
+/// Not every object was read: run it again.
+#[derive(Debug, thiserror::Error)]
+#[error("rebuild-catalogue could not finish; run it again, and it adds what is missing")]
+struct NotFinished;
+
+/// `rebuild-catalogue`: a line for each object that gives no row, and a summary.
+/// Exit 0 if every object has its row, 1 otherwise. Blocks.
+pub fn rebuild(config: &Config, args: &RebuildArgs, json: bool) -> anyhow::Result<Exit> {
+    let shard = subset(args.shard.as_deref(), "--shard")?;
+    config.store()?;
+    let catalogue = open::catalogue_to_write(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let rebuild = Rebuild {
+            // This function keeps one too: a database's connection must not be
+            // closed from within the runtime.
+            catalogue: Arc::clone(&catalogue),
+            store: open::store_to_read(config).await?,
+            shard,
+            progress: Arc::new(Progress::default()),
+        };
+        watch(&rebuild, Report::with(json, How::default())).await
+    })
+}
+
+/// Does the work and reports on it meanwhile.
+async fn watch(rebuild: &Rebuild, mut report: Report) -> anyhow::Result<Exit> {
+    let (tell, mut findings) = mpsc::channel::<Finding>(UNPRINTED);
+    let work = rebuild.run(tell);
+    tokio::pin!(work);
+    let mut ticks = interval_at(Instant::now() + TICK, TICK);
+    let result = loop {
+        tokio::select! {
+            biased;
+            Some(finding) = findings.recv() => report.finding(&finding)?,
+            result = &mut work => break result,
+            _ = ticks.tick() => report.progress(&rebuild.progress)?,
+        }
+    };
+    while let Ok(finding) = findings.try_recv() {
+        report.finding(&finding)?;
+    }
+    report.end_progress();
+    let rebuilt = result.context(NotFinished)?;
+    let seconds = report.seconds();
+    report.end(&as_json(&rebuilt, seconds), &as_table(&rebuilt, seconds))?;
+    Ok(match rebuilt.defects {
+        0 => Exit::Clean,
+        _ => Exit::Found,
+    })
+}
+
+fn as_json(rebuilt: &Rebuilt, seconds: f64) -> serde_json::Value {
+    json!({
+        "objects": rebuilt.objects,
+        "rows_added": rebuilt.added,
+        "rows_known": rebuilt.known,
+        "set_aside": rebuilt.set_aside,
+        "defects": rebuilt.defects,
+        "seconds": tenths(seconds),
+    })
+}
+
+fn as_table(rebuilt: &Rebuilt, seconds: f64) -> String {
+    let rows = [
+        row("objects", rebuilt.objects, "read"),
+        row("rows", rebuilt.added, "added"),
+        row("rows", rebuilt.known, "there before"),
+        row(
+            "objects",
+            rebuilt.set_aside,
+            "set aside: copies, damaged ones",
+        ),
+        row("defects", rebuilt.defects, "objects that give no row"),
+    ];
+    let table = table::render(["what", "number", "how"], rows);
+    let rate = rebuilt.objects as f64 / seconds.max(0.001);
+    format!("{table}{seconds:.1} s, {rate:.0} objects a second\n")
+}

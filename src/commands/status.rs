@@ -1,0 +1,83 @@
+//! `status`: what the archive has and how it is doing, on one screen.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::status_report::{Lag, Status, TopicStatus};
+use super::{Exit, open, output, topics};
+use crate::catalogue::{Catalogue, CatalogueError, RowFilter};
+use crate::config::{Config, HopKind};
+
+/// Ms.
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// Verifications among which the last finished one is looked for.
+const RECENT: usize = 50;
+
+/// `status`: one screen, or one JSON document. Exit 0 whenever the catalogue
+/// answers; what it says is for whoever reads it. Blocks.
+pub fn status(config: &Config, json: bool) -> anyhow::Result<Exit> {
+    let hop = config.hop()?;
+    let catalogue = open::catalogue_to_read(config)?;
+    let mut status = read(&*catalogue, Timestamp::now().as_millisecond())?;
+    status.lag = match hop.kind {
+        HopKind::Mock => Lag::NotAsked,
+        HopKind::Kafka { .. } => match topics::lags(&hop) {
+            Ok(lags) => Lag::Of(lags),
+            Err(error) => Lag::Unknown(error.to_string()),
+        },
+    };
+    match json {
+        true => output::print(&format!("{}\n", status.as_json()))?,
+        false => output::print(&status.as_table())?,
+    }
+    Ok(Exit::Clean)
+}
+
+fn read(catalogue: &dyn Catalogue, now: i64) -> Result<Status, CatalogueError> {
+    let verifications = catalogue.upkeep().verifications(RECENT)?;
+    Ok(Status {
+        catalogue: catalogue.name().to_owned(),
+        now,
+        topics: topics_of(catalogue, now)?,
+        newest: catalogue.upkeep().newest_row()?.map(|stored| stored.row),
+        gaps: catalogue.gaps()?,
+        finished: verifications
+            .iter()
+            .find(|one| one.finished_at.is_some())
+            .cloned(),
+        unfinished: verifications
+            .into_iter()
+            .next()
+            .filter(|one| one.finished_at.is_none()),
+        lag: Lag::NotAsked,
+    })
+}
+
+fn topics_of(catalogue: &dyn Catalogue, now: i64) -> Result<Vec<TopicStatus>, CatalogueError> {
+    let since = |ms: i64| -> Result<BTreeMap<String, i64>, CatalogueError> {
+        let filter = RowFilter {
+            since: Some(now - ms),
+            ..RowFilter::default()
+        };
+        let counts = catalogue.count_by_topic(&filter)?;
+        Ok(counts
+            .into_iter()
+            .map(|of| (of.topic, of.messages))
+            .collect())
+    };
+    let (day, hour) = (since(24 * HOUR)?, since(HOUR)?);
+    let all = catalogue.count_by_topic(&RowFilter::default())?;
+    let of = |counts: &BTreeMap<String, i64>, topic: &str| {
+        counts.get(topic).copied().unwrap_or_default()
+    };
+    Ok(all
+        .into_iter()
+        .map(|summary| TopicStatus {
+            day: of(&day, &summary.topic),
+            hour: of(&hour, &summary.topic),
+            summary,
+        })
+        .collect())
+}

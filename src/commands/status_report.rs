@@ -1,0 +1,229 @@
+//! What `status` prints.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{output, table};
+use crate::catalogue::{Gap, Row, TopicSummary, Verification};
+
+/// Everything that `status` shows.
+pub(super) struct Status {
+    /// Its name.
+    pub catalogue: String,
+    /// Ms since 1970-01-01 UTC.
+    pub now: i64,
+    pub topics: Vec<TopicStatus>,
+    /// The row that was added last.
+    pub newest: Option<Row>,
+    pub gaps: Vec<Gap>,
+    /// The last verification that came to its end.
+    pub finished: Option<Verification>,
+    /// One after it that did not: it is under way, or was stopped.
+    pub unfinished: Option<Verification>,
+    pub lag: Lag,
+}
+
+pub(super) struct TopicStatus {
+    pub summary: TopicSummary,
+    /// Messages of the last 24 hours, and of the last hour.
+    pub day: i64,
+    pub hour: i64,
+}
+
+/// Offsets that the group has not committed yet.
+pub(super) enum Lag {
+    /// No Kafka is chosen.
+    NotAsked,
+    /// Why it is not known.
+    Unknown(String),
+    /// By topic; `None` for one that is not archived.
+    Of(BTreeMap<String, Option<i64>>),
+}
+
+impl Lag {
+    fn of(&self, topic: &str) -> Option<i64> {
+        match self {
+            Self::Of(topics) => topics.get(topic).copied().flatten(),
+            _ => None,
+        }
+    }
+
+    fn total(&self) -> Option<i64> {
+        match self {
+            Self::Of(topics) => Some(topics.values().flatten().sum()),
+            _ => None,
+        }
+    }
+}
+
+impl Status {
+    fn total(&self, of: fn(&TopicStatus) -> i64) -> i64 {
+        self.topics.iter().map(of).sum()
+    }
+
+    fn unknown_gaps(&self) -> usize {
+        let is_unknown = |gap: &&Gap| gap.acknowledged_at.is_none();
+        self.gaps.iter().filter(is_unknown).count()
+    }
+
+    pub fn as_json(&self) -> Value {
+        let topics: Vec<Value> = self
+            .topics
+            .iter()
+            .map(|topic| self.topic_json(topic))
+            .collect();
+        json!({
+            "catalogue": self.catalogue,
+            "time": output::date(self.now),
+            "messages": self.total(|topic| topic.summary.messages),
+            "messages_last_24_hours": self.total(|topic| topic.day),
+            "messages_last_hour": self.total(|topic| topic.hour),
+            "lag": self.lag.total(),
+            "lag_unknown": match &self.lag {
+                Lag::Unknown(why) => Some(why.as_str()),
+                Lag::NotAsked => Some("no Kafka is chosen"),
+                Lag::Of(_) => None,
+            },
+            "topics": topics,
+            "last_archived": self.newest.as_ref().map(|row| json!({
+                "uuid": row.uuid,
+                "topic": &*row.topic,
+                "timestamp": row.timestamp,
+                "time": output::date(row.timestamp),
+            })),
+            "gaps": self.gaps.len(),
+            "gaps_not_acknowledged": self.unknown_gaps(),
+            "last_verify": self.finished.as_ref().map(verification_json),
+            "unfinished_verify": self.unfinished.as_ref().map(verification_json),
+        })
+    }
+
+    fn topic_json(&self, topic: &TopicStatus) -> Value {
+        let summary = &topic.summary;
+        json!({
+            "topic": summary.topic,
+            "messages": summary.messages,
+            "last_24_hours": topic.day,
+            "last_hour": topic.hour,
+            "latest": summary.latest,
+            "latest_time": output::date(summary.latest),
+            "lag": self.lag.of(&summary.topic),
+        })
+    }
+
+    pub fn as_table(&self) -> String {
+        let lag = |lag: Option<i64>| output::or_dash(lag);
+        let total = [
+            "total".to_owned(),
+            self.total(|topic| topic.summary.messages).to_string(),
+            self.total(|topic| topic.day).to_string(),
+            self.total(|topic| topic.hour).to_string(),
+            "-".to_owned(),
+            lag(self.lag.total()),
+        ];
+        let topics = self.topics.iter().map(|topic| {
+            [
+                topic.summary.topic.clone(),
+                topic.summary.messages.to_string(),
+                topic.day.to_string(),
+                topic.hour.to_string(),
+                output::time(topic.summary.latest),
+                lag(self.lag.of(&topic.summary.topic)),
+            ]
+        });
+        let columns = ["topic", "messages", "24 h", "1 h", "latest", "lag"];
+        let counts = table::render(columns, topics.chain([total]));
+        format!("{counts}\n{}", table::render(["about", ""], self.facts()))
+    }
+
+    fn facts(&self) -> Vec<[String; 2]> {
+        let mut facts = vec![
+            fact("catalogue", self.catalogue.clone()),
+            fact("last archived", self.newest_text()),
+            fact("gaps", self.gaps_text()),
+            fact(
+                "last verify",
+                match &self.finished {
+                    Some(verification) => verification_text(verification),
+                    None => "never".to_owned(),
+                },
+            ),
+        ];
+        if let Some(stopped) = &self.unfinished {
+            facts.push(fact(
+                "unfinished verify",
+                format!(
+                    "from {}, last heard of {}",
+                    output::time(stopped.started_at),
+                    output::time(stopped.saved_at)
+                ),
+            ));
+        }
+        match &self.lag {
+            Lag::Unknown(why) => facts.push(fact("lag", format!("unknown: {why}"))),
+            Lag::NotAsked => facts.push(fact("lag", "unknown: no Kafka is chosen (-H)".to_owned())),
+            Lag::Of(_) => {}
+        }
+        facts
+    }
+
+    fn newest_text(&self) -> String {
+        match &self.newest {
+            Some(row) => format!(
+                "{} of {}, {}",
+                row.uuid,
+                row.topic,
+                output::time(row.timestamp)
+            ),
+            None => "nothing yet".to_owned(),
+        }
+    }
+
+    fn gaps_text(&self) -> String {
+        match (self.gaps.len(), self.unknown_gaps()) {
+            (0, _) => "none".to_owned(),
+            (all, 0) => format!("{all}, all acknowledged"),
+            (all, unknown) => {
+                format!("{all}, {unknown} of them NOT acknowledged: verify lists them")
+            }
+        }
+    }
+}
+
+fn fact(name: &str, text: String) -> [String; 2] {
+    [name.to_owned(), output::one_line(&text).into_owned()]
+}
+
+fn verification_json(of: &Verification) -> Value {
+    json!({
+        "options": of.asked,
+        "started": output::date(of.started_at),
+        "finished": of.finished_at.and_then(output::date),
+        "messages": of.messages,
+        "objects": of.objects,
+        "bytes_read": of.bytes,
+        "defects": of.defects.values().sum::<i64>(),
+        "defects_by_kind": of.defects,
+    })
+}
+
+fn verification_text(of: &Verification) -> String {
+    let found = match of.defects.values().sum::<i64>() {
+        0 => "everything held".to_owned(),
+        defects => {
+            let kinds: Vec<String> = of.defects.iter().map(|(k, n)| format!("{k} {n}")).collect();
+            format!("{defects} DEFECTS ({})", kinds.join(", "))
+        }
+    };
+    let finished = of.finished_at.unwrap_or(of.saved_at);
+    let options = match of.asked.is_empty() {
+        true => String::new(),
+        false => format!(" with {}", of.asked),
+    };
+    format!(
+        "{}{options}: {} messages, {found}",
+        output::time(finished),
+        of.messages
+    )
+}

@@ -1,0 +1,210 @@
+//! The row of an object, read from the object.
+
+use super::content;
+use crate::catalogue::{Origin, Row};
+use crate::envelope::{self, Annotations, Document};
+use crate::record::{Record, TimestampType};
+
+/// Derived UUIDs that a delivery may have had to ask for, one after another.
+const ATTEMPTS: u32 = 100;
+
+/// What an object says about itself that can be checked without a catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proof {
+    /// The value is the one that its CRC-32 was taken of; all that another
+    /// archiver's object proves.
+    Value,
+    /// Every byte is what this program writes for the record, and the UUID is
+    /// the client's.
+    Content,
+    /// Every byte is what this program writes for the record, and the UUID
+    /// follows from topic, partition, offset, time and content.
+    Identity,
+}
+
+/// What `bytes`, which are `document`, prove; `None` where they contradict
+/// themselves.
+pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
+    let notes = &document.annotations;
+    let value = document.value.as_deref().unwrap_or_default();
+    if crc32fast::hash(value) != notes.message_crc32 {
+        return None;
+    }
+    let Some(digest) = notes.digest else {
+        return Some(Proof::Value);
+    };
+    if digest != content::digest_of(document) {
+        return None;
+    }
+    let record = record_of(document)?;
+    let delivery = envelope::delivery(&record);
+    let is_derived = || (0..ATTEMPTS).any(|n| envelope::derived_uuid(&delivery, n) == notes.uuid);
+    let proof = match envelope::client_uuid(&document.headers) == Some(notes.uuid) {
+        true => Proof::Content,
+        false if is_derived() => Proof::Identity,
+        false => return None,
+    };
+    // Another version of this program may have told the media type otherwise:
+    // whoever relies on it compares that with the row.
+    let media_type = |written: Annotations| Annotations {
+        media_type: notes.media_type.clone(),
+        ..written
+    };
+    let again = media_type(envelope::annotate(
+        &record,
+        digest,
+        notes.uuid,
+        notes.public,
+    ));
+    (envelope::encode(&record, &again) == bytes).then_some(proof)
+}
+
+/// The record that a document of this program's archives.
+fn record_of(document: &Document) -> Option<Record> {
+    Some(Record {
+        topic: document.topic.clone(),
+        partition: document.partition?,
+        offset: document.offset?,
+        timestamp: document.timestamp,
+        timestamp_type: document.timestamp_type?,
+        key: document.key.clone(),
+        value: document.value.clone(),
+        headers: document.headers.clone(),
+    })
+}
+
+/// Whether `bytes` are whole as far as anything can tell, and the object of the
+/// message that `row` is about, however wrong the row may be otherwise.
+pub(super) fn is_object_of(row: &Row, bytes: &[u8]) -> Option<Document> {
+    let document = envelope::decode(bytes).ok()?;
+    let proof = prove(bytes, &document)?;
+    if document.annotations.uuid != row.uuid {
+        return None;
+    }
+    // The sum that was taken when it was stored, or else what it says itself:
+    // then nothing may differ that its own proof does not cover.
+    let is_vouched_for =
+        crc32fast::hash(bytes) == row.crc32 && bytes.len() as i64 == i64::from(row.size);
+    let agrees = |uncovered: &[&str]| {
+        let differs = content::disagreements(row, &document);
+        !differs.iter().any(|field| uncovered.contains(field))
+    };
+    let is_trusted = is_vouched_for
+        || match proof {
+            Proof::Identity => agrees(&["public", "media_type", "timestamp_type"]),
+            Proof::Content => agrees(&[
+                "public",
+                "media_type",
+                "topic",
+                "timestamp",
+                "timestamp_type",
+                "partition",
+                "offset",
+            ]),
+            Proof::Value => false,
+        };
+    is_trusted.then_some(document)
+}
+
+/// The row of an object that lies there. What only a row knows (`retracted`,
+/// and all that another archiver's object does not say) is taken from `old`.
+pub(super) fn row_of(
+    document: &Document,
+    bytes: &[u8],
+    (bucket, key): (&str, &str),
+    old: Option<&Row>,
+) -> Option<Row> {
+    let notes = &document.annotations;
+    let row = Row {
+        topic: document.topic.clone(),
+        timestamp: document.timestamp,
+        uuid: notes.uuid,
+        size: i32::try_from(bytes.len()).ok()?,
+        key: key.to_owned(),
+        bucket: bucket.to_owned(),
+        crc32: crc32fast::hash(bytes),
+        is_client_uuid: notes.is_client_uuid,
+        public: notes.public,
+        direct_upload: notes.direct_upload,
+        message_crc32: notes.message_crc32,
+        title: notes.title.clone(),
+        sender: notes.sender.clone(),
+        media_type: notes.media_type.clone(),
+        file_name: notes.file_name.clone(),
+        originator: notes.originator.clone(),
+        retracted: old.is_some_and(|old| old.retracted),
+        origin: origin_of(document),
+        object_offset: None,
+    };
+    Some(match old {
+        Some(old) if notes.digest.is_none() => Row {
+            public: old.public,
+            direct_upload: old.direct_upload,
+            title: old.title.clone(),
+            sender: old.sender.clone(),
+            media_type: old.media_type.clone(),
+            file_name: old.file_name.clone(),
+            originator: old.originator.clone(),
+            origin: old.origin.clone(),
+            ..row
+        },
+        _ => row,
+    })
+}
+
+fn origin_of(document: &Document) -> Option<Origin> {
+    Some(Origin {
+        partition: document.partition?,
+        offset: document.offset?,
+        timestamp_type: document.timestamp_type.unwrap_or(TimestampType::None),
+        digest: document.annotations.digest?,
+    })
+}
+
+/// The document that this program writes for a record under that UUID.
+pub(super) fn encode(record: &Record, row: &Row) -> Vec<u8> {
+    let digest = envelope::delivery(record).digest;
+    let notes = envelope::annotate(record, digest, row.uuid, row.public);
+    envelope::encode(record, &notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::content::tests::archived;
+    use super::*;
+
+    #[test]
+    fn an_object_gives_the_row_that_it_has() {
+        let (row, bytes) = archived();
+        let document = envelope::decode(&bytes).expect("a document");
+        assert_eq!(prove(&bytes, &document), Some(Proof::Identity));
+        let read = row_of(&document, &bytes, (&row.bucket, &row.key), None);
+        assert_eq!(read, Some(row));
+    }
+
+    proptest! {
+        #[test]
+        fn an_object_with_a_flipped_bit_is_never_taken_for_whole(at: prop::sample::Index, bit in 0..8) {
+            let (row, mut bytes) = archived();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1u8 << bit;
+            prop_assert!(is_object_of(&row, &bytes).is_none());
+        }
+
+        #[test]
+        fn a_row_with_a_wrong_field_does_not_make_its_object_a_damaged_one(which in 0..6) {
+            let (mut row, bytes) = archived();
+            match which {
+                0 => row.topic = "other".into(),
+                1 => row.timestamp += 1,
+                2 => row.crc32 ^= 1,
+                3 => row.size += 1,
+                4 => row.public = !row.public,
+                _ => row.origin = None,
+            }
+            prop_assert!(is_object_of(&row, &bytes).is_some());
+        }
+    }
+}

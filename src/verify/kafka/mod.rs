@@ -1,0 +1,178 @@
+//! Kafka → catalogue: what Kafka still holds is archived.
+
+mod compare;
+mod source;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::finding::Findings;
+use super::logbook::Logbook;
+use super::place::Place;
+use super::{Result, Verifier};
+use crate::kafka::{Admin, Cluster, KafkaFailure, Reading, RecordReader, TopicPartition};
+use crate::record::Record;
+
+/// Bytes that the client may fetch ahead.
+const QUEUE: usize = 16 << 20;
+
+/// A batch is closed by so many records, or so many bytes.
+const BATCH_RECORDS: usize = 500;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What the archive is compared with.
+#[derive(Clone)]
+pub struct Stream {
+    pub cluster: Arc<Cluster>,
+    /// The group that archives. What it has not committed yet need not be
+    /// archived yet; without a group, or before its first commit, everything
+    /// must be.
+    pub group: Option<String>,
+    /// Which topics are archived.
+    pub is_wanted: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Which topics anyone may read.
+    pub is_public: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+/// What is compared of a topic: offsets a partition.
+type Ranges = BTreeMap<i32, Range<i64>>;
+
+/// What the reading thread gives.
+enum Part {
+    Records(Vec<Record>),
+    /// The topic is at its end.
+    End(String),
+}
+
+impl Verifier {
+    /// `after`: the topic to go on after.
+    pub(super) async fn check_stream(
+        &self,
+        stream: &Stream,
+        after: Option<String>,
+        log: &mut Logbook,
+        findings: &Findings,
+    ) -> Result<()> {
+        let topics = self.ranges(stream.clone()).await?;
+        let offsets = topics.values().flat_map(BTreeMap::values);
+        let expected: i64 = offsets.map(|range| range.end - range.start).sum();
+        self.progress
+            .turn_to_kafka(u64::try_from(expected).unwrap_or_default());
+        let is_left = move |topic: &String| after.as_ref().is_none_or(|after| topic > after);
+        let (sender, mut parts) = mpsc::channel(2);
+        let stream = stream.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let left = topics.into_iter().filter(|(topic, _)| is_left(topic));
+            read(&stream, left, &sender)
+        });
+        while let Some(part) = parts.recv().await {
+            match part {
+                Part::Records(batch) => {
+                    self.progress.records(batch.len());
+                    let batch = self.selected(batch);
+                    log.saved.records += batch.len() as u64;
+                    self.compare_records(batch, findings).await?;
+                }
+                Part::End(topic) if self.is_save_due(log) => {
+                    let after = Some(topic);
+                    self.save(log, findings, Place::Kafka { after }).await;
+                }
+                Part::End(_) => {}
+            }
+        }
+        reading.await??;
+        Ok(())
+    }
+
+    /// What Kafka holds and the group has read, of the topics that are archived
+    /// and the partitions that the subset has.
+    async fn ranges(&self, stream: Stream) -> Result<BTreeMap<String, Ranges>> {
+        let subset = self.subset;
+        let has = move |partition: &TopicPartition| {
+            let name = format!("{}/{}", partition.topic, partition.partition);
+            subset.is_none_or(|subset| subset.has_name(&name))
+        };
+        let asked = tokio::task::spawn_blocking(move || ranges(&stream, has));
+        Ok(asked.await??)
+    }
+
+    fn selected(&self, mut batch: Vec<Record>) -> Vec<Record> {
+        let (since, until) = (self.filter.since, self.filter.until);
+        batch.retain(|record| {
+            since.is_none_or(|since| record.timestamp >= since)
+                && until.is_none_or(|until| record.timestamp < until)
+        });
+        batch
+    }
+}
+
+impl Stream {
+    fn group(&self) -> &str {
+        self.group.as_deref().unwrap_or("archive_ingest")
+    }
+}
+
+fn ranges(
+    stream: &Stream,
+    has: impl Fn(&TopicPartition) -> bool,
+) -> std::result::Result<BTreeMap<String, Ranges>, KafkaFailure> {
+    let admin = Admin::open(&stream.cluster, stream.group())?;
+    let partitions: Vec<TopicPartition> = admin
+        .topics()?
+        .into_iter()
+        .filter(|topic| (stream.is_wanted)(&topic.name))
+        .flat_map(|topic| {
+            let ids = topic.partitions.into_iter();
+            ids.map(move |id| TopicPartition::new(&topic.name, id))
+        })
+        .filter(has)
+        .collect();
+    // Before the ends: what is committed meanwhile need not be compared.
+    let committed = match stream.group {
+        Some(_) => admin.committed(&partitions)?,
+        None => BTreeMap::new(),
+    };
+    let mut topics: BTreeMap<String, Ranges> = BTreeMap::new();
+    for (partition, at) in admin.offsets(&partitions)? {
+        let end = committed
+            .get(&partition)
+            .map_or(at.end, |committed| at.end.min(*committed));
+        let ranges = topics.entry(partition.topic.to_string()).or_default();
+        ranges.insert(partition.partition, at.start..end.max(at.start));
+    }
+    Ok(topics)
+}
+
+/// Reads topics, one after another, into batches.
+fn read(
+    stream: &Stream,
+    topics: impl Iterator<Item = (String, Ranges)>,
+    parts: &mpsc::Sender<Part>,
+) -> std::result::Result<(), KafkaFailure> {
+    let reader = RecordReader::open(&stream.cluster, stream.group(), QUEUE)?;
+    for (topic, ranges) in topics {
+        let (mut batch, mut bytes) = (vec![], 0);
+        reader.read(&topic, &ranges, |record| {
+            bytes += record.bytes();
+            batch.push(record);
+            if batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+                return Reading::GoOn;
+            }
+            bytes = 0;
+            match parts.blocking_send(Part::Records(std::mem::take(&mut batch))) {
+                Ok(()) => Reading::GoOn,
+                Err(_) => Reading::Stop,
+            }
+        })?;
+        let rest = parts.blocking_send(Part::Records(batch));
+        let end = rest.and_then(|()| parts.blocking_send(Part::End(topic)));
+        if end.is_err() {
+            // Whoever compared has failed, and says why.
+            return Ok(());
+        }
+    }
+    Ok(())
+}

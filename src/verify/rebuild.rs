@@ -1,0 +1,282 @@
+//! The catalogue from the store alone.
+//!
+//! Objects say all that a row says, but for its serial number, whether it was
+//! retracted, and what an object of another archiver does not know. Rows that
+//! are there already are left alone, so a rebuild may be run again, and in parts
+//! by several processes.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{Semaphore, mpsc};
+use uuid::Uuid;
+
+use super::defect::{Defect, Kind};
+use super::describe::{prove, row_of};
+use super::finding::{Finding, Findings};
+use super::objects::{listing, uuid_of};
+use super::{Result, SUSPECTS, Subset, Verifier};
+use crate::catalogue::{Catalogue, Row};
+use crate::envelope::{self, DecodeError};
+use crate::store::{Location, ObjectInfo, Store, StoreError};
+
+/// Objects read at once.
+const AT_ONCE: usize = 32;
+
+/// Rows added at once.
+const BATCH: usize = 500;
+
+/// Of objects read at once, in KiB; a larger object is read alone.
+const MEMORY_KIB: u32 = 64 * 1024;
+
+/// What is rebuilt from what. The verifier's `progress`, `catalogue` and
+/// `store` are used, and nothing else of it.
+pub struct Rebuild {
+    pub catalogue: Arc<dyn Catalogue>,
+    pub store: Arc<dyn Store>,
+    /// Only this part.
+    pub shard: Option<Subset>,
+    pub progress: Arc<super::Progress>,
+}
+
+/// What became of the objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    pub objects: u64,
+    /// Rows that were not there before.
+    pub added: u64,
+    /// Objects whose row was there.
+    pub known: u64,
+    /// Objects beside their message's own: copies, and what is damaged.
+    pub set_aside: u64,
+    /// Objects that give no row, each told.
+    pub defects: u64,
+}
+
+/// What an object is.
+enum Read {
+    Row(Box<Row>),
+    /// Of no use by itself; perhaps another object of the UUID is.
+    Damaged(Uuid, ObjectInfo, Kind),
+    Foreign(ObjectInfo),
+}
+
+impl Rebuild {
+    /// Ends with an error when a service keeps failing; what was added until
+    /// then stays.
+    pub async fn run(&self, to: mpsc::Sender<Finding>) -> Result<Rebuilt> {
+        let work = Work {
+            verifier: Verifier {
+                progress: self.progress.clone(),
+                ..Verifier::new(self.catalogue.clone(), self.store.clone())
+            },
+            shard: self.shard,
+            findings: Findings::new(to, super::finding::Counts::default()),
+        };
+        work.run().await
+    }
+}
+
+struct Work {
+    verifier: Verifier,
+    shard: Option<Subset>,
+    findings: Findings,
+}
+
+impl Work {
+    async fn run(&self) -> Result<Rebuilt> {
+        self.verifier.progress.turn_backwards();
+        let memory = Semaphore::new(MEMORY_KIB as usize);
+        let mut done = Rebuilt::default();
+        let mut batches = listing(&self.verifier.store, "", None)
+            .map_ok(|page| stream::iter(page.objects.into_iter().map(Ok)))
+            .try_flatten()
+            .try_filter(|object| std::future::ready(self.is_of_shard(&object.key)))
+            .map_ok(|object| self.read(object, &memory))
+            .try_buffer_unordered(AT_ONCE)
+            .try_chunks(BATCH)
+            .map_err(|error| error.1)
+            .boxed();
+        let mut damaged = vec![];
+        while let Some(batch) = batches.try_next().await? {
+            let mut rows = vec![];
+            for read in batch {
+                done.objects += 1;
+                match read {
+                    Read::Row(row) => rows.push(*row),
+                    Read::Damaged(uuid, object, kind) => damaged.push((uuid, object, kind)),
+                    Read::Foreign(object) => {
+                        done.defects += 1;
+                        let kind = Kind::ForeignObject { size: object.size };
+                        self.tell(object.key, None, kind).await?;
+                    }
+                }
+            }
+            self.add(rows, &mut done).await?;
+            // Keys of one UUID lie together, so their objects have been read.
+            if damaged.len() >= SUSPECTS {
+                self.judge_damaged(std::mem::take(&mut damaged), &mut done)
+                    .await?;
+            }
+        }
+        self.judge_damaged(damaged, &mut done).await?;
+        Ok(done)
+    }
+
+    fn is_of_shard(&self, key: &str) -> bool {
+        match (self.shard, uuid_of(key)) {
+            (None, _) => true,
+            // All objects of a UUID are of one part.
+            (Some(shard), Some(uuid)) => shard.has(uuid),
+            (Some(shard), None) => shard.has_name(key),
+        }
+    }
+
+    async fn read(&self, object: ObjectInfo, memory: &Semaphore) -> Result<Read> {
+        let progress = &self.verifier.progress;
+        progress.objects(1);
+        let Some(uuid) = uuid_of(&object.key) else {
+            return Ok(Read::Foreign(object));
+        };
+        let kib = u32::try_from(object.size / 1024 + 1).unwrap_or(MEMORY_KIB);
+        // Never closed; and without a permit the work goes on all the same.
+        let _room = memory.acquire_many(kib.min(MEMORY_KIB)).await.ok();
+        let at = Location {
+            bucket: self.verifier.store.bucket().to_owned(),
+            key: object.key.clone(),
+            range: None,
+        };
+        let bytes = match self.verifier.get(&at).await {
+            Ok(bytes) => bytes,
+            Err(error @ (StoreError::Unreadable { .. } | StoreError::NotFound { .. })) => {
+                let cause = error.to_string();
+                return Ok(Read::Damaged(
+                    uuid,
+                    object,
+                    Kind::UnreadableObject { cause },
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        progress.read(bytes.len());
+        Ok(match self.describe(uuid, &object, &bytes) {
+            Ok(row) => Read::Row(Box::new(row)),
+            Err(kind) => Read::Damaged(uuid, object, kind),
+        })
+    }
+
+    fn describe(
+        &self,
+        uuid: Uuid,
+        object: &ObjectInfo,
+        bytes: &[u8],
+    ) -> std::result::Result<Row, Kind> {
+        let no_message = |cause: &str| Kind::NotAMessage {
+            cause: cause.to_owned(),
+        };
+        let document = envelope::decode(bytes).map_err(|error| match error {
+            DecodeError::NotBson(error) => Kind::NotBson {
+                cause: error.to_string(),
+            },
+            error => no_message(&error.to_string()),
+        })?;
+        if document.annotations.uuid != uuid {
+            return Err(no_message("it is of another message than its key"));
+        }
+        if prove(bytes, &document).is_none() {
+            return Err(no_message("its content contradicts its sums"));
+        }
+        let place = (self.verifier.store.bucket(), object.key.as_str());
+        row_of(&document, bytes, place, None).ok_or_else(|| no_message("it is too large"))
+    }
+
+    async fn add(&self, rows: Vec<Row>, done: &mut Rebuilt) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows = Arc::new(rows);
+        let given = rows.clone();
+        let added = self
+            .verifier
+            .ask(move |catalogue| catalogue.upkeep().adopt(&given));
+        let added = added.await?.len();
+        done.added += added as u64;
+        if added == rows.len() {
+            return Ok(());
+        }
+        let uuids: Vec<Uuid> = rows.iter().map(|row| row.uuid).collect();
+        let there = self
+            .verifier
+            .ask(move |catalogue| catalogue.fetch(&uuids))
+            .await?;
+        let mut beside = 0;
+        for row in rows.iter() {
+            let its = there.iter().find(|stored| stored.row.uuid == row.uuid);
+            if let Some(stored) = its.filter(|stored| stored.row.key != row.key) {
+                beside += 1;
+                self.two_objects(stored, row, done).await?;
+            }
+        }
+        done.known += (rows.len() - added) as u64 - beside;
+        Ok(())
+    }
+
+    /// Two whole objects of one UUID: the row names the one in the message's own
+    /// place, and the other is a copy.
+    async fn two_objects(
+        &self,
+        stored: &crate::catalogue::StoredRow,
+        row: &Row,
+        done: &mut Rebuilt,
+    ) -> Result<()> {
+        if stored.row.delivery() != row.delivery() || stored.row.topic != row.topic {
+            done.defects += 1;
+            let size = row.size as u64;
+            let kind = Kind::OrphanObject { size };
+            return self.tell(row.key.clone(), Some(row.uuid), kind).await;
+        }
+        done.set_aside += 1;
+        let is_own = |row: &Row| row.key.ends_with(&format!("{}.bson", row.uuid));
+        let copy = match is_own(row) && !is_own(&stored.row) {
+            true => {
+                self.verifier.write_row(stored.id, row.clone()).await?;
+                &stored.row
+            }
+            false => row,
+        };
+        let reason = "a copy of the message's object";
+        self.verifier
+            .leave_aside(&copy.bucket, &copy.key, reason)
+            .await
+    }
+
+    /// What is damaged is of no account where its message has another object.
+    async fn judge_damaged(
+        &self,
+        damaged: Vec<(Uuid, ObjectInfo, Kind)>,
+        done: &mut Rebuilt,
+    ) -> Result<()> {
+        for (uuid, object, kind) in damaged {
+            let row = self.verifier.row_of_uuid(uuid).await?;
+            let is_elsewhere = row.is_some_and(|stored| stored.row.key != object.key);
+            if is_elsewhere {
+                done.set_aside += 1;
+                let bucket = self.verifier.store.bucket();
+                let reason = "damaged, and the message's object lies elsewhere";
+                self.verifier
+                    .leave_aside(bucket, &object.key, reason)
+                    .await?;
+            } else {
+                done.defects += 1;
+                self.tell(object.key, Some(uuid), kind).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, key: String, uuid: Option<Uuid>, kind: Kind) -> Result<()> {
+        let bucket = self.verifier.store.bucket();
+        let defect = Defect::of_object(bucket, key, uuid, kind);
+        self.findings.tell(defect).await
+    }
+}

@@ -1,0 +1,104 @@
+//! `--subset`: a part of the archive, always the same one.
+
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// Parts that an archive is divided into at most.
+const MOST: u32 = 1_000;
+
+/// Part `number` of `of`. Whatever it is asked about is in exactly one of the
+/// parts, today and in every later version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subset {
+    /// From 1 on.
+    number: u32,
+    of: u32,
+}
+
+/// Why a text is no subset.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no part of a whole: write a number, a slash and of how many (3/7, at most of {MOST})"
+)]
+pub struct SubsetError(String);
+
+impl Subset {
+    /// A message and its object are in the same part: CRC-32 of the UUID's 16
+    /// bytes, modulo.
+    pub fn has(self, uuid: Uuid) -> bool {
+        self.has_bytes(uuid.as_bytes())
+    }
+
+    /// What has no UUID, by its name.
+    pub fn has_name(self, name: &str) -> bool {
+        self.has_bytes(name.as_bytes())
+    }
+
+    fn has_bytes(self, bytes: &[u8]) -> bool {
+        crc32fast::hash(bytes) % self.of == self.number - 1
+    }
+}
+
+impl FromStr for Subset {
+    type Err = SubsetError;
+
+    fn from_str(text: &str) -> Result<Self, SubsetError> {
+        let number = |text: &str| {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u32>().ok().filter(|_| is_plain)
+        };
+        let parts = text.split_once('/');
+        let parsed = parts.and_then(|(part, of)| Some((number(part)?, number(of)?)));
+        match parsed {
+            Some((part, of)) if (1..=of).contains(&part) && of <= MOST => {
+                Ok(Self { number: part, of })
+            }
+            _ => Err(SubsetError(text.chars().take(30).collect())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_part_is_refused() {
+        for text in [
+            "", "/", "3", "0/7", "8/7", "1/0", "1/1001", "+1/7", "1/7/7", "a/b", "-1/7",
+        ] {
+            assert!(text.parse::<Subset>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_the_same_for_ever() {
+        let first: Subset = "1/7".parse().expect("a part");
+        let of = |n: u128| first.has(Uuid::from_u128(n));
+        let inside: Vec<u128> = (0..30).filter(|n| of(*n)).collect();
+        assert_eq!(inside, FIRST_OF_SEVEN);
+    }
+
+    /// Of the UUIDs 0 to 29.
+    const FIRST_OF_SEVEN: &[u128] = &[1, 7, 9, 15];
+
+    proptest! {
+        #[test]
+        fn every_uuid_and_every_name_is_in_exactly_one_part(uuid: u128, name: String, of in 1..20u32) {
+            let parts: Vec<Subset> = (1..=of)
+                .map(|part| format!("{part}/{of}").parse().expect("a part"))
+                .collect();
+            let uuid = Uuid::from_u128(uuid);
+            prop_assert_eq!(parts.iter().filter(|part| part.has(uuid)).count(), 1);
+            prop_assert_eq!(parts.iter().filter(|part| part.has_name(&name)).count(), 1);
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,12}|[0-9/]{0,30}") {
+            let _: Result<Subset, _> = text.parse();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `rebuild-catalogue`: the whole catalogue from the store alone.
+
+use serde_json::Value;
+
+use crate::archive::text;
+use crate::support::Place;
+use crate::support::program::Ended;
+
+/// The catalogue but for its serial numbers, which no command shows.
+fn rows(place: &Place) -> Vec<Value> {
+    let listed = place.run(&["list-archive", "--json"]).clean();
+    let mut rows: Vec<Value> = listed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    rows.sort_by_key(|row| text(&row["uuid"]));
+    rows
+}
+
+fn counts(place: &Place) -> String {
+    place.run(&["list-archive", "--count"]).clean().stdout
+}
+
+fn summary(ended: &Ended) -> Value {
+    let last = ended.stdout.lines().last().unwrap();
+    serde_json::from_str::<Value>(last).unwrap()["summary"].clone()
+}
+
+fn archived(mut place: Place) -> (Place, Vec<Value>, String) {
+    place.write("veto.list", "sys.heartbeat");
+    place.run_to_end();
+    let before = (rows(&place), counts(&place));
+    place.use_another_database();
+    (place, before.0, before.1)
+}
+
+fn a_rebuilt_catalogue_is_the_one_that_was_lost(place: Place) {
+    let (place, before, counted) = archived(place);
+    let rebuilt = place.run(&["rebuild-catalogue", "--json"]).clean();
+    assert_eq!(summary(&rebuilt)["rows_added"], 35);
+    assert_eq!(rows(&place), before);
+    assert_eq!(counts(&place), counted);
+    place.run(&["verify", "--deep"]).clean();
+
+    let again = place.run(&["rebuild-catalogue", "--json"]).clean();
+    assert_eq!(
+        (
+            &summary(&again)["rows_added"],
+            &summary(&again)["rows_known"]
+        ),
+        (&0.into(), &35.into())
+    );
+    // The archiver goes on as if nothing had been.
+    assert_eq!(place.run_to_end().archived, 0);
+    assert_eq!(rows(&place), before);
+}
+
+#[test]
+fn a_rebuilt_catalogue_is_the_one_that_was_lost_on_sqlite_and_a_directory() {
+    a_rebuilt_catalogue_is_the_one_that_was_lost(Place::embedded());
+}
+
+#[test]
+fn a_rebuilt_catalogue_is_the_one_that_was_lost_on_postgresql_and_s3() {
+    if let Some(place) = Place::mock_on_services() {
+        a_rebuilt_catalogue_is_the_one_that_was_lost(place);
+    }
+}
+
+#[test]
+fn shards_that_run_at_once_make_one_catalogue() {
+    let Some(place) = Place::mock_on_services() else {
+        return;
+    };
+    let (place, before, counted) = archived(place);
+    let shards = ["1/3", "2/3", "3/3"];
+    let running: Vec<_> = shards
+        .iter()
+        .map(|shard| place.start(&["rebuild-catalogue", "--json", "--shard", shard]))
+        .collect();
+    let mut added = 0;
+    for process in running {
+        let ended = process.ended().clean();
+        added += summary(&ended)["rows_added"].as_u64().unwrap();
+    }
+    assert_eq!(added, 35);
+    assert_eq!(rows(&place), before);
+    assert_eq!(counts(&place), counted);
+}
+
+#[test]
+fn objects_beside_a_messages_own_are_set_aside_and_others_told() {
+    let (place, before, _) = archived(Place::embedded());
+    let objects = place.objects();
+    let victim = before.iter().find(|row| row["topic"] == "known.headers");
+    let (uuid, key) = victim
+        .map(|row| (text(&row["uuid"]), text(&row["key"])))
+        .unwrap();
+    let bytes = objects.read(&key);
+    let beside = |n: u32| key.replace(".bson", &format!("-{n}.bson"));
+    objects.write(&beside(2), &bytes);
+    objects.write(&beside(3), &bytes[..20]);
+    objects.write("known.headers/notes.txt", b"mine");
+    let stray = format!("known.headers/2023/1/1/{}.bson", uuid::Uuid::from_u128(9));
+    objects.write(&stray, b"no message");
+
+    let rebuilt = place.run(&["rebuild-catalogue", "--json"]);
+    assert_eq!(rebuilt.code, Some(1), "{rebuilt}");
+    let told = summary(&rebuilt);
+    assert_eq!(
+        (&told["set_aside"], &told["defects"]),
+        (&2.into(), &2.into())
+    );
+    assert_eq!(rows(&place), before, "{uuid}");
+
+    objects.delete("known.headers/notes.txt");
+    objects.delete(&stray);
+    place
+        .run(&["verify", "--deep", "--in-flight", "0s"])
+        .clean();
+}
