@@ -46,3 +46,5 @@ mod races;
 mod schema;
 #[path = "catalogue_contract/sqlite_file.rs"]
 mod sqlite_file;
+#[path = "catalogue_contract/uploads.rs"]
+mod uploads;

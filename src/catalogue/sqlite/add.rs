@@ -56,7 +56,7 @@ const ADD_ROW: &str = "
     ON CONFLICT (uuid) DO NOTHING
 ";
 
-fn add_row(file: &Transaction<'_>, row: &Row) -> Result<bool, Fault> {
+pub(super) fn add_row(file: &Transaction<'_>, row: &Row) -> Result<bool, Fault> {
     let origin = row.origin.as_ref();
     let added = file.prepare_cached(ADD_ROW)?.execute(params![
         row.topic,

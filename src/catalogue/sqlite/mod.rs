@@ -8,6 +8,7 @@ mod gaps;
 mod migrate;
 mod read;
 mod row;
+mod upload;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -65,6 +66,16 @@ impl Catalogue for SqliteCatalogue {
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
         self.connections.write(|file| add::add(file, rows, retries))
+    }
+
+    fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
+        self.connections
+            .write(|file| upload::add(file, row, delivery))
+    }
+
+    fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Result<bool, CatalogueError> {
+        self.connections
+            .write(|file| upload::set_retracted(file, uuid, retracted))
     }
 
     fn foreign_rows(
