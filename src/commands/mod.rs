@@ -1,5 +1,6 @@
 //! One file a subcommand: the whole story of that command, top to bottom.
 
+mod archive_metrics;
 mod asked_uuids;
 pub mod config;
 mod destination;
@@ -7,6 +8,7 @@ pub mod fetch_uuid;
 pub mod generate;
 mod json_text;
 pub mod list_archive;
+mod listeners;
 mod logging;
 mod message_json;
 mod message_text;
@@ -15,6 +17,7 @@ mod output;
 mod row;
 pub mod run;
 mod select;
+pub mod serve;
 mod table;
 pub mod topics;
 pub mod verify;
@@ -86,6 +89,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     };
     match &cli.command {
         Command::Run(args) => run::run(&config()?, args, json),
+        Command::Serve => serve::serve(&config()?, json),
         Command::Topics(args) => topics::list(&config()?, args, json),
         Command::ListArchive(args) => list_archive::list(&config()?, args, json),
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),

@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+use super::archive_metrics::{self, LagWatch};
+use super::listeners::Listeners;
 use super::{Exit, open, output, table};
-use crate::archive::{Archiver, Bounds, Outcome, Summary};
+use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::RunArgs;
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
@@ -24,6 +26,7 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     // All of the configuration is checked before anything is opened.
     let (hop, archive) = (config.hop()?, config.archive()?);
     config.store()?;
+    config.listen()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -36,8 +39,13 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     ));
     let catalogue = open::catalogue_to_write(config)?;
     let cluster = open_cluster(&hop)?;
+    let store = runtime.block_on(open::store_to_write(config))?;
+    let progress = Arc::new(Progress::default());
+    let listeners = Listeners::start(config, archive.shutdown)?;
+    archive_metrics::register(&listeners.metrics, &progress);
+    let group = group_name(&hop.group);
+    let lag = LagWatch::start(&listeners, &cluster, &hop, &group, archive.status_interval)?;
     let outcome = runtime.block_on(async {
-        let store = open::store_to_write(config).await?;
         is_reading.store(true, Ordering::Release);
         info!(
             "archiving {} into {} and {}",
@@ -50,12 +58,15 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
             store,
             topics: hop.topics.clone(),
             topic_refresh: hop.topic_refresh,
-            group: group_name(&hop.group),
+            group,
             bounds: bounds(&hop, &archive, args),
             config: archive,
+            progress,
         };
         anyhow::Ok(archiver.run(&cluster, shutdown).await?)
     })?;
+    lag.stop();
+    listeners.stop();
     match tell(&outcome, json) {
         // What is archived is, whether anybody reads of it or not.
         Err(error) if !output::reader_has_left(&error) => return Err(error),
@@ -104,7 +115,11 @@ fn bounds(hop: &HopConfig, archive: &ArchiveConfig, args: &RunArgs) -> Bounds {
 ///
 /// While services are still waited for nothing is in flight: the first one ends
 /// at once, and in good order.
-async fn listen_to_signals(trigger: Trigger, is_reading: Arc<AtomicBool>, patience: Duration) {
+pub(super) async fn listen_to_signals(
+    trigger: Trigger,
+    is_reading: Arc<AtomicBool>,
+    patience: Duration,
+) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
