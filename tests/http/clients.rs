@@ -23,12 +23,16 @@ fn schemathesis(serving: &Serving, arguments: &[&str]) {
             "--max-examples",
             "40",
             "--workers",
-            "2",
+            "1",
         ])
         .args(arguments)
         .arg(format!("http://{}/api/openapi.json", serving.address))
         .current_dir(serving.place.path(""))
         .env("NO_COLOR", "1")
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python"))
+        // Its bytecode is no part of the repository.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .expect("schemathesis runs");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();

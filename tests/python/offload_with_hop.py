@@ -30,7 +30,8 @@ kafka = {
 }
 
 # The last word on this topic counts.
-for future in AdminClient(kafka).create_topics([NewTopic("sys.metadata", 1, 1)]).values():
+admin = AdminClient(kafka)
+for future in admin.create_topics([NewTopic("sys.metadata", 1, 1)]).values():
     try:
         future.result()
     except Exception as error:

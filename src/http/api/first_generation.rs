@@ -58,13 +58,10 @@ impl Archive {
         reach: Reach,
     ) -> Result<Response<Body>, Problem> {
         let filter = RowFilter {
-            topics: Some(vec![topic.to_owned()]),
+            topics: Some(list::checked(vec![topic.to_owned()])?),
             only_public: reach == Reach::Public,
             ..RowFilter::default()
         };
-        if topic.contains('\0') {
-            return Err(Problem::bad_request("no topic contains a NUL"));
-        }
         self.first_list(topic, filter, query).await
     }
 

@@ -73,9 +73,10 @@ pub fn filter(
     })
 }
 
-/// No database takes a NUL, and no topic has one.
-fn checked(topics: Vec<String>) -> Result<Vec<String>, Problem> {
-    match topics.iter().any(|topic| topic.contains('\0')) {
+/// No database takes a NUL, and no topic has one or is empty.
+pub fn checked(topics: Vec<String>) -> Result<Vec<String>, Problem> {
+    let is_none = |topic: &String| topic.is_empty() || topic.contains('\0');
+    match topics.iter().any(is_none) {
         true => Err(Problem::bad_request("Invalid topic")),
         false => Ok(topics),
     }
