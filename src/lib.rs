@@ -27,6 +27,8 @@
 //! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
 //!   UUID is. It knows of the store only what a location is.
 //! - [`envelope`]: record ↔ BSON; digest, UUID rule, key rule, annotations.
+//! - [`entities`]: what a database holds as entities: registered types, a bound
+//!   below which nothing new appears, pages up to it. PostgreSQL or SQLite.
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
 //!   them whole, questions about offsets, the broker inside this process.
 //! - [`archive`]: the archiver. One file decides what happens on failure.
@@ -61,6 +63,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod entities;
 pub mod envelope;
 pub mod kafka;
 pub mod record;

@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["commands"],
     &["cli"],
     &["archive", "verify"],
-    &["catalogue", "envelope", "kafka"],
+    &["catalogue", "entities", "envelope", "kafka"],
     // The catalogue tells where in the store a record lies.
     &["store"],
     &["config"],
