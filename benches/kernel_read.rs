@@ -59,6 +59,7 @@ fn server() -> Option<PostgresConfig> {
         sslmode: SslMode::Prefer,
         sslrootcert: None,
         pool_size: 3,
+        request_timeout_seconds: 60,
     })
 }
 

@@ -19,8 +19,8 @@
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
 //! lines and holds this).
 //!
-//! - [`record`], [`shutdown`]: a Kafka record with nothing lost; the signal to
-//!   end. They know nobody.
+//! - [`record`], [`shutdown`], [`durable`]: a Kafka record with nothing lost;
+//!   the signal to end; folders that survive a power cut. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
 //! - [`postgres_server`], [`sqlite_file`]: connections, time-outs and errors, for
@@ -51,8 +51,11 @@
 //! - A claim is a row of its own table, and is spent by the transaction that
 //!   adds the message's row; the table stays as small as what is in flight.
 //! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
-//! - The end of a partition is a matter of positions: what the client has
-//!   fetched up to, of its statistics, never the offset of the last record.
+//! - An offset is committed with the id of its topic, and only ever compared
+//!   with that topic's log (`archive::incarnation`).
+//! - The end of a partition is an offset, which may be past its last record
+//!   (control records, compaction): where nothing comes any more, a consumer
+//!   that joins no group looks into what is left (`kafka::probe`).
 
 // Bad input gets a message, never a panic. Tests may fail loudly.
 #![cfg_attr(
@@ -65,6 +68,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod durable;
 pub mod entities;
 pub mod envelope;
 pub mod kafka;

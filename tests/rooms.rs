@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     // What every room that keeps something in a database needs.
     &["postgres_server", "sqlite_file"],
     &["config"],
-    &["record", "retry", "shutdown"],
+    &["durable", "record", "retry", "shutdown"],
 ];
 
 #[test]

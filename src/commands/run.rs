@@ -55,14 +55,16 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
             config: archive,
         };
         anyhow::Ok(archiver.run(&cluster, shutdown).await?)
-    })?;
+    });
+    // What still runs (a request to a service that hangs) must not hold the
+    // exit.
+    runtime.shutdown_background();
+    let outcome = outcome?;
     match tell(&outcome, json) {
         // What is archived is, whether anybody reads of it or not.
         Err(error) if !output::reader_has_left(&error) => return Err(error),
         _ => {}
     }
-    // What still runs (a request to a store that hangs) must not hold the exit.
-    runtime.shutdown_background();
     Ok(match outcome.complete {
         true => Exit::Clean,
         false => Exit::Failed,
@@ -141,7 +143,7 @@ fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
     }
     if !outcome.complete {
         warn!(
-            "not everything that was received is archived: the rest is read again by the next run"
+            "not everything that was received is archived and committed: the rest is read again by the next run"
         );
     }
     Ok(())

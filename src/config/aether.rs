@@ -206,6 +206,7 @@ impl Aether<'_> {
             pool_size: self
                 .optional(pool_size, whole)?
                 .map_or(default_pool_size, |size: u32| size.clamp(2, 1000)),
+            request_timeout_seconds: 600,
         })
     }
 

@@ -48,6 +48,13 @@ const SERVER: PostgresKeys = PostgresKeys {
         "PEM file of the CA; the system's where absent",
     ),
     pool_size: Key::number("db-pool-size", 1, 1000, "most connections").default("8"),
+    request_timeout: Key::number(
+        "db-request-timeout-seconds",
+        1,
+        3600,
+        "seconds that one statement may take",
+    )
+    .default("60"),
 };
 
 /// What to do instead of fetching a secret from AWS.
@@ -65,6 +72,7 @@ pub(super) const KEYS: &[&Key] = &[
     &SERVER.sslmode,
     &SERVER.sslrootcert,
     &SERVER.pool_size,
+    &SERVER.request_timeout,
     &Key::text("db-secret-name", "AWS secret with the password").not_built(DB_SECRET),
     &Key::text("db-aws-region", "AWS region of db-secret-name").not_built(DB_SECRET),
 ];

@@ -91,6 +91,13 @@ const SERVER: PostgresKeys = PostgresKeys {
         "most connections, of which one holds the locks",
     )
     .default("3"),
+    request_timeout: Key::number(
+        "kernel-request-timeout-seconds",
+        1,
+        86_400,
+        "seconds that one statement may take",
+    )
+    .default("600"),
 };
 
 const WINDOW: Key = Key::number(
@@ -127,6 +134,7 @@ pub(super) const KEYS: &[&Key] = &[
     &SERVER.sslmode,
     &SERVER.sslrootcert,
     &SERVER.pool_size,
+    &SERVER.request_timeout,
     &WINDOW,
     &MARGIN,
     &HOLD_LIMIT,

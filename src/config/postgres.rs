@@ -24,6 +24,8 @@ pub struct PostgresConfig {
     pub sslrootcert: Option<PathBuf>,
     /// Connections at most.
     pub pool_size: u32,
+    /// For one statement.
+    pub request_timeout_seconds: u64,
 }
 
 /// libpq's words, with libpq's meaning.
@@ -46,6 +48,7 @@ pub(super) struct PostgresKeys {
     pub sslmode: Key,
     pub sslrootcert: Key,
     pub pool_size: Key,
+    pub request_timeout: Key,
 }
 
 impl PostgresConfig {
@@ -68,6 +71,7 @@ impl PostgresConfig {
             sslmode,
             sslrootcert,
             pool_size: settings.require(&keys.pool_size)?,
+            request_timeout_seconds: settings.require(&keys.request_timeout)?,
         })
     }
 }
@@ -101,6 +105,7 @@ impl fmt::Debug for PostgresConfig {
             .field("sslmode", &self.sslmode)
             .field("sslrootcert", &self.sslrootcert)
             .field("pool_size", &self.pool_size)
+            .field("request_timeout_seconds", &self.request_timeout_seconds)
             .finish()
     }
 }

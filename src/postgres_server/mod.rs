@@ -4,12 +4,15 @@
 //! Calls block and must not be made on a thread of an async runtime.
 
 mod connect;
+mod driver;
 mod error;
+mod pool;
 mod session;
 mod tls;
 mod words;
 
 pub use connect::Connector;
 pub use error::{Fault, ServerError};
-pub use session::{Params, Session, Sessions};
+pub use pool::Sessions;
+pub use session::{Params, Session, Transaction};
 pub use words::Words;

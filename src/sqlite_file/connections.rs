@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::{Fault, FileError, explain};
+use crate::durable;
 
 /// How long another process's write is waited for.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,10 +112,12 @@ fn in_transaction<T>(
     Ok(value)
 }
 
+/// SQLite syncs the names of its files into their directory, and that one's own
+/// name nowhere.
 fn directory(path: &Path, setting: &str) -> Result<(), Fault> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => {
-            std::fs::create_dir_all(parent).map_err(|error| {
+            durable::make_folder(parent).map_err(|error| {
                 Fault::Refused(format!(
                     "the directory {} cannot be made ({error}): correct {setting}",
                     parent.display()

@@ -55,12 +55,14 @@ pub fn explain(database: &str, setting: &str, fault: Fault) -> FileError {
                 BUSY_TIMEOUT.as_secs()
             ),
         },
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
-            FileError::Unavailable {
-                database,
-                cause: says,
-            }
-        }
+        Some(ErrorCode::DiskFull) => FileError::Unavailable {
+            database,
+            cause: format!("{says}; free some space"),
+        },
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => FileError::Unavailable {
+            database,
+            cause: says,
+        },
         Some(ErrorCode::NotADatabase) => FileError::Refused {
             database,
             cause: format!("the file is no SQLite database: correct {setting}"),

@@ -131,6 +131,7 @@ fn a_standby_is_refused() {
         sslmode: SslMode::Disable,
         sslrootcert: None,
         pool_size: 3,
+        request_timeout_seconds: 60,
     };
     let source = entities::open(&KernelConfig {
         stanza: "k".into(),

@@ -25,13 +25,18 @@ class Crew:
         self.kills = 0
         # Lines that say which worker ended how it must not.
         self.misdeeds = []
+        self._closed = False
 
     def start(self, slot):
         worker = self._start(slot)
         with self._lock:
-            self._workers[slot] = worker
-            self.started += 1
-        return worker
+            if not self._closed:
+                self._workers[slot] = worker
+                self.started += 1
+                return worker
+        # A thread of faults goes on for a moment after an interrupt: what it starts then must not outlive us.
+        worker.kill()
+        raise RuntimeError(f"{slot}: the crew is closed")
 
     def worker(self, slot):
         """The worker of the slot, replaced when it has ended although nobody asked it to."""
@@ -73,10 +78,11 @@ class Crew:
             return list(self._workers)
 
     def kill_all(self):
-        """Without a look at how they do: for the end, whatever it is."""
-        for slot in self.slots():
-            with self._lock:
-                worker = self._workers.pop(slot)
+        """Without a look at how they do: for the end, whatever it is. None can be started after it."""
+        with self._lock:
+            self._closed = True
+            workers, self._workers = list(self._workers.values()), {}
+        for worker in workers:
             worker.kill()
 
     def _misdeed(self, worker, what):

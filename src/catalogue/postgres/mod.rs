@@ -18,7 +18,6 @@ use super::{
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
-use crate::record::Delivery;
 
 const WORDS: &Words = &Words {
     host: "db-host",
@@ -86,10 +85,6 @@ impl Catalogue for PostgresCatalogue {
         self.call(|session| claim::claim(session, claims))
     }
 
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
-        self.call(|session| claim::take_over(session, from, to))
-    }
-
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
         self.call(|session| add::add(session, rows, retries))
     }
@@ -143,6 +138,10 @@ impl Catalogue for PostgresCatalogue {
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
         self.call(gaps::all)
+    }
+
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
+        self.call(|session| read::packed(session, bucket, keys))
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {

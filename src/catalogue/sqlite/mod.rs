@@ -17,7 +17,6 @@ use super::{
     StoredRow, TopicSummary,
 };
 use crate::config::SqliteConfig;
-use crate::record::Delivery;
 use crate::sqlite_file::{Connections, FileError};
 
 /// A catalogue in one file, which several processes may use at once: one writes
@@ -53,12 +52,6 @@ impl Catalogue for SqliteCatalogue {
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
         Ok(self.connections.write(|file| claim::claim(file, claims))?)
-    }
-
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
-        Ok(self
-            .connections
-            .write(|file| claim::take_over(file, from, to))?)
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
@@ -128,6 +121,12 @@ impl Catalogue for SqliteCatalogue {
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
         Ok(self.connections.read(gaps::all)?)
+    }
+
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| read::packed(file, bucket, keys))?)
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {

@@ -93,13 +93,13 @@ impl State {
         let Some(session) = &mut self.session else {
             return false;
         };
-        if session.client().is_closed() {
+        if session.is_broken() {
             return false;
         }
         if self.answered.is_some_and(|at| at.elapsed() < FRESH) {
             return true;
         }
-        let answers = session.client().is_valid(PATIENCE).is_ok();
+        let answers = session.ping(PATIENCE).is_ok();
         self.answered = answers.then(Instant::now);
         answers
     }

@@ -106,7 +106,7 @@ pub fn refuse_standby(is_standby: bool) -> Result<(), Fault> {
     }
 }
 
-fn open(row: &postgres::Row, key: String) -> Result<OpenTransaction, Fault> {
+fn open(row: &tokio_postgres::Row, key: String) -> Result<OpenTransaction, Fault> {
     let pid: i32 = row.try_get("pid")?;
     let mut who = format!("an open transaction (pid {pid}");
     let details = [
@@ -129,7 +129,7 @@ fn open(row: &postgres::Row, key: String) -> Result<OpenTransaction, Fault> {
     })
 }
 
-fn prepared(row: &postgres::Row, gid: &str) -> Result<OpenTransaction, Fault> {
+fn prepared(row: &tokio_postgres::Row, gid: &str) -> Result<OpenTransaction, Fault> {
     let owner: String = row.try_get("owner")?;
     let xid: i64 = row.try_get("xid")?;
     Ok(OpenTransaction {

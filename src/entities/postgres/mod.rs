@@ -29,11 +29,10 @@ use page::{Columns, Span};
 const READER: &str = "archive_ingest reader";
 
 /// Beside what holds for every session. Compiling a plan costs more than the
-/// queries here take. A walk over what other types have written may be long.
+/// queries here take.
 const SETTINGS: &str = "
     SET application_name = 'archive_ingest reader';
     SET default_transaction_read_only = on;
-    SET statement_timeout = '10min';
     SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'jit';
 ";
 

@@ -3,16 +3,15 @@
 //! Queries filter and order by the plain column, which is what an index on it
 //! serves; equal positions are put in the order of their ids afterwards.
 
-use postgres::fallible_iterator::FallibleIterator;
-use postgres::types::ToSql;
-use postgres::{Statement, Transaction};
+use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::collation::Order;
 use super::registry;
 use crate::entities::stamp;
 use crate::entities::{Entity, Page, Position, TypeId, sort};
-use crate::postgres_server::{Fault, Session};
+use crate::postgres_server::{Fault, Session, Transaction};
 
 /// What is walked along: positions of a type from `from` on (or after it) and
 /// below `below`.
@@ -102,11 +101,10 @@ fn by_bytes(
     if let Some(decorator) = &decorator {
         params.push(decorator);
     }
-    let mut transaction = session.transaction()?;
-    let filled = filled(&mut transaction, &statement, &params, limit, bytes)?;
-    let page = completed(&mut transaction, &same, span.of, filled)?;
-    transaction.commit()?;
-    Ok(page)
+    session.in_transaction(|transaction| {
+        let filled = filled(transaction, &statement, &params, limit, bytes)?;
+        completed(transaction, &same, span.of, filled)
+    })
 }
 
 /// The row after the last one tells whether there is more.
@@ -140,37 +138,37 @@ fn by_seconds(
     let same = session.prepare(&columns.select("AND e.modified = $3"))?;
     let (after, below) = (span.from.as_str(), span.below.as_str());
     let mut first = stamp::second(after).unwrap_or_default().to_owned();
-    let mut transaction = session.transaction()?;
-    let filled = loop {
-        let rows = transaction.query(
-            &ahead,
-            &[&span.of.realm, &span.of.schema_id, &first, &one_more(limit)],
-        )?;
-        let last: Option<String> = rows.first().map(|row| row.try_get(0)).transpose()?;
-        let end = last.as_deref().and_then(end_of_second);
-        let params: [&(dyn ToSql + Sync); 8] = [
-            &span.of.realm,
-            &span.of.schema_id,
-            &first,
-            &end,
-            &after,
-            &span.includes_from,
-            &below,
-            &one_more(limit),
-        ];
-        let mut filled = filled(&mut transaction, &statement, &params, limit, bytes)?;
-        match end {
-            // The seconds so far held nothing of the span: go on behind them.
-            Some(end) if filled.page.entities.is_empty() && end.as_str() < below => first = end,
-            end => {
-                filled.page.more |= end.is_some_and(|end| end.as_str() < below);
-                break filled;
+    session.in_transaction(|transaction| {
+        loop {
+            let rows = transaction.query(
+                &ahead,
+                &[&span.of.realm, &span.of.schema_id, &first, &one_more(limit)],
+            )?;
+            let last: Option<String> = rows.first().map(|row| row.try_get(0)).transpose()?;
+            let end = last.as_deref().and_then(end_of_second);
+            let params: [&(dyn ToSql + Sync); 8] = [
+                &span.of.realm,
+                &span.of.schema_id,
+                &first,
+                &end,
+                &after,
+                &span.includes_from,
+                &below,
+                &one_more(limit),
+            ];
+            let mut filled = filled(transaction, &statement, &params, limit, bytes)?;
+            match end {
+                // The seconds so far held nothing of the span: go on behind them.
+                Some(end) if filled.page.entities.is_empty() && end.as_str() < below => {
+                    first = end;
+                }
+                end => {
+                    filled.page.more |= end.is_some_and(|end| end.as_str() < below);
+                    return completed(transaction, &same, span.of, filled);
+                }
             }
         }
-    };
-    let page = completed(&mut transaction, &same, span.of, filled)?;
-    transaction.commit()?;
-    Ok(page)
+    })
 }
 
 /// The second after the one that the position lies in; `None` where there is
@@ -180,7 +178,6 @@ fn end_of_second(position: &str) -> Option<String> {
 }
 
 /// Rows of one query.
-#[derive(Default)]
 struct Filled {
     page: Page,
     /// The row that comes next has the same position as the last one.
@@ -197,28 +194,30 @@ fn filled(
     bytes: usize,
 ) -> Result<Filled, Fault> {
     let portal = transaction.bind(statement, params)?;
-    let mut filled = Filled::default();
-    let page = &mut filled.page;
+    let (mut page, mut splits_equals) = (Page::default(), false);
     let mut taken = 0;
     loop {
         let rows = next_rows(page.entities.len(), limit, taken, bytes);
         let mut fetched = 0;
-        let mut piece =
-            transaction.query_portal_raw(&portal, i32::try_from(rows).unwrap_or(i32::MAX))?;
-        while let Some(row) = piece.next()? {
+        let most = i32::try_from(rows).unwrap_or(i32::MAX);
+        transaction.piece(&portal, most, |row| {
             fetched += 1;
-            let entity = entity(&row)?;
+            let entity = entity(row)?;
             if page.entities.len() >= limit || taken >= bytes {
                 page.more = true;
                 let last = page.entities.last();
-                filled.splits_equals = last.is_some_and(|last| last.modified == entity.modified);
-                return Ok(filled);
+                splits_equals = last.is_some_and(|last| last.modified == entity.modified);
+                return Ok(false);
             }
             taken += entity.payload.len();
             page.entities.push(entity);
-        }
-        if fetched < rows {
-            return Ok(filled);
+            Ok(true)
+        })?;
+        if page.more || fetched < rows {
+            return Ok(Filled {
+                page,
+                splits_equals,
+            });
         }
     }
 }
@@ -253,7 +252,7 @@ fn completed(
     Ok(page)
 }
 
-fn entity(row: &postgres::Row) -> Result<Entity, Fault> {
+fn entity(row: &tokio_postgres::Row) -> Result<Entity, Fault> {
     let payload = match row.len() {
         2 => None,
         _ => row.try_get::<_, Option<&str>>(2)?.or(Some("null")),

@@ -56,7 +56,11 @@ fn registered(session: &mut Session) -> Result<BTreeMap<TypeId, EntityType>, Fau
     Ok(types)
 }
 
-fn entity_type(row: &postgres::Row, id: TypeId, decorator: Uuid) -> Result<EntityType, Fault> {
+fn entity_type(
+    row: &tokio_postgres::Row,
+    id: TypeId,
+    decorator: Uuid,
+) -> Result<EntityType, Fault> {
     let revision: Option<String> = row.try_get("schema_revision")?;
     Ok(EntityType {
         id,
