@@ -9,7 +9,7 @@ use jiff::{Timestamp, ToSpan};
 use uuid::Uuid;
 
 use crate::place::ServerDatabase;
-use crate::skip::service;
+use crate::place::skip::service;
 
 pub const WINDOW: Duration = Duration::from_millis(300);
 pub const MARGIN: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ pub struct Kernel {
 
 enum Place {
     File { _directory: tempfile::TempDir },
-    Server(ServerDatabase),
+    Server(Box<ServerDatabase>),
 }
 
 impl Kernel {
@@ -64,7 +64,7 @@ impl Kernel {
             },
             named_by: NamedBy::Stanza,
         };
-        Self::new(kind, Place::Server(database))
+        Self::new(kind, Place::Server(Box::new(database)))
     }
 
     fn new(kind: KernelKind, place: Place) -> Self {
