@@ -48,6 +48,8 @@
 //! - A claim is a row of its own table, and is spent by the transaction that
 //!   adds the message's row; the table stays as small as what is in flight.
 //! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
+//! - An offset is committed with the id of its topic, and only ever compared
+//!   with that topic's log (`archive::incarnation`).
 //! - The end of a partition is an offset, which may be past its last record
 //!   (control records, compaction): where nothing comes any more, a consumer
 //!   that joins no group looks into what is left (`kafka::probe`).

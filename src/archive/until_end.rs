@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::failure::ArchiveError;
+use super::incarnation::made_anew;
 use super::topics::Topics;
 use super::watermark::Watermarks;
-use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicPartition};
+use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicId, TopicIds, TopicPartition};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub(super) struct UntilEnd {
     open: Offsets,
     /// The first offset of each that nobody has archived yet, as far as known.
     next: Offsets,
+    /// Of which topics these are the ends.
+    ids: TopicIds,
     looked: Instant,
     asked_group: Instant,
     quiet: Quiet,
@@ -49,8 +52,10 @@ impl UntilEnd {
         consumer: &RecordConsumer<E>,
         topics: &Topics,
     ) -> Result<Self, ArchiveError> {
-        let partitions: Vec<TopicPartition> = topics
-            .wanted(consumer.topics()?)
+        let wanted = topics.wanted(consumer.topics()?);
+        let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
+        let ids = consumer.topic_ids(&names)?;
+        let partitions: Vec<TopicPartition> = wanted
             .iter()
             .flat_map(|topic| {
                 let name = topic.name.as_str();
@@ -67,6 +72,7 @@ impl UntilEnd {
             partitions,
             open,
             next: starts,
+            ids,
             looked: Instant::now(),
             asked_group: Instant::now(),
             quiet: Quiet {
@@ -101,14 +107,15 @@ impl UntilEnd {
             return Ok(false);
         }
         self.looked = Instant::now();
-        // A topic that was deleted meanwhile has no end any more.
-        self.open
-            .retain(|partition, _| topics.reads(&partition.topic));
-        for partition in self.open.keys() {
-            if let Some(archived) = watermarks.archived_to(partition) {
-                self.next.insert(partition.clone(), archived);
-            }
-        }
+        // The end of a topic that was deleted meanwhile is nowhere any more,
+        // whether it was made anew or not.
+        let ids = &self.ids;
+        self.open.retain(|partition, _| {
+            let topic = &partition.topic;
+            let asked_of = ids.get(topic).copied();
+            topics.reads(topic) && made_anew(asked_of, topics.id(topic)).is_none()
+        });
+        self.ask_watermarks(watermarks);
         if self.asked_group.elapsed() >= ASK_GROUP_AGAIN {
             self.asked_group = Instant::now();
             passing(self.ask_group(consumer))?;
@@ -127,11 +134,33 @@ impl UntilEnd {
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.open.keys().cloned().collect();
-        for (partition, offset) in consumer.group_offsets(&partitions)? {
-            let next = self.next.entry(partition).or_insert(offset);
-            *next = offset.max(*next);
+        for (partition, committed) in consumer.group_offsets(&partitions)? {
+            if self.is_of(&partition, committed.topic_id) {
+                let next = self.next.entry(partition).or_insert(committed.offset);
+                *next = committed.offset.max(*next);
+            }
         }
         Ok(())
+    }
+
+    /// What this process has archived.
+    fn ask_watermarks(&mut self, watermarks: &Watermarks) {
+        let read_of = watermarks.read_of();
+        for partition in self.open.keys() {
+            let is_of_this = read_of
+                .get(partition)
+                .is_some_and(|&read| self.is_of(partition, read));
+            if is_of_this && let Some(archived) = watermarks.archived_to(partition) {
+                self.next.insert(partition.clone(), archived);
+            }
+        }
+    }
+
+    /// Whether an offset of that topic says something of the log whose end was
+    /// asked for: one in a log that is no more does not.
+    fn is_of(&self, partition: &TopicPartition, topic_id: Option<TopicId>) -> bool {
+        let asked_of = self.ids.get(&partition.topic).copied();
+        made_anew(topic_id, asked_of).is_none()
     }
 
     fn close_reached(&mut self) {

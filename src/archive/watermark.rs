@@ -1,12 +1,13 @@
 //! The contiguous low watermark of each partition: the offset below which
-//! everything is archived, and the only one that is ever committed.
+//! everything is archived, and the only one that is ever committed; with the
+//! topic that it is an offset of.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::kafka::TopicPartition;
+use crate::kafka::{GroupOffset, TopicId, TopicPartition};
 
 /// All partitions that this process reads.
 #[derive(Default)]
@@ -34,6 +35,19 @@ struct Flight {
     /// One past the last record of the contiguous archived ones.
     watermark: Option<i64>,
     committed: Option<i64>,
+    hold: Hold,
+    topic_id: Option<TopicId>,
+}
+
+/// What is not to be committed yet although it is archived.
+#[derive(Clone, Copy, Default)]
+enum Hold {
+    /// It is not known yet what is read.
+    #[default]
+    All,
+    /// Offsets after this one.
+    After(i64),
+    Nothing,
 }
 
 struct InFlight {
@@ -50,6 +64,53 @@ pub struct Ticket {
 }
 
 impl Watermarks {
+    /// These partitions are read from now on. Nothing is committed for them
+    /// until [`Watermarks::is_read_of`] and [`Watermarks::release`].
+    pub fn begin(&self, begun: &[TopicPartition]) {
+        let mut partitions = lock(&self.partitions);
+        for partition in begun {
+            partitions.insert(partition.clone(), Arc::default());
+        }
+    }
+
+    /// Of which topic of its name the partition is read; it is committed with
+    /// every offset.
+    pub fn is_read_of(&self, partition: &TopicPartition, topic_id: Option<TopicId>) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            lock(&state.flight).topic_id = topic_id;
+        }
+    }
+
+    /// Commits no offset after this one until [`Watermarks::release`].
+    pub fn hold_after(&self, partition: &TopicPartition, offset: i64) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            let mut flight = lock(&state.flight);
+            if let Hold::Nothing = flight.hold {
+                flight.hold = Hold::After(offset);
+            }
+        }
+    }
+
+    /// Whatever is archived of this partition may be committed.
+    pub fn release(&self, partition: &TopicPartition) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            lock(&state.flight).hold = Hold::Nothing;
+        }
+    }
+
+    /// The partitions of which it is known what is read, and of which topic of
+    /// their name that is.
+    pub fn read_of(&self) -> BTreeMap<TopicPartition, Option<TopicId>> {
+        lock(&self.partitions)
+            .iter()
+            .filter_map(|(partition, state)| {
+                let flight = lock(&state.flight);
+                let is_known = !matches!(flight.hold, Hold::All);
+                is_known.then(|| (partition.clone(), flight.topic_id))
+            })
+            .collect()
+    }
+
     /// Notes a record that was received. Records of a partition come in the
     /// order of their offsets.
     pub fn received(&self, partition: &TopicPartition, offset: i64) -> Ticket {
@@ -79,13 +140,15 @@ impl Watermarks {
     }
 
     /// What may be committed and is not yet.
-    pub fn uncommitted(&self) -> Vec<(TopicPartition, i64)> {
+    pub fn uncommitted(&self) -> Vec<(TopicPartition, GroupOffset)> {
         lock(&self.partitions)
             .iter()
             .filter_map(|(partition, state)| {
                 let flight = lock(&state.flight);
-                let watermark = flight.watermark?;
-                (flight.committed != Some(watermark)).then(|| (partition.clone(), watermark))
+                let offset = flight.committable()?;
+                let topic_id = flight.topic_id;
+                (flight.committed != Some(offset))
+                    .then(|| (partition.clone(), GroupOffset { offset, topic_id }))
             })
             .collect()
     }
@@ -163,7 +226,7 @@ impl Watermarks {
     /// Gives partitions up: what is still in flight of them may finish, and is
     /// committed by nobody here. The answer is what may be committed as the
     /// last thing before.
-    pub fn give_up(&self, given_up: &[TopicPartition]) -> Vec<(TopicPartition, i64)> {
+    pub fn give_up(&self, given_up: &[TopicPartition]) -> Vec<(TopicPartition, GroupOffset)> {
         let last = self
             .uncommitted()
             .into_iter()
@@ -174,6 +237,16 @@ impl Watermarks {
             partitions.remove(partition);
         }
         last
+    }
+}
+
+impl Flight {
+    fn committable(&self) -> Option<i64> {
+        match self.hold {
+            Hold::All => None,
+            Hold::After(offset) => Some(self.watermark?.min(offset)),
+            Hold::Nothing => self.watermark,
+        }
     }
 }
 
@@ -227,38 +300,68 @@ mod tests {
         TopicPartition::new("t", number)
     }
 
+    fn reading(partitions: &[TopicPartition]) -> Watermarks {
+        let marks = Watermarks::default();
+        marks.begin(partitions);
+        partitions.iter().for_each(|p| marks.release(p));
+        marks
+    }
+
+    fn uncommitted(marks: &Watermarks) -> Vec<(TopicPartition, i64)> {
+        let uncommitted = marks.uncommitted().into_iter();
+        uncommitted.map(|(p, at)| (p, at.offset)).collect()
+    }
+
     #[test]
-    fn a_record_that_is_not_archived_holds_back_all_after_it() {
+    fn nothing_is_committed_that_is_not_known_to_be_whole() {
         let marks = Watermarks::default();
         let p = partition(0);
+        marks.begin(std::slice::from_ref(&p));
+        marks.received(&p, 3).done();
+        assert_eq!(uncommitted(&marks), []);
+        marks.release(&p);
+        assert_eq!(uncommitted(&marks), [(p.clone(), 4)]);
+        marks.hold_after(&p, 4);
+        marks.received(&p, 9).done();
+        marks.hold_after(&p, 10);
+        marks.received(&p, 20).done();
+        assert_eq!(uncommitted(&marks), [(p.clone(), 4)]);
+        marks.release(&p);
+        assert_eq!(uncommitted(&marks), [(p, 21)]);
+    }
+
+    #[test]
+    fn a_record_that_is_not_archived_holds_back_all_after_it() {
+        let p = partition(0);
+        let marks = reading(std::slice::from_ref(&p));
         let first = marks.received(&p, 10);
         let second = marks.received(&p, 11);
         let third = marks.received(&p, 15);
         second.done();
         third.done();
-        assert_eq!(marks.uncommitted(), []);
+        assert_eq!(uncommitted(&marks), []);
         first.done();
-        assert_eq!(marks.uncommitted(), [(p.clone(), 16)]);
+        assert_eq!(uncommitted(&marks), [(p.clone(), 16)]);
         marks.committed(&[(p, 16)]);
-        assert_eq!(marks.uncommitted(), []);
+        assert_eq!(uncommitted(&marks), []);
     }
 
     #[test]
     fn nothing_is_committed_for_a_partition_that_was_given_up() {
-        let marks = Watermarks::default();
         let (kept, lost) = (partition(0), partition(1));
+        let marks = reading(&[kept.clone(), lost.clone()]);
         let ticket = marks.received(&lost, 0);
         marks.received(&kept, 5).done();
         marks.received(&lost, 1).done();
         assert_eq!(marks.give_up(std::slice::from_ref(&lost)), []);
         ticket.done();
-        assert_eq!(marks.uncommitted(), [(kept, 6)]);
+        assert_eq!(uncommitted(&marks), [(kept, 6)]);
     }
 
     #[test]
     fn records_that_were_let_go_are_waited_for_only_where_they_are_begun() {
-        let marks = Watermarks::default();
         let (left, kept) = (partition(0), partition(1));
+        let marks = reading(&[left.clone(), kept.clone()]);
         let (begun, queued) = (marks.received(&left, 0), marks.received(&left, 1));
         let other = marks.received(&kept, 0);
         marks.let_go(Some(std::slice::from_ref(&left)));
@@ -267,7 +370,7 @@ mod tests {
         assert!(!marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
         begun.done();
         assert!(marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
-        assert_eq!(marks.uncommitted(), [(left, 1)]);
+        assert_eq!(uncommitted(&marks), [(left, 1)]);
         assert!(!marks.wait_idle(None, Duration::ZERO));
     }
 
@@ -278,8 +381,8 @@ mod tests {
             order in prop::collection::vec(any::<prop::sample::Index>(), 40),
             finished in 0usize..40,
         ) {
-            let marks = Watermarks::default();
             let p = partition(0);
+            let marks = reading(std::slice::from_ref(&p));
             let offsets: Vec<i64> = gaps.iter().scan(-1, |at, gap| { *at += gap; Some(*at) }).collect();
             let mut open: Vec<(usize, Ticket)> = offsets
                 .iter()
@@ -298,7 +401,7 @@ mod tests {
                 .map(|last| (p.clone(), last + 1))
                 .into_iter()
                 .collect();
-            prop_assert_eq!(marks.uncommitted(), expected);
+            prop_assert_eq!(uncommitted(&marks), expected);
             prop_assert_eq!(marks.in_flight(&p), archived < offsets.len());
         }
     }

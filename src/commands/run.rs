@@ -143,7 +143,7 @@ fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
     }
     if !outcome.complete {
         warn!(
-            "not everything that was received is archived: the rest is read again by the next run"
+            "not everything that was received is archived and committed: the rest is read again by the next run"
         );
     }
     Ok(())

@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::admin;
 use super::client::{Cluster, Complaints, KafkaFailure};
-use super::consumer::read_record;
+use super::message::read_record;
 use super::partition::TopicPartition;
 use crate::record::Record;
 

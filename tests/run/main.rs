@@ -13,6 +13,7 @@ mod crash;
 mod crash_points;
 mod faults;
 mod forged_crcs;
+mod kafka_faults;
 mod known_data;
 mod log_shapes;
 mod power_loss;

@@ -10,10 +10,14 @@ use archive_ingest::record::{Record, TimestampType};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::skip::service;
 use super::unique;
+
+/// As many replicas as the broker is configured to make.
+const BROKERS_DEFAULT: TopicReplication = TopicReplication::Fixed(-1);
 
 /// A broker's listener and how to talk to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Broker {
     pub suffix: String,
     pub address: String,
     topics: Mutex<Vec<String>>,
+    /// Whether others use it too.
+    is_common: bool,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -42,20 +48,28 @@ pub struct Credential {
 impl Broker {
     /// `None`, said loudly, where no Kafka is named.
     pub fn connect() -> Option<Self> {
-        let address = service("TEST_KAFKA")?;
-        let admin = ClientConfig::new()
-            .set("bootstrap.servers", &address)
-            .create()
-            .expect("a sound configuration");
-        Some(Self {
-            suffix: unique(),
-            address,
-            topics: Mutex::default(),
-            admin,
-        })
+        let mut broker = Self::at(&service("TEST_KAFKA")?);
+        broker.is_common = true;
+        Some(broker)
     }
 
-    /// The address of a listener, and what it asks for.
+    /// A broker of the test's own, on this PLAINTEXT listener; its topics end
+    /// with it.
+    pub fn at(address: &str) -> Self {
+        let admin = ClientConfig::new()
+            .set("bootstrap.servers", address)
+            .create()
+            .expect("a sound configuration");
+        Self {
+            suffix: unique(),
+            address: address.to_owned(),
+            topics: Mutex::default(),
+            is_common: false,
+            admin,
+        }
+    }
+
+    /// The address of a listener of the common broker, and what it asks for.
     pub fn listener(access: Access) -> Option<(String, Option<Credential>)> {
         let variable = match access {
             Access::Plaintext => return Some((service("TEST_KAFKA")?, None)),
@@ -88,17 +102,29 @@ impl Broker {
     /// As [`Broker::create`], with settings of the topic.
     pub fn create_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = self.name(name);
-        let mut new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
-            .set("message.timestamp.after.max.ms", "9223372036854775807");
+        let mut new = new_topic(&topic, partitions);
         for (key, value) in settings {
             new = new.set(key, value);
         }
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let made = futures::executor::block_on(self.admin.create_topics([&new], &options))
-            .expect("an answer");
-        assert_eq!(made, [Ok(topic.clone())]);
-        self.topics.lock().expect("whole").push(topic.clone());
+        self.create_topics(&[new]);
         topic
+    }
+
+    /// Makes topics of one partition at once, and gives their whole names.
+    pub fn create_all(&self, names: &[String]) -> Vec<String> {
+        let topics: Vec<String> = names.iter().map(|name| self.name(name)).collect();
+        let new: Vec<_> = topics.iter().map(|topic| new_topic(topic, 1)).collect();
+        self.create_topics(&new);
+        topics
+    }
+
+    fn create_topics(&self, new: &[NewTopic<'_>]) {
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let made = futures::executor::block_on(self.admin.create_topics(new, &options));
+        for topic in made.expect("an answer") {
+            let topic = topic.unwrap_or_else(|(topic, error)| panic!("{topic}: {error}"));
+            self.topics.lock().expect("whole").push(topic);
+        }
     }
 
     pub fn delete(&self, topic: &str) {
@@ -131,6 +157,32 @@ impl Broker {
             consumer,
             topic: topic.to_owned(),
             partitions,
+        }
+    }
+
+    /// The offsets of all records that a partition has.
+    pub fn offsets(&self, topic: &str, partition: i32) -> Vec<i64> {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .set("group.id", "offsets")
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("a sound configuration");
+        let mut start = TopicPartitionList::new();
+        start
+            .add_partition_offset(topic, partition, Offset::Beginning)
+            .expect("an offset");
+        client.assign(&start).expect("a partition that is there");
+        let mut offsets = vec![];
+        loop {
+            match client
+                .poll(Duration::from_secs(30))
+                .expect("a record or the end")
+            {
+                Ok(record) => offsets.push(record.offset()),
+                Err(KafkaError::PartitionEOF(_)) => return offsets,
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 
@@ -237,10 +289,15 @@ impl Drop for Broker {
     fn drop(&mut self) {
         let topics = std::mem::take(self.topics.get_mut().expect("whole"));
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-        if !topics.is_empty() {
+        if self.is_common && !topics.is_empty() {
             self.delete_topics(&topics);
         }
     }
+}
+
+fn new_topic(name: &str, partitions: i32) -> NewTopic<'_> {
+    NewTopic::new(name, partitions, BROKERS_DEFAULT)
+        .set("message.timestamp.after.max.ms", "9223372036854775807")
 }
 
 /// Records of about 300 bytes, each different, dealt out to the partitions in

@@ -7,6 +7,8 @@ pub mod broker;
 pub mod by_hand;
 pub mod compare;
 pub mod foreign;
+pub mod link;
+pub mod own_kafka;
 pub mod place;
 pub mod program;
 pub mod proxy;
@@ -17,6 +19,8 @@ pub mod skip;
 pub use archived::Archived;
 pub use broker::Broker;
 pub use by_hand::ByHand;
+pub use link::Link;
+pub use own_kafka::OwnKafka;
 pub use place::Place;
 pub use program::Process;
 

@@ -108,7 +108,10 @@ impl Place {
     }
 
     pub fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
-        let (address, credential) = Broker::listener(access)?;
+        let (address, credential) = match access {
+            Access::Plaintext => (broker.address.clone(), None),
+            access => Broker::listener(access)?,
+        };
         self.set("hop", "hop-type", "\"kafka\"");
         self.set("hop", "hop-hostname", &quoted(&address));
         self.set("hop", "hop-topics", &format!("[{:?}]", broker.all_topics()));
@@ -214,7 +217,10 @@ impl Place {
 
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        std::fs::write(&path, text).expect("a folder of ours");
+        // Whole or not at all: a program that was started before may read it now.
+        let new = self.path(&format!("{name}.new"));
+        std::fs::write(&new, text).expect("a folder of ours");
+        std::fs::rename(&new, &path).expect("a folder of ours");
         path
     }
 
