@@ -63,6 +63,7 @@ pub mod commands;
 pub mod config;
 pub mod envelope;
 pub mod kafka;
+pub mod produce;
 pub mod record;
 pub mod retry;
 pub mod shutdown;
