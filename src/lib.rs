@@ -23,10 +23,14 @@
 //!   end. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
+//! - [`postgres_server`]: TLS, time-outs, pool and errors of a connection, for
+//!   every room that keeps something in PostgreSQL.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
 //! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
 //!   UUID is. It knows of the store only what a location is.
 //! - [`envelope`]: record ↔ BSON; digest, UUID rule, key rule, annotations.
+//! - [`entities`]: what a database holds as entities: registered types, a bound
+//!   below which nothing new appears, pages up to it. PostgreSQL or SQLite.
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
 //!   them whole, questions about offsets, the broker inside this process.
 //! - [`archive`]: the archiver. One file decides what happens on failure.
@@ -61,8 +65,10 @@ pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod entities;
 pub mod envelope;
 pub mod kafka;
+pub mod postgres_server;
 pub mod produce;
 pub mod record;
 pub mod retry;

@@ -10,9 +10,11 @@ const FLOORS: &[&[&str]] = &[
     &["commands"],
     &["cli"],
     &["archive", "produce", "verify"],
-    &["catalogue", "envelope", "kafka"],
+    &["catalogue", "entities", "envelope", "kafka"],
     // The catalogue tells where in the store a record lies.
     &["store"],
+    // What every room that keeps something in PostgreSQL needs.
+    &["postgres_server"],
     &["config"],
     &["record", "retry", "shutdown"],
 ];

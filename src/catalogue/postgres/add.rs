@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::claim::DeliveryColumns;
-use super::error::Fault;
-use super::session::Session;
 use crate::catalogue::text::storable;
 use crate::catalogue::{Added, Origin, Retry, Row};
+use crate::postgres_server::{Fault, Session};
 use crate::record::Delivery;
 
 /// One transaction: the retries, then the rows. Rows come last because counting

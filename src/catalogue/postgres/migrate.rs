@@ -2,13 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::postgres_server::{Connector, Fault, Session};
 use postgres::{Client, GenericClient};
 use refinery::{Runner, SchemaVersion, Target};
 use tracing::subscriber::NoSubscriber;
-
-use super::connect::Connector;
-use super::error::Fault;
-use super::session::Session;
 
 mod embedded {
     refinery::embed_migrations!("src/catalogue/migrations/postgres");

@@ -2,14 +2,10 @@
 
 mod add;
 mod claim;
-mod connect;
-mod error;
 mod gaps;
 mod migrate;
 mod read;
 mod row;
-mod session;
-mod tls;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,11 +17,21 @@ use super::{
     StoredRow, TopicSummary,
 };
 use crate::config::PostgresConfig;
+use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
 use crate::record::Delivery;
 
-use connect::Connector;
-use error::Fault;
-use session::{Session, Sessions};
+const WORDS: &Words = &Words {
+    host: "db-host",
+    port: "db-port",
+    name: "db-name",
+    username: "db-username",
+    password: "DB_PASSWORD",
+    sslmode: "db-sslmode",
+    sslrootcert: "db-sslrootcert",
+    pool_size: "db-pool-size",
+    wrong_schema: "its schema is not the archive's",
+    schema_remedy: "correct db-name, or start archive_ingest run, which makes the tables",
+};
 
 /// A catalogue in a PostgreSQL database, shared with other instances of this
 /// program and with archive-core.
@@ -40,7 +46,7 @@ impl PostgresCatalogue {
     /// Connects once, within 10 s, so that whatever is wrong is told here.
     /// Connections are made as calls need them, `pool_size` at most.
     pub fn open(config: &PostgresConfig) -> Result<Self, CatalogueError> {
-        let connector = Arc::new(Connector::new(config)?);
+        let connector = Arc::new(Connector::new(config, WORDS)?);
         connector
             .session()
             .map_err(|fault| connector.error(fault))?;
@@ -55,7 +61,7 @@ impl PostgresCatalogue {
         &self,
         call: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, CatalogueError> {
-        self.sessions.run(call)
+        Ok(self.sessions.run(call)?)
     }
 }
 
@@ -65,7 +71,7 @@ impl Catalogue for PostgresCatalogue {
     }
 
     fn migrate(&self) -> Result<(), CatalogueError> {
-        migrate::migrate(&self.connector).map_err(|fault| self.connector.error(fault))
+        migrate::migrate(&self.connector).map_err(|fault| self.connector.error(fault).into())
     }
 
     fn check(&self) -> Result<(), CatalogueError> {
@@ -141,5 +147,14 @@ impl Catalogue for PostgresCatalogue {
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
         self.call(|session| read::fetch(session, uuids))
+    }
+}
+
+impl From<ServerError> for CatalogueError {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            ServerError::Refused { database, cause } => Self::Refused { database, cause },
+        }
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use postgres::{Client, Config};
 use postgres_native_tls::MakeTlsConnector;
 
-use super::error::{Fault, Target, is_tls};
+use super::error::{Fault, ServerError, Target, is_tls};
 use super::session::Session;
 use super::tls;
-use crate::catalogue::CatalogueError;
+use super::words::Words;
 use crate::config::{PostgresConfig, SslMode};
 
 /// From the name look-up to the end of the authentication.
@@ -18,14 +18,16 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a session is set to, whatever the server, the database or the role
 /// say. Not as start-up options, which connection poolers refuse.
 ///
-/// - the argument about claims (claim.rs) is one about read committed
-/// - plans are made for the arrays at hand, which are of very different lengths
+/// - what rooms say about races is said of read committed
+/// - plans are made for the values at hand, which are very different from call
+///   to call; servers before 12 have no such setting
 /// - `Ok` means durable: a server that acknowledges before it has written is
 ///   told not to; one that waits for its replicas keeps doing so
 const SETTINGS: &str = "
     SET application_name = 'archive_ingest';
     SET default_transaction_isolation = 'read committed';
-    SET plan_cache_mode = 'force_custom_plan';
+    SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings
+    WHERE name = 'plan_cache_mode';
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off';
 ";
@@ -36,20 +38,34 @@ pub struct Connector {
     config: Config,
     mode: SslMode,
     tls: MakeTlsConnector,
+    /// What a session of this connector is set to beside [`SETTINGS`].
+    settings: &'static str,
 }
 
 impl Connector {
     /// `Refused` when the TLS settings cannot be followed.
-    pub fn new(config: &PostgresConfig) -> Result<Self, CatalogueError> {
-        let target = Target::new(config);
-        let tls = tls::connector(config.sslmode, config.sslrootcert.as_deref())
+    pub fn new(config: &PostgresConfig, words: &'static Words) -> Result<Self, ServerError> {
+        let target = Target::new(config, words);
+        let tls = tls::connector(config.sslmode, config.sslrootcert.as_deref(), words)
             .map_err(|cause| target.error(Fault::Refused(cause)))?;
         Ok(Self {
             config: driver_config(config),
             mode: config.sslmode,
             target,
             tls,
+            settings: "",
         })
+    }
+
+    /// Sessions run these statements too before they are used.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &'static str) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    pub fn words(&self) -> &'static Words {
+        self.target.words()
     }
 
     pub fn name(&self) -> &str {
@@ -57,7 +73,7 @@ impl Connector {
     }
 
     /// The error for the caller, which names the database.
-    pub fn error(&self, fault: Fault) -> CatalogueError {
+    pub fn error(&self, fault: Fault) -> ServerError {
         self.target.error(fault)
     }
 
@@ -66,6 +82,7 @@ impl Connector {
         let mut client = self.client()?;
         client.batch_execute(SETTINGS)?;
         client.batch_execute("SET statement_timeout = '60s'")?;
+        client.batch_execute(self.settings)?;
         Ok(Session::new(client))
     }
 
@@ -103,7 +120,7 @@ impl Connector {
         let (sender, receiver) = mpsc::sync_channel(1);
         let tls = self.tls.clone();
         std::thread::Builder::new()
-            .name("catalogue-connect".into())
+            .name("postgres-connect".into())
             .spawn(move || {
                 // Nobody receives what came too late.
                 let _ = sender.send(config.connect(tls));
