@@ -236,7 +236,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 }
 
-fn read_record(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Record {
+pub(super) fn read_record(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Record {
     let raw = message.ptr();
     let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     // SAFETY: the message is alive as long as `message`; key and payload are

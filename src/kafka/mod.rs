@@ -1,5 +1,6 @@
-//! Kafka: the connection, the consumer, the producer, questions about topics
-//! and offsets, and the broker inside this process.
+//! Kafka: the connection, the consumer, producers with and without
+//! transactions, topics and the ends of their logs, questions about offsets, and
+//! the broker inside this process.
 
 mod admin;
 mod client;
@@ -10,6 +11,9 @@ mod known_data;
 mod mock;
 mod partition;
 mod producer;
+mod tail;
+mod topics;
+mod transactions;
 
 pub use admin::{Admin, PartitionOffsets, TopicInfo};
 pub use client::{Cluster, KafkaFailure};
@@ -18,3 +22,6 @@ pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
+pub use tail::{Extent, TailReader};
+pub use topics::{NewTopicConfig, TopicAdmin};
+pub use transactions::{Outgoing, TransactionFailure, TransactionalProducer};

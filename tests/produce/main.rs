@@ -1,0 +1,11 @@
+//! What producing entities promises: containers that Avro's readers read, a
+//! position that is never lost, and every entity once on Kafka.
+//!
+//! Kafka and PostgreSQL are those that the environment names
+//! (`scripts/services` brings them up).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod avro;
+mod avro_readers;
