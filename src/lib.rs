@@ -23,8 +23,8 @@
 //!   end. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
-//! - [`postgres_server`]: TLS, time-outs, pool and errors of a connection, for
-//!   every room that keeps something in PostgreSQL.
+//! - [`postgres_server`], [`sqlite_file`]: connections, time-outs and errors, for
+//!   every room that keeps something in PostgreSQL or SQLite.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
 //! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
 //!   UUID is. It knows of the store only what a location is.
@@ -73,5 +73,6 @@ pub mod produce;
 pub mod record;
 pub mod retry;
 pub mod shutdown;
+pub mod sqlite_file;
 pub mod store;
 pub mod verify;

@@ -13,8 +13,8 @@ const FLOORS: &[&[&str]] = &[
     &["catalogue", "entities", "envelope", "kafka"],
     // The catalogue tells where in the store a record lies.
     &["store"],
-    // What every room that keeps something in PostgreSQL needs.
-    &["postgres_server"],
+    // What every room that keeps something in a database needs.
+    &["postgres_server", "sqlite_file"],
     &["config"],
     &["record", "retry", "shutdown"],
 ];

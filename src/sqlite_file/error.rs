@@ -3,7 +3,17 @@
 use rusqlite::ErrorCode;
 
 use super::connections::BUSY_TIMEOUT;
-use crate::catalogue::CatalogueError;
+
+/// Why a file did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is locked, or the disk fails: the same call may succeed later.
+    #[error("{database}: {cause}")]
+    Unavailable { database: String, cause: String },
+    /// The path, permissions or the content are wrong. No retry helps.
+    #[error("{database}: {cause}")]
+    Refused { database: String, cause: String },
+}
 
 /// What went wrong, before it is known in which file.
 #[derive(Debug, thiserror::Error)]
@@ -15,15 +25,16 @@ pub enum Fault {
 }
 
 /// The error for the caller: one line, with what to do where that is known.
-pub fn explain(database: &str, fault: Fault) -> CatalogueError {
+/// `setting` is where the file's path was configured.
+pub fn explain(database: &str, setting: &str, fault: Fault) -> FileError {
     let database = database.to_owned();
     let error = match fault {
-        Fault::Refused(cause) => return CatalogueError::Refused { database, cause },
+        Fault::Refused(cause) => return FileError::Refused { database, cause },
         Fault::Sqlite(error) => error,
     };
     let says = error.to_string().replace('\n', " ");
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => CatalogueError::Unavailable {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => FileError::Unavailable {
             database,
             cause: format!(
                 "another program has kept it locked for {} s",
@@ -31,28 +42,30 @@ pub fn explain(database: &str, fault: Fault) -> CatalogueError {
             ),
         },
         Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
-            CatalogueError::Unavailable {
+            FileError::Unavailable {
                 database,
                 cause: says,
             }
         }
-        Some(ErrorCode::NotADatabase) => CatalogueError::Refused {
+        Some(ErrorCode::NotADatabase) => FileError::Refused {
             database,
-            cause: "the file is no SQLite database: correct db-path".into(),
+            cause: format!("the file is no SQLite database: correct {setting}"),
         },
-        Some(ErrorCode::CannotOpen) => CatalogueError::Refused {
+        Some(ErrorCode::CannotOpen) => FileError::Refused {
             database,
-            cause: "the file cannot be opened or made: correct db-path, or the permissions of the file and its directory".into(),
+            cause: format!(
+                "the file cannot be opened or made: correct {setting}, or the permissions of the file and its directory"
+            ),
         },
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => CatalogueError::Refused {
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => FileError::Refused {
             database,
             cause: "the file or its directory cannot be written to: correct the permissions".into(),
         },
-        Some(ErrorCode::DatabaseCorrupt) => CatalogueError::Refused {
+        Some(ErrorCode::DatabaseCorrupt) => FileError::Refused {
             database,
             cause: format!("the file is damaged ({says}): restore it from a backup"),
         },
-        _ => CatalogueError::Refused {
+        _ => FileError::Refused {
             database,
             cause: says,
         },
