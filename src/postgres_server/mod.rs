@@ -1,15 +1,17 @@
 //! A PostgreSQL server as every room uses it: TLS and time-outs of a
-//! connection, a pool of sessions with prepared statements, what an error means.
+//! connection, a pool of sessions with prepared statements, migrations, what an error means.
 //!
 //! Calls block and must not be made on a thread of an async runtime.
 
 mod connect;
 mod error;
+mod migrate;
 mod session;
 mod tls;
 mod words;
 
 pub use connect::Connector;
 pub use error::{Fault, ServerError};
+pub use migrate::Migrations;
 pub use session::{Params, Session, Sessions};
 pub use words::Words;

@@ -5,6 +5,7 @@ mod encode;
 mod json;
 mod misfit;
 mod plan;
+pub mod positions;
 mod schema;
 
 pub use container::{Codec, ContainerWriter, Limits};
