@@ -20,6 +20,8 @@ const SHOWN: &[StanzaKind] = &[
     StanzaKind::Hop,
     StanzaKind::Database,
     StanzaKind::Store,
+    StanzaKind::Kernel,
+    StanzaKind::Produce,
 ];
 
 /// `config check`: prints a line per stanza on stdout (or one JSON document),
@@ -119,7 +121,13 @@ pub fn effective(
     environment: Environment,
 ) -> Result<Vec<Settings>, ConfigError> {
     let config = Config::load_in(selection, environment)?;
-    SHOWN.iter().map(|kind| config.settings(*kind)).collect()
+    let used =
+        |kind: &&StanzaKind| **kind != StanzaKind::Kernel || config.kernel_stanza().is_some();
+    SHOWN
+        .iter()
+        .filter(used)
+        .map(|kind| config.settings(*kind))
+        .collect()
 }
 
 /// A line per key: stanza, key, value, origin.

@@ -164,6 +164,10 @@ pub(super) enum Problem {
         stanza: String,
         protocol: &'static str,
     },
+    #[error(
+        "-K {kernel}: its entities are made up, and -H {hop} is a real broker: choose a kernel of your own, or leave -K out"
+    )]
+    DemoOnRealHop { kernel: String, hop: String },
     #[error("{at}: {why}")]
     VetoLine { at: Origin, why: String },
     #[error(

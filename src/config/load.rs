@@ -8,10 +8,10 @@ use super::document::Source;
 use super::environment::Environment;
 use super::error::{ConfigError, Problem};
 use super::file::{ConfigFile, Stanza};
-use super::hop::HopConfig;
-use super::kernel;
+use super::hop::{self, HopConfig};
+use super::kernel::KernelConfig;
 use super::log::LogConfig;
-use super::origin::Origin;
+use super::produce::ProduceConfig;
 use super::selection::Selection;
 use super::settings::{Layers, Settings};
 use super::stanza_kind::{ALWAYS, StanzaKind, nearest, unalias};
@@ -54,7 +54,7 @@ impl Config {
         if let Some(error) = config.file.first_error() {
             return Err(error.clone());
         }
-        refuse_kernel(selection)?;
+        config.check_kernel()?;
         config.settings(StanzaKind::Listen)?;
         Ok(config)
     }
@@ -108,6 +108,48 @@ impl Config {
             Some(error) => Err(error.clone()),
             None => HopConfig::read(&settings, &vetoes.patterns),
         }
+    }
+
+    /// The chosen kernel, `None` where there is none: see
+    /// [`Config::kernel_stanza`]. Errors: its stanza is wrong, or it is a demo
+    /// and the hop is a real broker.
+    pub fn kernel(&self) -> Result<Option<KernelConfig>, ConfigError> {
+        let Some(stanza) = self.kernel_stanza() else {
+            return Ok(None);
+        };
+        let kernel = KernelConfig::read(&self.settings(StanzaKind::Kernel)?)?;
+        if kernel.is_demo() && !self.hop_is_mock() {
+            return Err(Problem::DemoOnRealHop {
+                kernel: stanza.to_owned(),
+                hop: self.selection.stanza(StanzaKind::Hop).to_owned(),
+            }
+            .into());
+        }
+        Ok(Some(kernel))
+    }
+
+    /// The kernel that holds: `-K`, or the demo where the hop is a mock.
+    pub fn kernel_stanza(&self) -> Option<&str> {
+        let is_chosen = self.selection.kernel.is_some() || self.hop_is_mock();
+        is_chosen.then(|| self.selection.stanza(StanzaKind::Kernel))
+    }
+
+    /// That a kernel which was named can be used, whatever the command.
+    pub(super) fn check_kernel(&self) -> Result<(), ConfigError> {
+        match self.selection.kernel {
+            Some(_) => self.kernel().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A hop stanza that is wrong is none: whoever needs it says so.
+    fn hop_is_mock(&self) -> bool {
+        let settings = self.resolve(StanzaKind::Hop);
+        settings.is_ok_and(|(settings, _)| hop::is_mock(&settings))
+    }
+
+    pub fn produce(&self) -> Result<ProduceConfig, ConfigError> {
+        ProduceConfig::read(&self.settings(StanzaKind::Produce)?)
     }
 
     /// The effective values of the chosen stanza of a kind.
@@ -238,20 +280,6 @@ impl Config {
         ALWAYS
             .contains(&(name, kind))
             .then(|| self.built_in.stanza(name))?
-    }
-}
-
-/// That `-K` names a stanza: nothing reads a kernel yet.
-pub(super) fn refuse_kernel(selection: &Selection) -> Result<(), ConfigError> {
-    match &selection.kernel {
-        None => Ok(()),
-        Some(name) => Err(Problem::NotBuilt {
-            at: Origin::CommandLine { option: "-K" },
-            stanza: name.clone(),
-            what: "a kernel".to_owned(),
-            instead: kernel::INSTEAD.to_owned(),
-        }
-        .into()),
     }
 }
 

@@ -5,6 +5,9 @@
 //! bound, page after page, therefore misses nothing, whatever commits late.
 //! Calls block and must not be made on a thread of an async runtime.
 
+mod horizon;
+mod postgres;
+mod stamp;
 mod types;
 
 use std::borrow::Borrow;
@@ -13,6 +16,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use self::postgres::KernelSource;
 pub use types::{conflicting, topic_conflicts};
 
 /// What tells one entity type from another. Realms may share a schema, and then
@@ -141,6 +145,11 @@ pub struct Page {
     pub entities: Vec<Entity>,
     /// Whether there may be more below the bound.
     pub more: bool,
+}
+
+/// The order in which entities are given.
+fn sort(entities: &mut [Entity]) {
+    entities.sort_by(|one, other| (&one.modified, &one.id).cmp(&(&other.modified, &other.id)));
 }
 
 /// Why a source could not do what it was asked.

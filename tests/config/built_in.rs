@@ -21,15 +21,18 @@ fn the_configuration_in_the_repository_is_valid_built_in_and_as_a_file() {
         names.sort_unstable();
         let expected = [
             "archive",
+            "demo-kernel",
             "file-db",
             "file-store",
             "hop-dev",
             "hop-local",
             "hop-prod",
             "local-db",
+            "local-kernel",
             "local-store",
             "log",
             "mock-hop",
+            "produce",
         ];
         assert_eq!(names, expected);
     }

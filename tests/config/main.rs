@@ -4,6 +4,7 @@ mod auth;
 mod built_in;
 mod commands;
 mod errors;
+mod kernel;
 mod layers;
 mod never_panics;
 mod scene;

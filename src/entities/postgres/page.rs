@@ -1,0 +1,278 @@
+//! The walk along `modified`.
+//!
+//! Queries filter and order by the plain column, which is what an index on it
+//! serves; equal positions are put in the order of their ids afterwards.
+
+use postgres::fallible_iterator::FallibleIterator;
+use postgres::types::ToSql;
+use postgres::{Statement, Transaction};
+use uuid::Uuid;
+
+use super::collation::Order;
+use crate::entities::stamp;
+use crate::entities::{Entity, Page, Position, TypeId, sort};
+use crate::postgres_server::{Fault, Session};
+
+/// What is walked along: positions of a type from `from` on (or after it) and
+/// below `below`.
+#[derive(Clone, Copy)]
+pub struct Span<'a> {
+    pub of: &'a TypeId,
+    pub from: &'a Position,
+    pub includes_from: bool,
+    pub below: &'a Position,
+}
+
+/// What is read of a row; without its payload an entity's is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    Id,
+    Entity,
+}
+
+/// Rows that are asked for before it is known how large they are.
+const FIRST_ROWS: usize = 16;
+
+macro_rules! select {
+    (Id, $rest:literal) => {
+        concat!(
+            "SELECT e.id, e.modified::text FROM kernel_entity_vw AS e
+             WHERE e.realm = $1 AND e.schema_id = $2 ",
+            $rest
+        )
+    };
+    (Entity, $rest:literal) => {
+        concat!(
+            "SELECT e.id, e.modified::text, e.payload::text FROM kernel_entity_vw AS e
+             WHERE e.realm = $1 AND e.schema_id = $2 ",
+            $rest
+        )
+    };
+}
+
+macro_rules! selects {
+    ($columns:expr, $rest:literal) => {
+        match $columns {
+            Columns::Id => select!(Id, $rest),
+            Columns::Entity => select!(Entity, $rest),
+        }
+    };
+}
+
+/// The first entities of a span: at most about `limit`, and no more after about
+/// `bytes` of payload.
+pub fn page(
+    session: &mut Session,
+    order: Order,
+    columns: Columns,
+    span: &Span<'_>,
+    limit: usize,
+    bytes: usize,
+) -> Result<Page, Fault> {
+    let (limit, bytes) = (limit.max(1), bytes.max(1));
+    if span.below.as_str() <= span.from.as_str() {
+        return Ok(Page::default());
+    }
+    match order {
+        Order::Bytes => by_bytes(session, columns, span, limit, bytes),
+        Order::Seconds => by_seconds(session, columns, span, limit, bytes),
+    }
+}
+
+fn by_bytes(
+    session: &mut Session,
+    columns: Columns,
+    span: &Span<'_>,
+    limit: usize,
+    bytes: usize,
+) -> Result<Page, Fault> {
+    let sql = match span.includes_from {
+        true => selects!(
+            columns,
+            "AND e.modified >= $3 AND e.modified < $4 ORDER BY e.modified LIMIT $5"
+        ),
+        false => selects!(
+            columns,
+            "AND e.modified > $3 AND e.modified < $4 ORDER BY e.modified LIMIT $5"
+        ),
+    };
+    let statement = session.prepare(sql)?;
+    let same = session.prepare(selects!(columns, "AND e.modified = $3"))?;
+    let (from, below) = (span.from.as_str(), span.below.as_str());
+    let params: [&(dyn ToSql + Sync); 5] = [
+        &span.of.realm,
+        &span.of.schema_id,
+        &from,
+        &below,
+        &one_more(limit),
+    ];
+    let mut transaction = session.transaction()?;
+    let filled = filled(&mut transaction, &statement, &params, limit, bytes)?;
+    let page = completed(&mut transaction, &same, span.of, filled)?;
+    transaction.commit()?;
+    Ok(page)
+}
+
+/// The row after the last one tells whether there is more.
+fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX)
+}
+
+/// Where the column's order is that of seconds only: whole seconds are read,
+/// from the index, and what lies in them is put in order.
+///
+/// The seconds end with that of the row `limit` rows on, so that there is not
+/// more to put in order than that and the rest of a second.
+fn by_seconds(
+    session: &mut Session,
+    columns: Columns,
+    span: &Span<'_>,
+    limit: usize,
+    bytes: usize,
+) -> Result<Page, Fault> {
+    let ahead = session.prepare(
+        "SELECT e.modified::text FROM kernel_entity_vw AS e
+         WHERE e.realm = $1 AND e.schema_id = $2 AND e.modified >= $3
+         ORDER BY e.modified OFFSET $4 LIMIT 1",
+    )?;
+    let statement = session.prepare(selects!(
+        columns,
+        r#"AND e.modified >= $3 AND ($4::text IS NULL OR e.modified < $4)
+           AND (e.modified COLLATE "C" > $5 OR ($6 AND e.modified COLLATE "C" = $5))
+           AND e.modified COLLATE "C" < $7
+           ORDER BY e.modified COLLATE "C" LIMIT $8"#
+    ))?;
+    let same = session.prepare(selects!(columns, "AND e.modified = $3"))?;
+    let (after, below) = (span.from.as_str(), span.below.as_str());
+    let mut first = stamp::second(after).unwrap_or_default().to_owned();
+    let mut transaction = session.transaction()?;
+    let filled = loop {
+        let rows = transaction.query(
+            &ahead,
+            &[&span.of.realm, &span.of.schema_id, &first, &one_more(limit)],
+        )?;
+        let last: Option<String> = rows.first().map(|row| row.try_get(0)).transpose()?;
+        let end = last.as_deref().and_then(end_of_second);
+        let params: [&(dyn ToSql + Sync); 8] = [
+            &span.of.realm,
+            &span.of.schema_id,
+            &first,
+            &end,
+            &after,
+            &span.includes_from,
+            &below,
+            &one_more(limit),
+        ];
+        let mut filled = filled(&mut transaction, &statement, &params, limit, bytes)?;
+        match end {
+            // The seconds so far held nothing of the span: go on behind them.
+            Some(end) if filled.page.entities.is_empty() && end.as_str() < below => first = end,
+            end => {
+                filled.page.more |= end.is_some_and(|end| end.as_str() < below);
+                break filled;
+            }
+        }
+    };
+    let page = completed(&mut transaction, &same, span.of, filled)?;
+    transaction.commit()?;
+    Ok(page)
+}
+
+/// The second after the one that the position lies in; `None` where there is
+/// none, for then nothing bounds what is read.
+fn end_of_second(position: &str) -> Option<String> {
+    stamp::second(position).and_then(stamp::next_second)
+}
+
+/// Rows of one query.
+#[derive(Default)]
+struct Filled {
+    page: Page,
+    /// The row that comes next has the same position as the last one.
+    splits_equals: bool,
+}
+
+/// Reads rows until there are `limit` or they have `bytes`, in pieces that are
+/// as large as the rows so far let expect.
+fn filled(
+    transaction: &mut Transaction<'_>,
+    statement: &Statement,
+    params: &[&(dyn ToSql + Sync)],
+    limit: usize,
+    bytes: usize,
+) -> Result<Filled, Fault> {
+    let portal = transaction.bind(statement, params)?;
+    let mut filled = Filled::default();
+    let page = &mut filled.page;
+    let mut taken = 0;
+    loop {
+        let rows = next_rows(page.entities.len(), limit, taken, bytes);
+        let mut fetched = 0;
+        let mut piece =
+            transaction.query_portal_raw(&portal, i32::try_from(rows).unwrap_or(i32::MAX))?;
+        while let Some(row) = piece.next()? {
+            fetched += 1;
+            let entity = entity(&row)?;
+            if page.entities.len() >= limit || taken >= bytes {
+                page.more = true;
+                let last = page.entities.last();
+                filled.splits_equals = last.is_some_and(|last| last.modified == entity.modified);
+                return Ok(filled);
+            }
+            taken += entity.payload.len();
+            page.entities.push(entity);
+        }
+        if fetched < rows {
+            return Ok(filled);
+        }
+    }
+}
+
+/// How many rows to ask for, with the one that tells of more.
+fn next_rows(read: usize, limit: usize, taken: usize, bytes: usize) -> usize {
+    let left = limit.saturating_sub(read);
+    let fit = match read {
+        0 => FIRST_ROWS,
+        _ => bytes.saturating_sub(taken) / (taken / read).max(1),
+    };
+    fit.min(left).saturating_add(1)
+}
+
+/// In order, and with all that have the position of the last one.
+fn completed(
+    transaction: &mut Transaction<'_>,
+    same: &Statement,
+    of: &TypeId,
+    filled: Filled,
+) -> Result<Page, Fault> {
+    let mut page = filled.page;
+    if let (true, Some(last)) = (filled.splits_equals, page.entities.last()) {
+        let last = last.modified.clone();
+        let rows = transaction.query(same, &[&of.realm, &of.schema_id, &last.as_str()])?;
+        page.entities.retain(|entity| entity.modified != last);
+        for row in &rows {
+            page.entities.push(entity(row)?);
+        }
+    }
+    sort(&mut page.entities);
+    Ok(page)
+}
+
+fn entity(row: &postgres::Row) -> Result<Entity, Fault> {
+    let payload = match row.len() {
+        2 => None,
+        _ => row.try_get::<_, Option<&str>>(2)?.or(Some("null")),
+    };
+    Ok(Entity {
+        id: row.try_get(0)?,
+        modified: Position::new(row.try_get::<_, &str>(1)?),
+        payload: payload.unwrap_or_default().to_owned(),
+    })
+}
+
+/// The entities of these ids, in any order.
+pub fn fetch(session: &mut Session, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, Fault> {
+    let sql = select!(Entity, "AND e.id = ANY($3)");
+    let rows = session.query(sql, &[&of.realm, &of.schema_id, &ids])?;
+    rows.iter().map(entity).collect()
+}
