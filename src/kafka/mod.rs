@@ -23,5 +23,5 @@ pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
 pub use tail::{Extent, TailReader};
-pub use topics::{NewTopicConfig, TopicAdmin};
+pub use topics::TopicAdmin;
 pub use transactions::{Outgoing, TransactionFailure, TransactionalProducer};

@@ -1,6 +1,5 @@
 //! Topics, made and removed. Calls block.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,30 +8,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::{Cluster, Complaints, KafkaFailure};
+use crate::config::TopicConfig;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// How a new topic is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewTopicConfig {
-    pub partitions: i32,
-    pub replicas: i32,
-    /// The topic's own settings, for example `retention.ms`.
-    pub settings: BTreeMap<String, String>,
-}
-
-impl Default for NewTopicConfig {
-    /// One partition, three replicas, kept for 7 days.
-    fn default() -> Self {
-        let retention = ("retention.ms".to_owned(), "604800000".to_owned());
-        Self {
-            partitions: 1,
-            replicas: 3,
-            settings: BTreeMap::from([retention]),
-        }
-    }
-}
 
 /// Makes and removes topics.
 pub struct TopicAdmin {
@@ -53,13 +32,15 @@ impl TopicAdmin {
     }
 
     /// Makes a topic where there is none of that name. Whether it was made.
-    pub fn create(&self, topic: &str, config: &NewTopicConfig) -> Result<bool, KafkaFailure> {
-        if let Some(made) = self.cluster.create_in_mock(topic, config.partitions) {
+    pub fn create(&self, topic: &str, config: &TopicConfig) -> Result<bool, KafkaFailure> {
+        let partitions = i32::try_from(config.partitions).unwrap_or(i32::MAX);
+        if let Some(made) = self.cluster.create_in_mock(topic, partitions) {
             return made.map(|()| true);
         }
-        let replication = TopicReplication::Fixed(config.replicas);
-        let mut new = NewTopic::new(topic, config.partitions, replication);
-        for (name, value) in &config.settings {
+        let replication =
+            TopicReplication::Fixed(i32::try_from(config.replicas).unwrap_or(i32::MAX));
+        let mut new = NewTopic::new(topic, partitions, replication);
+        for (name, value) in &config.properties {
             new = new.set(name, value);
         }
         let asked = self.admin.create_topics([&new], &options());
@@ -70,7 +51,7 @@ impl TopicAdmin {
             Some(Err((_, code))) => Err(self.refused(
                 code,
                 &format!(
-                    "topic {topic} cannot be made with {} partitions and {} replicas",
+                    "topic {topic} cannot be made with {} partitions and {} replicas: correct produce-topic-partitions or produce-topic-replicas",
                     config.partitions, config.replicas
                 ),
             )),

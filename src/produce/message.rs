@@ -95,7 +95,9 @@ pub(super) fn pack(
         match writer.encode(&entity.payload, &mut encoded) {
             Ok(told) => packed.left_out += told.left_out,
             Err(misfit) => {
-                packed.unsendable.push(unsendable(entity, misfit.to_string()));
+                packed
+                    .unsendable
+                    .push(unsendable(entity, misfit.to_string()));
                 continue;
             }
         }

@@ -5,18 +5,20 @@
 //! crash between the last two finds in the messages' headers what the table
 //! misses; the transactional id keeps whoever came before from committing more.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::error::PublishError;
 use super::message::{self, Message};
-use super::positions::{Claimed, Positions, Progress, Sent, Standing};
-use super::settings::Settings;
-use crate::config::is_topic_name;
+use super::positions::{Claimed, Mark, Positions, Progress, Sent, Standing};
+use crate::config::{TopicConfig, is_topic_name};
 use crate::entities::{EntityType, Position, TypeId};
 use crate::kafka::{
-    Cluster, Extent, KafkaFailure, NewTopicConfig, TailReader, TopicAdmin, TransactionFailure,
+    Cluster, Extent, KafkaFailure, TailReader, TopicAdmin, TransactionFailure,
     TransactionalProducer,
 };
 use crate::record::Record;
@@ -38,12 +40,12 @@ impl Outlet {
     }
 
     /// The topic's partitions; made where it is missing.
-    fn partitions(&self, topic: &str, new: &NewTopicConfig) -> Result<Vec<i32>, KafkaFailure> {
+    fn partitions(&self, topic: &str, new: &TopicConfig) -> Result<Vec<i32>, KafkaFailure> {
         let mut made = false;
         loop {
             match self.tails.partitions(topic)? {
                 Some(partitions) if !partitions.is_empty() => return Ok(partitions),
-                _ if made => std::thread::sleep(std::time::Duration::from_millis(50)),
+                _ if made => std::thread::sleep(Duration::from_millis(50)),
                 _ => {
                     if self.topics.create(topic, new)? {
                         info!(topic, partitions = new.partitions, "topic made");
@@ -84,10 +86,10 @@ impl Publisher {
         outlet: &Outlet,
         positions: &dyn Positions,
         entity_type: &EntityType,
-        settings: &Settings,
+        config: &TopicConfig,
     ) -> Result<Self, PublishError> {
         let of = entity_type.id.clone();
-        let topic = settings.topic_of(&of.realm, &entity_type.schema_name);
+        let topic = config.name(&of.realm, &entity_type.schema_name);
         if !is_topic_name(&topic) {
             return Err(PublishError::TopicName(topic));
         }
@@ -99,7 +101,7 @@ impl Publisher {
         let mut publisher = Self {
             producer,
             of,
-            partitions: outlet.partitions(&topic, &settings.new_topic)?,
+            partitions: outlet.partitions(&topic, config)?,
             topic,
             next: 0,
             standing,
@@ -122,17 +124,41 @@ impl Publisher {
                 "what the topic holds beyond the table is counted in"
             );
         }
+        let released = self.replayed(&found, positions)?;
         let progress = Progress {
             known_from: (found.is_partial && ahead).then(|| found.position.clone()),
             position: found.position.max(self.standing.position.clone()),
             log_ends: extents.iter().map(|(p, extent)| (*p, extent.end)).collect(),
             sent: found.sent,
-            released: vec![],
+            released,
         };
         if ahead || !progress.sent.is_empty() || progress.log_ends != self.standing.log_ends {
             self.record(positions, progress)?;
         }
         Ok(())
+    }
+
+    /// What the topic holds is not to be tried again, though the quarantine may
+    /// not know of it.
+    fn replayed(
+        &self,
+        found: &Found,
+        positions: &dyn Positions,
+    ) -> Result<Vec<(Uuid, Position)>, PublishError> {
+        if found.sent.is_empty() {
+            return Ok(vec![]);
+        }
+        let sent: HashSet<Mark> = found
+            .sent
+            .iter()
+            .flat_map(|sent| sent.marks.clone())
+            .collect();
+        let asked = positions.to_replay(&self.of, usize::MAX >> 1)?;
+        Ok(asked
+            .into_iter()
+            .filter(|one| sent.contains(&Mark::of(&one.id, &one.modified)))
+            .map(|one| (one.id, one.modified))
+            .collect())
     }
 
     fn recover_partition(
@@ -146,7 +172,9 @@ impl Publisher {
             Some(&counted) if counted <= extent.end => {
                 found.is_partial |= counted < extent.start;
                 let receive = &mut |record: Record| found.add(&record);
-                outlet.tails.read(&self.topic, partition, counted, extent, receive)?;
+                outlet
+                    .tails
+                    .read(&self.topic, partition, counted, extent, receive)?;
             }
             counted => {
                 if counted.is_some() {
@@ -171,7 +199,7 @@ impl Publisher {
         positions: &dyn Positions,
         messages: &[Message],
         after: &Position,
-        released: Vec<(uuid::Uuid, Position)>,
+        released: Vec<(Uuid, Position)>,
     ) -> Result<Published, PublishError> {
         let mut progress = Progress {
             position: after.clone(),
@@ -180,7 +208,10 @@ impl Publisher {
             ..Progress::default()
         };
         if !messages.is_empty() {
-            let outgoing: Vec<_> = messages.iter().map(|one| one.to(self.partition())).collect();
+            let outgoing: Vec<_> = messages
+                .iter()
+                .map(|one| one.to(self.partition()))
+                .collect();
             progress.log_ends = match self.producer.publish(&self.topic, &outgoing) {
                 Err(TransactionFailure::TooLarge { .. }) => return Ok(Published::TooLarge),
                 ended => ended?,
@@ -197,10 +228,16 @@ impl Publisher {
         partition
     }
 
-    fn record(&mut self, positions: &dyn Positions, progress: Progress) -> Result<(), PublishError> {
+    fn record(
+        &mut self,
+        positions: &dyn Positions,
+        progress: Progress,
+    ) -> Result<(), PublishError> {
         positions.record(&self.of, self.standing.generation, &progress)?;
         let standing = &mut self.standing;
-        standing.position = progress.position.max(std::mem::take(&mut standing.position));
+        standing.position = progress
+            .position
+            .max(std::mem::take(&mut standing.position));
         if let Some(from) = progress.known_from {
             standing.known_from = from.max(std::mem::take(&mut standing.known_from));
         }
