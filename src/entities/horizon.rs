@@ -24,7 +24,7 @@ use super::{Bound, HeldBack, Position};
 use crate::config::BoundConfig;
 
 /// Transactions open for less are the rule and not worth telling.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+pub const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// What a look at the database found.
 #[derive(Debug, Default)]

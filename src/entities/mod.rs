@@ -5,6 +5,7 @@
 //! bound, page after page, therefore misses nothing, whatever commits late.
 //! Calls block and must not be made on a thread of an async runtime.
 
+mod demo;
 mod horizon;
 mod postgres;
 mod stamp;
@@ -16,6 +17,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::config::{KernelConfig, KernelKind};
+use crate::shutdown::Shutdown;
+
+pub use self::demo::{DemoSource, DemoWriter};
 pub use self::postgres::KernelSource;
 pub use types::{conflicting, topic_conflicts};
 
@@ -145,6 +150,55 @@ pub struct Page {
     pub entities: Vec<Entity>,
     /// Whether there may be more below the bound.
     pub more: bool,
+}
+
+/// Opens the configured kernel. [`EntitySource::check`] is the caller's next
+/// call: only it connects to a server. A demo kernel is made where it is
+/// missing.
+pub fn open(config: &KernelConfig) -> Result<Box<dyn EntitySource>, SourceError> {
+    Ok(match &config.kind {
+        KernelKind::Demo { path } => Box::new(DemoSource::open(path, &config.bound)?),
+        KernelKind::Aether { server, named_by } => {
+            Box::new(KernelSource::open(server, *named_by, &config.bound)?)
+        }
+    })
+}
+
+/// Starts what makes a few new entities a second in a demo kernel that is open,
+/// until it is told to end; `None` for a kernel of somebody's own.
+pub fn start_demo(
+    config: &KernelConfig,
+    shutdown: Shutdown,
+) -> Result<Option<DemoWriter>, SourceError> {
+    match &config.kind {
+        KernelKind::Demo { path } => demo::start_writer(path, shutdown).map(Some),
+        KernelKind::Aether { .. } => Ok(None),
+    }
+}
+
+/// Hands over what pages of ids hold, one page after another from `from` on.
+/// `next` reads those after a position, or from it on.
+fn read_range(
+    from: &Position,
+    to: &Position,
+    receive: &mut Receive<'_>,
+    next: impl Fn(&Position, bool) -> Result<Page, SourceError>,
+) -> Result<(), SourceError> {
+    let (mut from, mut includes_from) = (from.clone(), true);
+    while from < *to {
+        let page = next(&from, includes_from)?;
+        let Some(last) = page.entities.last() else {
+            break;
+        };
+        (from, includes_from) = (last.modified.clone(), false);
+        for entity in page.entities {
+            receive(entity.id, entity.modified)?;
+        }
+        if !page.more {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The order in which entities are given.

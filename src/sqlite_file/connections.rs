@@ -56,6 +56,26 @@ impl Connections {
             .map_err(|fault| explain(&self.name, self.setting, fault))
     }
 
+    /// Runs a call in such a transaction, if nobody else writes now; `None`
+    /// where another process does.
+    pub fn try_write<T>(
+        &self,
+        call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, FileError> {
+        let mut writer = held(&self.writer);
+        let run = || {
+            writer.busy_timeout(Duration::ZERO)?;
+            let result = in_transaction(&mut writer, TransactionBehavior::Immediate, call);
+            writer.busy_timeout(BUSY_TIMEOUT)?;
+            result
+        };
+        match run() {
+            Ok(value) => Ok(Some(value)),
+            Err(fault) if fault.is_busy() => Ok(None),
+            Err(fault) => Err(explain(&self.name, self.setting, fault)),
+        }
+    }
+
     /// Runs a call that only reads, on one state of the file.
     pub fn read<T>(
         &self,

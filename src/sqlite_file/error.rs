@@ -24,6 +24,20 @@ pub enum Fault {
     Refused(String),
 }
 
+impl Fault {
+    /// Whether somebody else has the file locked.
+    pub fn is_busy(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        let code = error.sqlite_error_code();
+        matches!(
+            code,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        )
+    }
+}
+
 /// The error for the caller: one line, with what to do where that is known.
 /// `setting` is where the file's path was configured.
 pub fn explain(database: &str, setting: &str, fault: Fault) -> FileError {

@@ -174,28 +174,17 @@ impl EntitySource for KernelSource {
         receive: &mut Receive<'_>,
     ) -> Result<(), SourceError> {
         let order = self.order()?;
-        let (mut from, mut includes_from) = (from.clone(), true);
-        loop {
+        super::read_range(from, to, receive, |from, includes_from| {
             let span = Span {
                 of,
-                from: &from,
+                from,
                 includes_from,
                 below: to,
             };
-            let page = self.call(|session| {
+            self.call(|session| {
                 page::page(session, order, Columns::Id, &span, RANGE_ROWS, usize::MAX)
-            })?;
-            let Some(last) = page.entities.last() else {
-                return Ok(());
-            };
-            (from, includes_from) = (last.modified.clone(), false);
-            for entity in page.entities {
-                receive(entity.id, entity.modified)?;
-            }
-            if !page.more {
-                return Ok(());
-            }
-        }
+            })
+        })
     }
 
     fn fetch(&self, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, SourceError> {
