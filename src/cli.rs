@@ -83,6 +83,29 @@ pub enum Command {
     /// it could not finish, which says nothing of the archive.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Publish the entities of a kernel that are new, then exit
+    ///
+    /// Reads up to the kernel's bound: what was stored in the last seconds
+    /// (kernel-window-ms) is for the next pass. Exit 1 if entities went into the
+    /// quarantine, 3 if a type could not be published to its end.
+    #[command(after_help = PRODUCE_EXAMPLES)]
+    Produce(ProduceArgs),
+    /// Remove an entity type's topic and publish all of its entities anew
+    ///
+    /// Consumers see a new topic; whoever kept an offset in the old one begins
+    /// again. Needs a real broker.
+    #[command(
+        after_help = "Example:\n  archive_ingest rebuild -H hop-local -D local-db -K local-kernel --topic demo.Person"
+    )]
+    Rebuild(RebuildArgs),
+    /// Compare all entities with what was published, and publish what is missing
+    #[command(
+        after_help = "Example:\n  archive_ingest reconcile -H hop-local -D local-db -K local-kernel"
+    )]
+    Reconcile(ReconcileArgs),
+    /// List, publish or give up the entities that could not be published
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -129,6 +152,76 @@ pub struct RunArgs {
     /// Archive this topic and no other
     #[arg(long, value_name = "TOPIC")]
     pub test_topic: Option<String>,
+}
+
+const PRODUCE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest produce -H hop-local -D local-db -K local-kernel\n  \
+  archive_ingest produce -H hop-local -D local-db -K local-kernel --realm demo --dry-run";
+
+#[derive(Args, Debug)]
+pub struct ProduceArgs {
+    /// Only types of this realm
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
+    /// Only the type of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Count what would be published, and publish nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RebuildArgs {
+    /// The type's topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave the type paused and its topic unmade
+    #[arg(long)]
+    pub paused: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ReconcileArgs {
+    /// Only the type of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum QuarantineCommand {
+    /// List entities with the reason why they could not be published
+    #[command(after_help = "Example:\n  archive_ingest quarantine list -D local-db --json")]
+    List(QuarantineArgs),
+    /// Publish those that fit by now; the others stay, with the reason
+    ///
+    /// A type that a running instance publishes is left to it, within a minute.
+    #[command(
+        after_help = "Example:\n  archive_ingest quarantine replay -H hop-local -D local-db -K local-kernel --realm demo"
+    )]
+    Replay(QuarantineArgs),
+    /// Give entities up: they count as published
+    #[command(
+        after_help = "Example:\n  archive_ingest quarantine drop -D local-db --id 6b6e6f77-6e2d-6461-7461-2d7575696431"
+    )]
+    Drop(QuarantineArgs),
+}
+
+/// Which entities of the quarantine; all where nothing is said.
+#[derive(Args, Debug)]
+pub struct QuarantineArgs {
+    /// Only those of this realm
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
+    /// Only those of the schema with this id
+    #[arg(long, value_name = "UUID", requires = "realm")]
+    pub schema_id: Option<uuid::Uuid>,
+    /// Only the entity with this id
+    #[arg(long, value_name = "UUID")]
+    pub id: Option<uuid::Uuid>,
 }
 
 #[derive(Args, Debug)]

@@ -14,6 +14,17 @@
 //! without harm; so after a crash at any point the same records are simply read
 //! again.
 //!
+//! # The way of an entity
+//!
+//! ```text
+//! kernel ─► page below the bound ─► Avro containers ─► transaction ─► position
+//!                                     └─► quarantine
+//! ```
+//!
+//! What cannot be sent is set aside first, then the transaction is committed,
+//! then the position is written; messages say in their headers where their type
+//! stands, so that after a crash the topic itself tells what the table misses.
+//!
 //! # The rooms
 //!
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
@@ -34,6 +45,8 @@
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
 //!   them whole, questions about offsets, the broker inside this process.
 //! - [`archive`]: the archiver. One file decides what happens on failure.
+//! - [`produce`]: entities to Kafka: Avro containers, transactions, positions
+//!   and the quarantine. Blocks, on threads of its own.
 //! - [`verify`]: catalogue against store, store against catalogue.
 //! - [`cli`], [`commands`]: what can be typed, and a file for each command that
 //!   reads as its whole story. Exit codes are decided there and nowhere else.

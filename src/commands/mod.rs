@@ -12,6 +12,8 @@ mod message_json;
 mod message_text;
 pub mod open;
 mod output;
+pub mod produce;
+pub mod quarantine;
 mod row;
 pub mod run;
 mod select;
@@ -90,6 +92,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::ListArchive(args) => list_archive::list(&config()?, args, json),
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),
         Command::Verify(args) => verify::verify(&config()?, args, json),
+        Command::Produce(args) => produce::produce(&config()?, args, json),
+        Command::Rebuild(args) => produce::rebuild(&config()?, args, json),
+        Command::Reconcile(args) => produce::reconcile(&config()?, args, json),
+        Command::Quarantine(command) => quarantine::quarantine(&config()?, command, json),
         Command::Config(ConfigCommand::Check) => config::check(&selection, json),
         Command::Config(ConfigCommand::Show) => config::show(&selection, json),
         Command::Completions { shell } => generate::completions(*shell),

@@ -98,8 +98,8 @@ impl Rounds {
             match table.entries.get(&entity_type.id) {
                 Some(entry) => changed.push((entry.work.clone(), entry.board.clone(), entity_type)),
                 None => {
-                    let entry = Entry::new(entity_type, context);
-                    table.entries.insert(entry.board.status().id.clone(), entry);
+                    let of = entity_type.id.clone();
+                    table.entries.insert(of, Entry::new(entity_type, context));
                 }
             }
         }

@@ -125,7 +125,7 @@ impl Work {
     }
 
     fn failed(&mut self, failure: &PublishError) -> Next {
-        let (of, topic) = (self.id(), self.board.status().topic.clone());
+        let (of, topic) = (self.id().clone(), self.board.status().topic.clone());
         self.publisher = None;
         if failure.is_lost() {
             warn!(%of, topic, "{failure}");

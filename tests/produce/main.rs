@@ -5,7 +5,16 @@
 //! (`scripts/services` brings them up).
 
 #[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "most of it is for those who archive"
+)]
 mod support;
 
 mod avro;
 mod avro_readers;
+mod positions;
+mod publishing;
+mod running;
+mod scene;
