@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 
 use super::client::{Cluster, Complaints, KafkaFailure};
 
@@ -22,6 +22,9 @@ const TRANSACTION_TIMEOUT_MS: &str = "60000";
 
 /// What an abort may take: the broker does it anyway, later.
 const ABORT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks for delivery reports.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A message on its way, without a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl TransactionalProducer {
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
             // Containers come compressed, and large enough to go at once.
             .set("compression.type", "none")
-            .set("linger.ms", "1")
+            .set("linger.ms", "0")
             .set("queue.buffering.max.kbytes", "65536");
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
@@ -153,8 +156,10 @@ impl TransactionalProducer {
         for message in messages {
             self.send(topic, message)?;
         }
-        // Serves the delivery reports, without which a commit waits for ever.
-        self.producer.flush(PATIENCE)?;
+        // Without its delivery reports a commit would wait for ever.
+        if !self.drain(PATIENCE) {
+            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+        }
         if let Some(failed) = self.context().state().failed {
             return Err(KafkaError::MessageProduction(failed));
         }
@@ -187,6 +192,19 @@ impl TransactionalProducer {
         }
     }
 
+    /// Takes in all delivery reports; whether they came in time. The client's own
+    /// way of waiting for them looks ten times a second only.
+    fn drain(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() > deadline {
+                return false;
+            }
+            self.producer.poll(LOOK);
+        }
+        true
+    }
+
     /// Aborts what can be aborted, and says what the error means.
     fn failure(&self, error: KafkaError, delivery: Option<RDKafkaErrorCode>) -> TransactionFailure {
         let code = delivery.or_else(|| error.rdkafka_error_code());
@@ -197,6 +215,9 @@ impl TransactionalProducer {
                 transactional_id: self.transactional_id.clone(),
             };
         }
+        self.producer
+            .purge(PurgeConfig::default().queue().inflight());
+        self.drain(ABORT_PATIENCE);
         let aborted = self.producer.abort_transaction(ABORT_PATIENCE).is_ok();
         if aborted && code == Some(RDKafkaErrorCode::MessageSizeTooLarge) {
             return TransactionFailure::TooLarge { cluster };

@@ -34,6 +34,8 @@ struct Table {
 }
 
 struct Entry {
+    /// As it was registered the last time.
+    entity_type: EntityType,
     board: Arc<Board>,
     work: Arc<Mutex<Work>>,
     due: Instant,
@@ -95,8 +97,12 @@ impl Rounds {
             stays
         });
         for entity_type in types {
-            match table.entries.get(&entity_type.id) {
-                Some(entry) => changed.push((entry.work.clone(), entry.board.clone(), entity_type)),
+            match table.entries.get_mut(&entity_type.id) {
+                Some(entry) if entry.entity_type != entity_type => {
+                    entry.entity_type = entity_type.clone();
+                    changed.push((entry.work.clone(), entity_type));
+                }
+                Some(_) => {}
                 None => {
                     let of = entity_type.id.clone();
                     table.entries.insert(of, Entry::new(entity_type, context));
@@ -108,19 +114,8 @@ impl Rounds {
         for work in gone {
             held(&work).let_go();
         }
-        for (work, board, entity_type) in changed {
-            let topic = context
-                .config
-                .topic
-                .name(&entity_type.id.realm, &entity_type.schema_name);
-            let mut status = board.status();
-            status.topic = topic;
-            status.schema_name.clone_from(&entity_type.schema_name);
-            drop(status);
-            let mut work = held(&work);
-            if work.entity_type != entity_type {
-                work.redefine(entity_type);
-            }
+        for (work, entity_type) in changed {
+            held(&work).redefine(entity_type);
         }
         self.changed.notify_all();
     }
@@ -216,8 +211,9 @@ impl Entry {
             .topic
             .name(&entity_type.id.realm, &entity_type.schema_name);
         let board = Arc::new(Board::new(&entity_type, topic));
-        let work = Work::new(entity_type, board.clone(), context.clone());
+        let work = Work::new(entity_type.clone(), board.clone(), context.clone());
         Self {
+            entity_type,
             board,
             work: Arc::new(Mutex::new(work)),
             due: Instant::now(),

@@ -33,6 +33,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// as some hundred entities.
 const TRANSACTION_ENTITIES: usize = 5000;
 
+/// A schema is as old as this at most when something does not fit it.
+const DEFINITION_AGE: Duration = Duration::from_secs(2);
+
 /// When a type is to be looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -70,6 +73,7 @@ pub(super) struct Work {
     pub(super) control_due: Instant,
     pub(super) look_back_due: Instant,
     pub(super) reconcile_due: Option<Instant>,
+    definition_read: Instant,
     /// When it last published.
     pub used: Instant,
 }
@@ -90,6 +94,7 @@ impl Work {
             control_due: now,
             look_back_due: spread(context.config.look_back_interval),
             reconcile_due: context.config.reconcile_interval.map(spread),
+            definition_read: now,
             used: now,
             context,
         }
@@ -99,7 +104,7 @@ impl Work {
         &self.entity_type.id
     }
 
-    /// Another definition of the same type.
+    /// Another definition of the same type, or another name.
     pub fn redefine(&mut self, entity_type: EntityType) {
         if self.entity_type.definition != entity_type.definition {
             info!(of = %entity_type.id, revision = entity_type.revision, "the schema has changed");
@@ -107,8 +112,31 @@ impl Work {
         }
         if self.entity_type.schema_name != entity_type.schema_name {
             self.publisher = None;
+            let topics = &self.context.config.topic;
+            let mut status = self.board.status();
+            status.topic = topics.name(&entity_type.id.realm, &entity_type.schema_name);
+            status.schema_name.clone_from(&entity_type.schema_name);
         }
         self.entity_type = entity_type;
+    }
+
+    /// Looks whether the schema is still the one that is registered, when
+    /// something of an entity does not fit it. Whether it is another one now.
+    fn is_redefined(&mut self, packed: &Packed) -> Result<bool, PublishError> {
+        let fits = packed.left_out == 0 && packed.unsendable.is_empty();
+        if fits || self.definition_read.elapsed() < DEFINITION_AGE {
+            return Ok(false);
+        }
+        self.definition_read = Instant::now();
+        let types = self.context.source.types()?;
+        let Some(now) = types.into_iter().find(|one| one.id == self.entity_type.id) else {
+            return Ok(false);
+        };
+        let is_other = now.definition != self.entity_type.definition;
+        if is_other {
+            self.redefine(now);
+        }
+        Ok(is_other)
     }
 
     /// One turn. What fails is told on the board and tried again.
@@ -361,8 +389,12 @@ impl Work {
         };
         let positions = self.context.positions.clone();
         let of = self.entity_type.id.clone();
-        let (publisher, writer) = self.tools()?;
-        let packed = pack(entities, Order::Following, writer)?;
+        let (_, writer) = self.tools()?;
+        let mut packed = pack(entities, Order::Following, writer)?;
+        if self.is_redefined(&packed)? {
+            packed = pack(entities, Order::Following, self.writer()?)?;
+        }
+        let (publisher, _) = self.tools()?;
         set_aside(&*positions, &of, &packed)?;
         match publisher.publish(&*positions, &packed.messages, &last, vec![])? {
             Published::Committed => {

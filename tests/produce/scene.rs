@@ -385,9 +385,8 @@ impl Drop for Scene {
             let own: Vec<&str> = names.filter(|name| name.starts_with(&self.realm)).collect();
             if !own.is_empty() {
                 // What is left is left on a broker for tests.
-                let _ = futures::executor::block_on(
-                    admin.delete_topics(&own, &AdminOptions::new()),
-                );
+                let _ =
+                    futures::executor::block_on(admin.delete_topics(&own, &AdminOptions::new()));
             }
         }
         self.on(
