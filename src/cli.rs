@@ -229,6 +229,12 @@ pub struct TopicsArgs {
     /// List what the catalogue has instead, without asking Kafka
     #[arg(long)]
     pub archived: bool,
+    /// List the kernel's entity types instead, and how far each is published
+    ///
+    /// RECORDS counts offsets of the type's topic: messages, and a mark for each
+    /// transaction.
+    #[arg(long, conflicts_with = "archived")]
+    pub entities: bool,
 }
 
 /// Which archived messages.

@@ -3,6 +3,7 @@
 mod asked_uuids;
 pub mod config;
 mod destination;
+mod entity_types;
 pub mod fetch_uuid;
 pub mod generate;
 mod json_text;
