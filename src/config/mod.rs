@@ -12,6 +12,8 @@
 //! environment, the command line; the later ones win. Empty text counts as not
 //! given, in the file as in the environment.
 
+mod aether;
+mod aether_file;
 mod archive;
 mod auth;
 mod auth_file;
@@ -41,6 +43,7 @@ mod topics;
 mod value;
 mod veto;
 
+pub use aether::AetherConfig;
 pub use archive::ArchiveConfig;
 pub use auth::{HopAuth, Mechanism, Protocol};
 pub use database::{DatabaseConfig, SqliteConfig};

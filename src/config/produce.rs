@@ -245,6 +245,35 @@ impl ProduceConfig {
     }
 }
 
+impl Default for ProduceConfig {
+    /// What holds where nothing is configured.
+    fn default() -> Self {
+        ProduceConfig {
+            fetch_size: 1000,
+            fetch_bytes: 4 << 20,
+            poll_interval: Duration::from_millis(100),
+            types_interval: Duration::from_secs(30),
+            start_delay: Duration::ZERO,
+            retry_pause: Duration::from_secs(10),
+            look_back: Duration::from_secs(900),
+            look_back_interval: Duration::from_secs(60),
+            reconcile_interval: Some(Duration::from_secs(86_400)),
+            container: ContainerConfig {
+                entities: 250,
+                bytes: 100_000,
+                compression: ContainerCompression::Deflate,
+            },
+            topic: TopicConfig {
+                partitions: 1,
+                replicas: 3,
+                properties: BTreeMap::from([("retention.ms".to_owned(), "604800000".to_owned())]),
+                name_modifier: "%s".to_owned(),
+            },
+            admin: None,
+        }
+    }
+}
+
 impl TopicConfig {
     fn read(settings: &Settings) -> Result<Self, ConfigError> {
         let retention: u64 = settings.require(&RETENTION)?;

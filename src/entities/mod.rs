@@ -255,7 +255,10 @@ pub trait EntitySource: Send + Sync {
     ///
     /// The condition, which only the application can keep: `modified` is
     /// stamped at most window + margin before the entity's transaction begins,
-    /// on a clock that agrees with the database's.
+    /// by the database's clock; and an entity that is stamped is in the view
+    /// from its commit on. What breaks it (a clock that is wrong, a mapping or a
+    /// project that is made active again) is found by looking back with
+    /// [`EntitySource::range`].
     fn bound(&self) -> Result<Bound, SourceError>;
 
     /// The entities of a type with `after` < position < `bound.below`, ordered
@@ -285,6 +288,11 @@ pub trait EntitySource: Send + Sync {
         to: &Position,
         receive: &mut Receive<'_>,
     ) -> Result<(), SourceError>;
+
+    /// The types, of whatever name, with entities at `from` ≤ position < `to`,
+    /// and perhaps some more: one question for all types, for whoever has read
+    /// each of them up to `from`.
+    fn news(&self, from: &Position, to: &Position) -> Result<Vec<TypeId>, SourceError>;
 
     /// The entities of these ids as they are now, ordered by (modified, id);
     /// ids that the type does not have (any more) are left out.

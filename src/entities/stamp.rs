@@ -1,13 +1,17 @@
 //! Times as positions, and positions as whole seconds.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Position;
 
 /// `2026-01-01T00:00:00`
 const SECOND_BYTES: usize = 19;
+const LAST_SECOND: &str = "9999-12-31T23:59:59";
+
+/// Positions further apart have much between them.
+const FAR: SignedDuration = SignedDuration::from_secs(60);
 
 /// The position before which is exactly what was stamped before the time
 /// (microseconds since 1970-01-01 UTC), by a clock in `zone`.
@@ -56,6 +60,23 @@ pub fn next_second(second: &str) -> Option<String> {
         .checked_add(jiff::Span::new().seconds(1))
         .ok()?;
     Some(text(next))
+}
+
+/// Whether much may have been written between two positions.
+pub fn is_far(from: &Position, to: &Position) -> bool {
+    let time = |position: &Position| second(position.as_str()).and_then(parse);
+    match (time(from), time(to)) {
+        (Some(from), Some(to)) => to.duration_since(from) > FAR,
+        _ => true,
+    }
+}
+
+/// The whole seconds that two positions lie in, and all between: from the first
+/// text on, and below the second.
+pub fn whole_seconds<'a>(from: &'a Position, to: &Position) -> (&'a str, String) {
+    let first = second(from.as_str()).unwrap_or_default();
+    let end = second(to.as_str()).and_then(next_second);
+    (first, end.unwrap_or_else(|| LAST_SECOND.to_owned()))
 }
 
 fn parse(second: &str) -> Option<DateTime> {

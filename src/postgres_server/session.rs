@@ -14,7 +14,7 @@ use super::error::{Fault, ServerError};
 /// A connection that prepares each statement once.
 pub struct Session {
     client: Client,
-    prepared: HashMap<&'static str, Statement>,
+    prepared: HashMap<String, Statement>,
 }
 
 /// The values of a statement's parameters.
@@ -28,25 +28,21 @@ impl Session {
         }
     }
 
-    pub fn prepare(&mut self, sql: &'static str) -> Result<Statement, Fault> {
+    pub fn prepare(&mut self, sql: &str) -> Result<Statement, Fault> {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
         let statement = self.client.prepare(sql)?;
-        self.prepared.insert(sql, statement.clone());
+        self.prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 
-    pub fn query(
-        &mut self,
-        sql: &'static str,
-        params: Params<'_>,
-    ) -> Result<Vec<postgres::Row>, Fault> {
+    pub fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<postgres::Row>, Fault> {
         let statement = self.prepare(sql)?;
         Ok(self.client.query(&statement, params)?)
     }
 
-    pub fn execute(&mut self, sql: &'static str, params: Params<'_>) -> Result<u64, Fault> {
+    pub fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64, Fault> {
         let statement = self.prepare(sql)?;
         Ok(self.client.execute(&statement, params)?)
     }
@@ -54,7 +50,7 @@ impl Session {
     /// A query over more rows than a batch has, which may take 10 minutes.
     pub fn query_long(
         &mut self,
-        sql: &'static str,
+        sql: &str,
         params: Params<'_>,
     ) -> Result<Vec<postgres::Row>, Fault> {
         let statement = self.prepare(sql)?;

@@ -1,5 +1,6 @@
 //! What a user is promised of the configuration.
 
+mod aether;
 mod auth;
 mod built_in;
 mod commands;

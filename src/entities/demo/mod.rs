@@ -135,6 +135,10 @@ impl EntitySource for DemoSource {
         })
     }
 
+    fn news(&self, from: &Position, to: &Position) -> Result<Vec<TypeId>, SourceError> {
+        Ok(self.connections.read(|file| read::news(file, from, to))?)
+    }
+
     fn fetch(&self, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, SourceError> {
         let mut entities = self.connections.read(|file| read::fetch(file, of, ids))?;
         super::sort(&mut entities);

@@ -149,6 +149,24 @@ pub fn fetch(file: &Transaction<'_>, of: &TypeId, ids: &[Uuid]) -> Result<Vec<En
     Ok(entities)
 }
 
+/// The types with entities at positions from `from` on and below `to`.
+pub fn news(file: &Transaction<'_>, from: &Position, to: &Position) -> Result<Vec<TypeId>, Fault> {
+    let mut statement = file.prepare_cached(
+        "SELECT DISTINCT realm, schema_id FROM kernel_entity_vw
+         WHERE modified >= ?1 AND modified < ?2",
+    )?;
+    let mut rows = statement.query(params![from.as_str(), to.as_str()])?;
+    let mut types = Vec::new();
+    while let Some(row) = rows.next()? {
+        types.push(TypeId {
+            realm: row.get(0)?,
+            schema_id: uuid(row, 1)?,
+        });
+    }
+    types.sort();
+    Ok(types)
+}
+
 pub fn count(file: &Transaction<'_>, of: &TypeId) -> Result<u64, Fault> {
     number(
         file,

@@ -1,6 +1,8 @@
 //! A few new entities a second, so that the loop is seen to live.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,8 +19,10 @@ const PACE: Duration = Duration::from_millis(400);
 /// A signal to end is looked at this often.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Makes entities until its shutdown is due; waited for when dropped.
+/// Makes entities until its shutdown is due or it is dropped, which waits for
+/// the last one.
 pub struct DemoWriter {
+    dropped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -26,28 +30,35 @@ pub struct DemoWriter {
 /// [`super::DemoSource::open`] has made.
 pub fn start_writer(path: &Path, shutdown: Shutdown) -> Result<DemoWriter, SourceError> {
     let connections = Connections::open(path, "kernel-path")?;
+    let dropped = Arc::new(AtomicBool::new(false));
+    let is_due = {
+        let dropped = dropped.clone();
+        move || shutdown.is_due() || dropped.load(Ordering::Relaxed)
+    };
     let thread = thread::Builder::new()
         .name("demo-kernel".into())
-        .spawn(move || run(&connections, &shutdown))
+        .spawn(move || run(&connections, is_due))
         .map_err(|error| SourceError::Unavailable {
             database: format!("sqlite {}", path.display()),
             cause: format!("no thread for new entities: {error}"),
         })?;
     Ok(DemoWriter {
+        dropped,
         thread: Some(thread),
     })
 }
 
 impl Drop for DemoWriter {
     fn drop(&mut self) {
+        self.dropped.store(true, Ordering::Relaxed);
         // A panic in there is printed by itself; nothing is left to do.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-fn run(connections: &Connections, shutdown: &Shutdown) {
+fn run(connections: &Connections, is_due: impl Fn() -> bool) {
     let mut failed = false;
-    while !shutdown.is_due() {
+    while !is_due() {
         let made = connections.write(|file| content::add_one(file, &now()));
         match made {
             Ok(()) => failed = false,
@@ -58,7 +69,7 @@ fn run(connections: &Connections, shutdown: &Shutdown) {
             Err(_) => {}
         }
         let next = Instant::now() + PACE;
-        while Instant::now() < next && !shutdown.is_due() {
+        while Instant::now() < next && !is_due() {
             thread::sleep(TICK);
         }
     }

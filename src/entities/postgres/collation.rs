@@ -23,13 +23,13 @@ pub struct Collation {
 
 /// Columns that only newer servers have are asked for by way of JSON.
 const NAMED: &str = "
-    SELECT collation.collname::text AS name,
-        coalesce(nullif(to_jsonb(collation) ->> 'collprovider', 'd'),
+    SELECT own.collname::text AS name,
+        coalesce(nullif(to_jsonb(own) ->> 'collprovider', 'd'),
                  to_jsonb(db) ->> 'datlocprovider', 'c') AS provider,
-        CASE collation.collname WHEN 'default' THEN db.datcollate
-             ELSE coalesce(collation.collcollate, '') END AS locale
+        CASE own.collname WHEN 'default' THEN db.datcollate::text
+             ELSE coalesce(own.collcollate::text, '') END AS locale
     FROM pg_attribute
-    JOIN pg_collation AS collation ON collation.oid = attcollation
+    JOIN pg_collation AS own ON own.oid = attcollation
     JOIN pg_database AS db ON db.datname = current_database()
     WHERE attrelid = 'kernel_entity_vw'::regclass AND attname = 'modified'";
 

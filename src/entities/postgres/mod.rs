@@ -7,11 +7,13 @@ mod look;
 mod page;
 mod registry;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
 use super::horizon::Horizon;
+use super::stamp;
 use super::{
     Bound, Entity, EntitySource, EntityType, Page, Position, Receive, SourceError, TypeId, TypeLock,
 };
@@ -60,8 +62,8 @@ const OF_AETHER: &Words = &Words {
     name: "POSTGRES_DBNAME",
     username: "POSTGRES_USER",
     password: "POSTGRES_PASSWORD",
-    sslmode: "sslmode",
-    sslrootcert: "sslrootcert",
+    sslmode: "PGSSLMODE",
+    sslrootcert: "PGSSLROOTCERT",
     pool_size: "KERNEL_DB_POOL_SIZE",
     wrong_schema: WRONG_SCHEMA,
     schema_remedy: "correct POSTGRES_DBNAME, or have the kernel make its views",
@@ -77,6 +79,10 @@ pub struct KernelSource {
     horizon: Mutex<Horizon>,
     /// How the server orders `modified`, once it was asked.
     order: OnceLock<Order>,
+    /// Realms with an entity.
+    live: Mutex<HashSet<String>>,
+    /// Types whose last page was full.
+    dense: Mutex<HashSet<TypeId>>,
 }
 
 impl KernelSource {
@@ -99,6 +105,8 @@ impl KernelSource {
             locks: Arc::new(LockSession::new(connector.clone())),
             horizon: Mutex::new(Horizon::new(bound.clone())),
             order: OnceLock::new(),
+            live: Mutex::default(),
+            dense: Mutex::default(),
             connector,
         })
     }
@@ -117,11 +125,11 @@ impl KernelSource {
         let order = self.call(|session| Ok(collation::of_modified(session)?.order))?;
         Ok(*self.order.get_or_init(|| order))
     }
+}
 
-    fn horizon(&self) -> MutexGuard<'_, Horizon> {
-        // It is whole whenever the lock is free, also after a panic.
-        self.horizon.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a lock guards here is whole whenever it is free, also after a panic.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl EntitySource for KernelSource {
@@ -130,20 +138,21 @@ impl EntitySource for KernelSource {
     }
 
     fn check(&self) -> Result<Vec<String>, SourceError> {
-        let zone = self.horizon().time_zone();
+        let zone = held(&self.horizon).time_zone();
         let (warnings, order) = self.call(|session| check::check(session, &zone))?;
         self.order.get_or_init(|| order);
         Ok(warnings)
     }
 
     fn types(&self) -> Result<Vec<EntityType>, SourceError> {
-        self.call(registry::types)
+        let mut live = held(&self.live);
+        self.call(|session| registry::types(session, &mut live))
     }
 
     fn bound(&self) -> Result<Bound, SourceError> {
         // Looks follow each other: the lock is held from the first statement to
         // the conclusion.
-        let mut horizon = self.horizon();
+        let mut horizon = held(&self.horizon);
         let look = self.call(look::look)?;
         Ok(horizon.after(&look))
     }
@@ -157,13 +166,21 @@ impl EntitySource for KernelSource {
         bytes: usize,
     ) -> Result<Page, SourceError> {
         let order = self.order()?;
+        let is_dense = held(&self.dense).contains(of);
         let span = Span {
             of,
             from: after,
             includes_from: false,
             below: &bound.below,
+            is_sparse: !is_dense && stamp::is_far(after, &bound.below),
         };
-        self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))
+        let page =
+            self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
+        match page.more {
+            true => held(&self.dense).insert(of.clone()),
+            false => held(&self.dense).remove(of),
+        };
+        Ok(page)
     }
 
     fn range(
@@ -180,11 +197,23 @@ impl EntitySource for KernelSource {
                 from,
                 includes_from,
                 below: to,
+                is_sparse: true,
             };
             self.call(|session| {
                 page::page(session, order, Columns::Id, &span, RANGE_ROWS, usize::MAX)
             })
         })
+    }
+
+    fn news(&self, from: &Position, to: &Position) -> Result<Vec<TypeId>, SourceError> {
+        if to <= from {
+            return Ok(Vec::new());
+        }
+        let (first, end) = match self.order()? {
+            Order::Bytes => (from.as_str(), to.as_str().to_owned()),
+            Order::Seconds => stamp::whole_seconds(from, to),
+        };
+        self.call(|session| registry::news(session, first, &end))
     }
 
     fn fetch(&self, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, SourceError> {

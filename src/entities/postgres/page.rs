@@ -9,6 +9,7 @@ use postgres::{Statement, Transaction};
 use uuid::Uuid;
 
 use super::collation::Order;
+use super::registry;
 use crate::entities::stamp;
 use crate::entities::{Entity, Page, Position, TypeId, sort};
 use crate::postgres_server::{Fault, Session};
@@ -21,6 +22,13 @@ pub struct Span<'a> {
     pub from: &'a Position,
     pub includes_from: bool,
     pub below: &'a Position,
+    /// Most rows of the span may be other types'. The query then names the
+    /// decorator, where the type has but one: the server knows how many rows a
+    /// decorator has, and goes through those instead of all where they are few.
+    ///
+    /// The decorators are read before the rows are. Rows below the bound are to
+    /// be seen by then, and so is the decorator of each.
+    pub is_sparse: bool,
 }
 
 /// What is read of a row; without its payload an entity's is empty.
@@ -33,30 +41,18 @@ pub enum Columns {
 /// Rows that are asked for before it is known how large they are.
 const FIRST_ROWS: usize = 16;
 
-macro_rules! select {
-    (Id, $rest:literal) => {
-        concat!(
-            "SELECT e.id, e.modified::text FROM kernel_entity_vw AS e
-             WHERE e.realm = $1 AND e.schema_id = $2 ",
-            $rest
+impl Columns {
+    /// A query for these columns of a type ($1, $2); the rest speaks of `e`.
+    fn select(self, rest: &str) -> String {
+        let payload = match self {
+            Columns::Id => "",
+            Columns::Entity => ", e.payload::text",
+        };
+        format!(
+            "SELECT e.id, e.modified::text{payload} FROM kernel_entity_vw AS e \
+             WHERE e.realm = $1 AND e.schema_id = $2 {rest}"
         )
-    };
-    (Entity, $rest:literal) => {
-        concat!(
-            "SELECT e.id, e.modified::text, e.payload::text FROM kernel_entity_vw AS e
-             WHERE e.realm = $1 AND e.schema_id = $2 ",
-            $rest
-        )
-    };
-}
-
-macro_rules! selects {
-    ($columns:expr, $rest:literal) => {
-        match $columns {
-            Columns::Id => select!(Id, $rest),
-            Columns::Entity => select!(Entity, $rest),
-        }
-    };
+    }
 }
 
 /// The first entities of a span: at most about `limit`, and no more after about
@@ -86,26 +82,26 @@ fn by_bytes(
     limit: usize,
     bytes: usize,
 ) -> Result<Page, Fault> {
-    let sql = match span.includes_from {
-        true => selects!(
-            columns,
-            "AND e.modified >= $3 AND e.modified < $4 ORDER BY e.modified LIMIT $5"
-        ),
-        false => selects!(
-            columns,
-            "AND e.modified > $3 AND e.modified < $4 ORDER BY e.modified LIMIT $5"
-        ),
+    let decorator = match span.is_sparse {
+        true => registry::only_decorator(session, span.of)?,
+        false => None,
     };
-    let statement = session.prepare(sql)?;
-    let same = session.prepare(selects!(columns, "AND e.modified = $3"))?;
-    let (from, below) = (span.from.as_str(), span.below.as_str());
-    let params: [&(dyn ToSql + Sync); 5] = [
-        &span.of.realm,
-        &span.of.schema_id,
-        &from,
-        &below,
-        &one_more(limit),
-    ];
+    let from_on = if span.includes_from { ">=" } else { ">" };
+    let of_decorator = match decorator {
+        Some(_) => "AND e.schemadecorator_id = $6",
+        None => "",
+    };
+    let statement = session.prepare(&columns.select(&format!(
+        "AND e.modified {from_on} $3 AND e.modified < $4 {of_decorator} \
+         ORDER BY e.modified LIMIT $5"
+    )))?;
+    let same = session.prepare(&columns.select("AND e.modified = $3"))?;
+    let (from, below, rows) = (span.from.as_str(), span.below.as_str(), one_more(limit));
+    let mut params: Vec<&(dyn ToSql + Sync)> =
+        vec![&span.of.realm, &span.of.schema_id, &from, &below, &rows];
+    if let Some(decorator) = &decorator {
+        params.push(decorator);
+    }
     let mut transaction = session.transaction()?;
     let filled = filled(&mut transaction, &statement, &params, limit, bytes)?;
     let page = completed(&mut transaction, &same, span.of, filled)?;
@@ -135,14 +131,13 @@ fn by_seconds(
          WHERE e.realm = $1 AND e.schema_id = $2 AND e.modified >= $3
          ORDER BY e.modified OFFSET $4 LIMIT 1",
     )?;
-    let statement = session.prepare(selects!(
-        columns,
+    let statement = session.prepare(&columns.select(
         r#"AND e.modified >= $3 AND ($4::text IS NULL OR e.modified < $4)
            AND (e.modified COLLATE "C" > $5 OR ($6 AND e.modified COLLATE "C" = $5))
            AND e.modified COLLATE "C" < $7
-           ORDER BY e.modified COLLATE "C" LIMIT $8"#
+           ORDER BY e.modified COLLATE "C" LIMIT $8"#,
     ))?;
-    let same = session.prepare(selects!(columns, "AND e.modified = $3"))?;
+    let same = session.prepare(&columns.select("AND e.modified = $3"))?;
     let (after, below) = (span.from.as_str(), span.below.as_str());
     let mut first = stamp::second(after).unwrap_or_default().to_owned();
     let mut transaction = session.transaction()?;
@@ -272,7 +267,7 @@ fn entity(row: &postgres::Row) -> Result<Entity, Fault> {
 
 /// The entities of these ids, in any order.
 pub fn fetch(session: &mut Session, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, Fault> {
-    let sql = select!(Entity, "AND e.id = ANY($3)");
-    let rows = session.query(sql, &[&of.realm, &of.schema_id, &ids])?;
+    let sql = Columns::Entity.select("AND e.id = ANY($3)");
+    let rows = session.query(&sql, &[&of.realm, &of.schema_id, &ids])?;
     rows.iter().map(entity).collect()
 }
