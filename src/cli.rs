@@ -141,6 +141,15 @@ const RUN_EXAMPLES: &str = "Examples:\n  \
   archive_ingest run --until-eos\n  \
   archive_ingest run -H hop-local -D local-db -S local-store";
 
+/// What `run` runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Loop {
+    /// From Kafka into the archive
+    Archiver,
+    /// From the kernel to Kafka
+    Producer,
+}
+
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// Archive what is there now, then exit
@@ -152,6 +161,9 @@ pub struct RunArgs {
     /// Archive this topic and no other
     #[arg(long, value_name = "TOPIC")]
     pub test_topic: Option<String>,
+    /// Run this loop and no other [default: archiver]
+    #[arg(long, value_name = "LOOP", conflicts_with_all = ["until_eos", "max_messages", "test_topic"])]
+    pub only: Option<Loop>,
 }
 
 const PRODUCE_EXAMPLES: &str = "Examples:\n  \

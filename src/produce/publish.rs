@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::error::PublishError;
@@ -22,6 +22,10 @@ use crate::kafka::{
     TransactionalProducer,
 };
 use crate::record::Record;
+
+/// A new topic has its leaders within a second or two.
+const LEADER_TRIES: usize = 10;
+const LEADER_PAUSE: Duration = Duration::from_millis(200);
 
 /// The Kafka side of all types.
 pub(super) struct Outlet {
@@ -106,8 +110,27 @@ impl Publisher {
             next: 0,
             standing,
         };
-        publisher.recover(outlet, positions)?;
+        publisher.recover_patiently(outlet, positions)?;
         Ok(publisher)
+    }
+
+    /// [`Publisher::recover`], again while the leaders of a topic that was made
+    /// just now are not known everywhere.
+    fn recover_patiently(
+        &mut self,
+        outlet: &Outlet,
+        positions: &dyn Positions,
+    ) -> Result<(), PublishError> {
+        for _ in 0..LEADER_TRIES {
+            match self.recover(outlet, positions) {
+                Err(PublishError::Kafka(KafkaFailure::Unavailable { cause, .. })) => {
+                    debug!(topic = self.topic, "its end is not known yet: {cause}");
+                    std::thread::sleep(LEADER_PAUSE);
+                }
+                ended => return ended,
+            }
+        }
+        self.recover(outlet, positions)
     }
 
     /// Counts in what is on the topic and not in the table.

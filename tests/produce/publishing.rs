@@ -8,6 +8,7 @@ use rand::Rng;
 use uuid::Uuid;
 
 use crate::scene::{PERSON, Read, Scene, Type, entities};
+use crate::support::python::Python;
 
 const PRODUCE: &[&str] = &["produce", "--json"];
 
@@ -82,6 +83,22 @@ fn embedded_schema(container: &[u8]) -> serde_json::Value {
     }
     let end = next + (length >> 1) as usize;
     serde_json::from_slice(&container[next..end]).expect("JSON")
+}
+
+#[test]
+fn aethers_consumer_and_fastavro_read_every_entity_in_order_with_the_schema_as_registered() {
+    let Some(python) = Python::of("TEST_PY_AETHER") else {
+        return;
+    };
+    let Some(scene) = Scene::new() else {
+        return;
+    };
+    let of = scene.person();
+    scene.store(&of, 0, 2000, Duration::from_secs(60));
+    scene.run(PRODUCE).clean();
+    let arguments = [scene.kafka.as_str(), &of.topic, PERSON, "2000"];
+    let said = python.run("consume_topic.py", &arguments, &[]);
+    assert_eq!(said.trim(), "2000 entities");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use archive_ingest::commands::open::{self, Publishing};
 use archive_ingest::produce::{Control, Refused, State, TypeStatus};
 use archive_ingest::shutdown::{self, Trigger};
+use rand::Rng;
 use uuid::Uuid;
 
 use crate::scene::{PERSON, Scene, Type};
@@ -187,4 +188,42 @@ fn a_schema_that_is_none_stops_its_own_type_only_and_says_why() {
     scene.execute(&format!(
         "UPDATE kernel_schema SET definition = '{PERSON}', revision = '2' WHERE name = 'Bad'"
     ));
+}
+
+/// Two programs, of which one is killed at random and started again, and another
+/// comes and goes.
+#[test]
+fn programs_that_are_killed_and_take_over_from_each_other_publish_everything_once() {
+    let Some(scene) = Scene::new() else {
+        return;
+    };
+    let shared = Uuid::from_u128(rand::random());
+    let types = ["a", "b"].map(|realm| scene.register(realm, shared, "Person", PERSON));
+    let (mut stored, mut kills) = (0, vec![]);
+    for round in 0..6 {
+        let first = scene.start(&["run", "--only", "producer"]);
+        let second = (round % 2 == 1).then(|| scene.start(&["run", "--only", "producer"]));
+        let end = Instant::now() + Duration::from_millis(rand::rng().random_range(500..4000));
+        while Instant::now() < end {
+            for of in &types {
+                scene.store(of, stored, 50, Duration::from_millis(50));
+            }
+            stored += 50;
+            thread::sleep(Duration::from_millis(20));
+        }
+        first.kill();
+        if let Some(second) = second {
+            second.signal("TERM");
+            assert_eq!(second.ended().code, Some(0));
+        }
+        kills.push(stored);
+    }
+    scene.settle();
+    scene.run(&["produce"]).clean();
+    eprintln!("stored at each kill: {kills:?}");
+    for of in &types {
+        let numbers = scene.numbers(&of.topic);
+        assert!(numbers.is_sorted(), "in the order of their stamps");
+        assert_each_once(numbers, stored);
+    }
 }

@@ -86,7 +86,7 @@ impl Scene {
             "postgres",
             &format!("CREATE DATABASE {}", scene.database.name),
         );
-        scene.execute(include_str!("kernel.sql"));
+        scene.execute(include_str!("../entities/kernel.sql"));
         Some(scene)
     }
 
