@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::aether::AetherConfig;
 use super::archive::{self, ArchiveConfig};
 use super::database::DatabaseConfig;
 use super::document::Source;
@@ -146,6 +147,12 @@ impl Config {
     fn hop_is_mock(&self) -> bool {
         let settings = self.resolve(StanzaKind::Hop);
         settings.is_ok_and(|(settings, _)| hop::is_mock(&settings))
+    }
+
+    /// What the environment says where it is one of Aether Producer's: see
+    /// [`AetherConfig`]. Reads its settings file.
+    pub fn aether(&self) -> Result<Option<AetherConfig>, ConfigError> {
+        AetherConfig::of(&self.environment)
     }
 
     pub fn produce(&self) -> Result<ProduceConfig, ConfigError> {
