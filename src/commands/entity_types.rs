@@ -31,11 +31,12 @@ struct Line {
 /// Asks the kernel, the positions and Kafka; changes nothing but to make the
 /// positions' tables. Blocks.
 pub fn list(config: &Config, json: bool) -> anyhow::Result<Exit> {
-    let (hop, topics) = (config.hop()?, config.produce()?.topic);
-    let (kernel, positions) = (open::kernel(config)?, open::positions(config)?);
+    let chosen = open::publishing_config(config)?;
+    let (hop, topics) = (&chosen.hop, &chosen.produce.topic);
+    let (kernel, positions) = (open::kernel(&chosen)?, open::positions(&chosen)?);
     let records = match hop.kind {
         HopKind::Mock => BTreeMap::new(),
-        HopKind::Kafka { .. } => records(&Cluster::open(&hop)?)?,
+        HopKind::Kafka { .. } => records(&Cluster::open(hop)?)?,
     };
     let standings: BTreeMap<_, _> = positions.all()?.into_iter().collect();
     let quarantined = positions.quarantine_counts()?;

@@ -11,7 +11,7 @@ use super::UsageError;
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::{Command, Global};
-use crate::config::{Config, DatabaseConfig, Selection, StoreConfig};
+use crate::config::{Config, DatabaseConfig, PublishingConfig, Selection, StoreConfig};
 use crate::entities::{self, EntitySource, SourceError};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
 use crate::produce::Producer;
@@ -67,10 +67,10 @@ pub struct Publishing {
 /// Kernel, positions and cluster, each waited for; the kernel's warnings are
 /// told.
 pub fn publishing(config: &Config) -> anyhow::Result<Publishing> {
-    let (hop, produce) = (config.hop()?, config.produce()?);
-    let source = kernel(config)?;
-    let positions = positions(config)?;
-    let cluster = Arc::new(Cluster::open(&hop)?);
+    let chosen = publishing_config(config)?;
+    let source = kernel(&chosen)?;
+    let positions = positions(&chosen)?;
+    let cluster = Arc::new(Cluster::open(&chosen.hop)?);
     if !cluster.is_mock() {
         let admin = Admin::open(&cluster, "archive_ingest")?;
         patiently(
@@ -79,21 +79,26 @@ pub fn publishing(config: &Config) -> anyhow::Result<Publishing> {
         )?;
     }
     Ok(Publishing {
-        producer: Producer::new(source, positions.clone(), &cluster, produce)?,
+        producer: Producer::new(source, positions.clone(), &cluster, chosen.produce)?,
         positions,
         _cluster: cluster,
     })
 }
 
-/// The kernel that entities come from, checked.
-pub fn kernel(config: &Config) -> anyhow::Result<Arc<dyn EntitySource>> {
-    let Some(kernel) = config.kernel()? else {
-        return Err(UsageError(
+/// What publishing works with; an error where no kernel is chosen.
+pub fn publishing_config(config: &Config) -> anyhow::Result<PublishingConfig> {
+    let chosen = config.publishing()?;
+    let missing = || {
+        UsageError(
             "no kernel is chosen that entities come from: name its stanza with -K".to_owned(),
         )
-        .into());
     };
-    let source: Arc<dyn EntitySource> = Arc::from(entities::open(&kernel)?);
+    Ok(chosen.ok_or_else(missing)?)
+}
+
+/// The kernel that entities come from, checked.
+pub fn kernel(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn EntitySource>> {
+    let source: Arc<dyn EntitySource> = Arc::from(entities::open(&chosen.kernel)?);
     let warnings = patiently(|| source.check(), SourceError::is_passing)?;
     for warning in warnings {
         warn!("{warning}");
@@ -102,11 +107,10 @@ pub fn kernel(config: &Config) -> anyhow::Result<Arc<dyn EntitySource>> {
 }
 
 /// The producer's positions, brought to this version's schema.
-pub fn positions(config: &Config) -> anyhow::Result<Arc<dyn Positions>> {
-    let database = config.database()?;
+pub fn positions(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn Positions>> {
     let opened = patiently(
         || {
-            let positions = positions::open(&database)?;
+            let positions = positions::open(&chosen.positions, chosen.positions_named_by)?;
             positions.migrate()?;
             Ok(positions)
         },

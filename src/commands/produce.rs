@@ -66,10 +66,8 @@ pub fn keep_producing(config: &Config) -> anyhow::Result<Exit> {
     let positions = publishing.positions.name();
     info!("publishing entities, positions in {positions}");
     // The demo makes new entities for as long as this lives.
-    let _demo = match config.kernel()? {
-        Some(kernel) => entities::start_demo(&kernel, shutdown.clone())?,
-        None => None,
-    };
+    let kernel = open::publishing_config(config)?.kernel;
+    let _demo = entities::start_demo(&kernel, shutdown.clone())?;
     publishing.producer.run(&shutdown);
     Ok(Exit::Clean)
 }

@@ -40,7 +40,7 @@ pub fn quarantine(
         QuarantineCommand::List(args) => list(config, args, json),
         QuarantineCommand::Replay(args) => replay(config, args, json),
         QuarantineCommand::Drop(args) => {
-            let positions = open::positions(config)?;
+            let positions = open::positions(&open::publishing_config(config)?)?;
             let mut count = 0;
             for of in types(&*positions, args)? {
                 count += positions.drop_quarantined(Some(&of), args.id.as_ref())?;
@@ -61,7 +61,7 @@ fn types(positions: &dyn Positions, args: &QuarantineArgs) -> anyhow::Result<Vec
 }
 
 fn list(config: &Config, args: &QuarantineArgs, json: bool) -> anyhow::Result<Exit> {
-    let positions = open::positions(config)?;
+    let positions = open::positions(&open::publishing_config(config)?)?;
     let mut out = Stdout::new();
     let mut rows = Vec::new();
     for of in types(&*positions, args)? {

@@ -39,7 +39,10 @@ impl Work {
             self.look_back_due = now + config.look_back_interval;
             self.look_back(shutdown)?;
             self.replay()?;
+        } else {
+            return Ok(());
         }
+        self.rewind();
         Ok(())
     }
 

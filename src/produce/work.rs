@@ -220,6 +220,12 @@ impl Work {
         }
     }
 
+    /// Back to the last entity that was published: what has turned up between
+    /// that one and the bound is then read after all, and in order.
+    pub(super) fn rewind(&mut self) {
+        self.cursor = self.board.status().position.clone();
+    }
+
     /// From the table, where another instance may have written meanwhile.
     fn reload(&mut self) -> Result<(), PositionsError> {
         let standing = self.context.positions.standing(self.id())?;

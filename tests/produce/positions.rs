@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archive_ingest::config::{DatabaseConfig, SqliteConfig};
+use archive_ingest::config::{DatabaseConfig, NamedBy, SqliteConfig};
 use archive_ingest::entities::{Position, TypeId};
 use archive_ingest::produce::positions::{
     self, Claimed, Mark, Mode, Positions, PositionsError, Progress, Sent, Standing, Unsendable,
@@ -42,7 +42,11 @@ on_every_backend!(
 
 fn sqlite(folder: &tempfile::TempDir) -> Box<dyn Positions> {
     let path = folder.path().join("positions.sqlite");
-    let positions = positions::open(&DatabaseConfig::Sqlite(SqliteConfig { path })).unwrap();
+    let positions = positions::open(
+        &DatabaseConfig::Sqlite(SqliteConfig { path }),
+        NamedBy::Stanza,
+    )
+    .unwrap();
     positions.migrate().unwrap();
     positions
 }

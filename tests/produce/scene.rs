@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use archive_ingest::config::{
-    Config, DatabaseConfig, Environment, PostgresConfig, Selection, SslMode,
+    Config, DatabaseConfig, Environment, NamedBy, PostgresConfig, Selection, SslMode,
 };
 use archive_ingest::produce::positions::{self, Positions};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -121,7 +121,7 @@ impl Scene {
 
     pub fn positions(&self) -> Box<dyn Positions> {
         let config = DatabaseConfig::Postgres(self.database.clone());
-        let positions = positions::open(&config).expect("positions");
+        let positions = positions::open(&config, NamedBy::Stanza).expect("positions");
         positions.migrate().expect("an empty database");
         positions
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, NamedBy};
 use crate::entities::{Position, TypeId};
 use crate::postgres_server::ServerError;
 use crate::sqlite_file::FileError;
@@ -241,9 +241,11 @@ pub trait Positions: Send + Sync {
 }
 
 /// Opens the configured positions. `migrate` is the caller's next call.
-pub fn open(config: &DatabaseConfig) -> Answer<Box<dyn Positions>> {
+pub fn open(config: &DatabaseConfig, named_by: NamedBy) -> Answer<Box<dyn Positions>> {
     Ok(match config {
         DatabaseConfig::Sqlite(sqlite) => Box::new(SqlitePositions::open(sqlite)?),
-        DatabaseConfig::Postgres(postgres) => Box::new(PostgresPositions::open(postgres)?),
+        DatabaseConfig::Postgres(postgres) => {
+            Box::new(PostgresPositions::open(postgres, named_by)?)
+        }
     })
 }

@@ -10,7 +10,7 @@ use super::{
     Answer, Claimed, Mark, Mode, Positions, PositionsError, Progress, Quarantined, Sent, Standing,
     Unsendable, ends,
 };
-use crate::config::PostgresConfig;
+use crate::config::{NamedBy, PostgresConfig};
 use crate::entities::{Position, TypeId};
 use crate::postgres_server::{Connector, Fault, Migrations, Session, Sessions, Words};
 
@@ -25,7 +25,7 @@ const MIGRATIONS: Migrations = Migrations {
     runner: embedded::migrations::runner,
 };
 
-const WORDS: &Words = &Words {
+const OF_STANZA: &Words = &Words {
     host: "db-host",
     port: "db-port",
     name: "db-name",
@@ -36,6 +36,19 @@ const WORDS: &Words = &Words {
     pool_size: "db-pool-size",
     wrong_schema: "its schema is not the producer's",
     schema_remedy: "correct db-name, or start archive_ingest produce, which makes the tables",
+};
+
+const OF_AETHER: &Words = &Words {
+    host: "OFFSET_DB_HOST",
+    port: "OFFSET_DB_PORT",
+    name: "OFFSET_DB_NAME",
+    username: "OFFSET_DB_USER",
+    password: "OFFSET_DB_PASSWORD",
+    sslmode: "the server's TLS",
+    sslrootcert: "its certificate",
+    pool_size: "OFFSET_DB_POOL_SIZE",
+    wrong_schema: "its schema is not the producer's",
+    schema_remedy: "correct OFFSET_DB_NAME",
 };
 
 /// A chunk grows until it has so many marks, so that a type with a few
@@ -50,9 +63,14 @@ pub struct PostgresPositions {
 }
 
 impl PostgresPositions {
-    /// Connects once, within 10 s, so that whatever is wrong is told here.
-    pub fn open(config: &PostgresConfig) -> Answer<Self> {
-        let connector = Arc::new(Connector::new(config, WORDS)?);
+    /// Connects once, within 10 s, so that whatever is wrong is told here, in the
+    /// words of whoever configured it.
+    pub fn open(config: &PostgresConfig, named_by: NamedBy) -> Answer<Self> {
+        let words = match named_by {
+            NamedBy::Stanza => OF_STANZA,
+            NamedBy::AetherEnvironment => OF_AETHER,
+        };
+        let connector = Arc::new(Connector::new(config, words)?);
         connector
             .session()
             .map_err(|fault| connector.error(fault))?;
