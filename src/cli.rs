@@ -101,8 +101,8 @@ pub enum Command {
     /// retracted, recorded retries, gaps, and where on the stream the messages of
     /// another archiver were. Exit 1 with a line for each object that gives no
     /// row.
-    #[command(after_help = REBUILD_EXAMPLES)]
-    RebuildCatalogue(RebuildArgs),
+    #[command(after_help = REBUILD_CATALOGUE_EXAMPLES)]
+    RebuildCatalogue(RebuildCatalogueArgs),
     /// Show on one screen what the archive has and how it is doing
     ///
     /// Messages of the last day and hour are counted by their own timestamps.
@@ -110,6 +110,29 @@ pub enum Command {
     /// -H names a Kafka that answers.
     #[command(after_help = STATUS_EXAMPLES)]
     Status,
+    /// Publish the entities of a kernel that are new, then exit
+    ///
+    /// Reads up to the kernel's bound: what was stored in the last seconds
+    /// (kernel-window-ms) is for the next pass. Exit 1 if entities went into the
+    /// quarantine, 3 if a type could not be published to its end.
+    #[command(after_help = PRODUCE_EXAMPLES)]
+    Produce(ProduceArgs),
+    /// Remove an entity type's topic and publish all of its entities anew
+    ///
+    /// Consumers see a new topic; whoever kept an offset in the old one begins
+    /// again. Needs a real broker.
+    #[command(
+        after_help = "Example:\n  archive_ingest rebuild -H hop-local -D local-db -K local-kernel --topic demo.Person"
+    )]
+    Rebuild(RebuildArgs),
+    /// Compare all entities with what was published, and publish what is missing
+    #[command(
+        after_help = "Example:\n  archive_ingest reconcile -H hop-local -D local-db -K local-kernel"
+    )]
+    Reconcile(ReconcileArgs),
+    /// List, publish or give up the entities that could not be published
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -148,6 +171,14 @@ const RUN_EXAMPLES: &str = "Examples:\n  \
 const SERVE_EXAMPLES: &str = "Examples:\n  \
   archive_ingest serve\n  \
   API_LISTEN=127.0.0.1:0 archive_ingest serve -D local-db -S local-store";
+/// What `run` runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Loop {
+    /// From Kafka into the archive
+    Archiver,
+    /// From the kernel to Kafka
+    Producer,
+}
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -160,6 +191,79 @@ pub struct RunArgs {
     /// Archive this topic and no other
     #[arg(long, value_name = "TOPIC")]
     pub test_topic: Option<String>,
+    /// Run this loop and no other [default: archiver]
+    #[arg(long, value_name = "LOOP", conflicts_with_all = ["until_eos", "max_messages", "test_topic"])]
+    pub only: Option<Loop>,
+}
+
+const PRODUCE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest produce -H hop-local -D local-db -K local-kernel\n  \
+  archive_ingest produce -H hop-local -D local-db -K local-kernel --realm demo --dry-run";
+
+#[derive(Args, Debug)]
+pub struct ProduceArgs {
+    /// Only types of this realm
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
+    /// Only the type of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Count what would be published, and publish nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RebuildArgs {
+    /// The type's topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: String,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Leave the type paused and its topic unmade
+    #[arg(long)]
+    pub paused: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ReconcileArgs {
+    /// Only the type of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum QuarantineCommand {
+    /// List entities with the reason why they could not be published
+    #[command(after_help = "Example:\n  archive_ingest quarantine list -D local-db --json")]
+    List(QuarantineArgs),
+    /// Publish those that fit by now; the others stay, with the reason
+    ///
+    /// A type that a running instance publishes is left to it, within a minute.
+    #[command(
+        after_help = "Example:\n  archive_ingest quarantine replay -H hop-local -D local-db -K local-kernel --realm demo"
+    )]
+    Replay(QuarantineArgs),
+    /// Give entities up: they count as published
+    #[command(
+        after_help = "Example:\n  archive_ingest quarantine drop -D local-db --id 6b6e6f77-6e2d-6461-7461-2d7575696431"
+    )]
+    Drop(QuarantineArgs),
+}
+
+/// Which entities of the quarantine; all where nothing is said.
+#[derive(Args, Debug)]
+pub struct QuarantineArgs {
+    /// Only those of this realm
+    #[arg(long, value_name = "REALM")]
+    pub realm: Option<String>,
+    /// Only those of the schema with this id
+    #[arg(long, value_name = "UUID", requires = "realm")]
+    pub schema_id: Option<uuid::Uuid>,
+    /// Only the entity with this id
+    #[arg(long, value_name = "UUID")]
+    pub id: Option<uuid::Uuid>,
 }
 
 #[derive(Args, Debug)]
@@ -167,6 +271,12 @@ pub struct TopicsArgs {
     /// List what the catalogue has instead, without asking Kafka
     #[arg(long)]
     pub archived: bool,
+    /// List the kernel's entity types instead, and how far each is published
+    ///
+    /// RECORDS counts offsets of the type's topic: messages, and a mark for each
+    /// transaction.
+    #[arg(long, conflicts_with = "archived")]
+    pub entities: bool,
 }
 
 /// Which archived messages.
@@ -284,7 +394,7 @@ pub struct VerifyArgs {
     pub acknowledge_gaps: bool,
 }
 
-const REBUILD_EXAMPLES: &str = "Examples:\n  \
+const REBUILD_CATALOGUE_EXAMPLES: &str = "Examples:\n  \
   archive_ingest rebuild-catalogue\n  \
   archive_ingest rebuild-catalogue -D local-db -S local-store --shard 1/4";
 
@@ -293,7 +403,7 @@ const STATUS_EXAMPLES: &str = "Examples:\n  \
   archive_ingest status -H hop-local -D local-db --json";
 
 #[derive(Args, Debug)]
-pub struct RebuildArgs {
+pub struct RebuildCatalogueArgs {
     /// Read only part I of N of the objects, always the same: for N processes at once
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,

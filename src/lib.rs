@@ -14,6 +14,17 @@
 //! without harm; so after a crash at any point the same records are simply read
 //! again.
 //!
+//! # The way of an entity
+//!
+//! ```text
+//! kernel ─► page below the bound ─► Avro containers ─► transaction ─► position
+//!                                     └─► quarantine
+//! ```
+//!
+//! What cannot be sent is set aside first, then the transaction is committed,
+//! then the position is written; messages say in their headers where their type
+//! stands, so that after a crash the topic itself tells what the table misses.
+//!
 //! # The rooms
 //!
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
@@ -38,6 +49,8 @@
 //!   catalogue; mending; the catalogue from the store alone.
 //! - [`http`]: the archive API, the producer's control, health and metrics.
 //!   It shows and controls what the commands hand it, through small traits.
+//! - [`produce`]: entities to Kafka: Avro containers, transactions, positions
+//!   and the quarantine. Blocks, on threads of its own.
 //! - [`cli`], [`commands`]: what can be typed, and a file for each command that
 //!   reads as its whole story. Exit codes are decided there and nowhere else.
 //!
@@ -89,6 +102,7 @@ pub mod envelope;
 pub mod http;
 pub mod kafka;
 pub mod postgres_server;
+pub mod produce;
 pub mod record;
 pub mod retry;
 pub mod shutdown;

@@ -17,7 +17,9 @@ PY_CLIENTS=$CACHE/py-clients/bin/python
 PY_BSON=$CACHE/py-bson/bin/python
 SCHEMATHESIS=$CACHE/py-schemathesis/bin/schemathesis
 
-INSTALLABLE=(debian kafka toxiproxy py_clients py_bson py_schemathesis minio)
+PY_AETHER=$CACHE/py-aether/bin/python
+
+INSTALLABLE=(debian kafka toxiproxy py_clients py_bson py_schemathesis py_aether minio)
 declare -A REMEDY=(
   [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
@@ -26,6 +28,7 @@ declare -A REMEDY=(
   [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_schemathesis]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+  [py_aether]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
 )
 
 # install_all: everything at once; MinIO's compilation is the only long one, the others wait for the network.
@@ -114,6 +117,8 @@ have_py_bson() { have_venv py-bson; }
 install_py_bson() { install_venv py-bson; }
 have_py_schemathesis() { have_venv py-schemathesis; }
 install_py_schemathesis() { install_venv py-schemathesis; }
+have_py_aether() { have_venv py-aether; }
+install_py_aether() { install_venv py-aether; }
 
 # A copy of the requirements inside the environment says what it holds.
 have_venv() {

@@ -4,6 +4,7 @@ mod archive_metrics;
 mod asked_uuids;
 pub mod config;
 mod destination;
+mod entity_types;
 pub mod fetch_uuid;
 pub mod generate;
 mod json_text;
@@ -14,6 +15,8 @@ mod message_json;
 mod message_text;
 pub mod open;
 mod output;
+pub mod produce;
+pub mod quarantine;
 pub mod rebuild_catalogue;
 mod row;
 pub mod run;
@@ -100,6 +103,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::verify(&config()?, args, json),
         Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
         Command::Status => status::status(&config()?, json),
+        Command::Produce(args) => produce::produce(&config()?, args, json),
+        Command::Rebuild(args) => produce::rebuild(&config()?, args, json),
+        Command::Reconcile(args) => produce::reconcile(&config()?, args, json),
+        Command::Quarantine(command) => quarantine::quarantine(&config()?, command, json),
         Command::Config(ConfigCommand::Check) => config::check(&selection, json),
         Command::Config(ConfigCommand::Show) => config::show(&selection, json),
         Command::Completions { shell } => generate::completions(*shell),

@@ -5,11 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::info;
+use tracing::{info, warn};
+
+use super::UsageError;
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::{Command, Global};
-use crate::config::{Config, DatabaseConfig, Selection, StoreConfig};
+use crate::config::{Config, DatabaseConfig, PublishingConfig, Selection, StoreConfig};
+use crate::entities::{self, EntitySource, SourceError};
+use crate::kafka::{Admin, Cluster, KafkaFailure};
+use crate::produce::Producer;
+use crate::produce::positions::{self, Positions, PositionsError};
 use crate::store::{self, Store};
 
 /// A service that does not answer at start is waited for this long, so that
@@ -46,6 +52,69 @@ pub fn catalogue_to_write(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>>
             Ok(catalogue)
         },
         CatalogueError::is_passing,
+    );
+    Ok(Arc::from(opened?))
+}
+
+/// What a command that publishes entities works with. Blocks.
+pub struct Publishing {
+    pub producer: Producer,
+    pub positions: Arc<dyn Positions>,
+    // A broker inside this process lives as long.
+    _cluster: Arc<Cluster>,
+}
+
+/// Kernel, positions and cluster, each waited for; the kernel's warnings are
+/// told.
+pub fn publishing(config: &Config) -> anyhow::Result<Publishing> {
+    let chosen = publishing_config(config)?;
+    let source = kernel(&chosen)?;
+    let positions = positions(&chosen)?;
+    let cluster = Arc::new(Cluster::open(&chosen.hop)?);
+    if !cluster.is_mock() {
+        let admin = Admin::open(&cluster, "archive_ingest")?;
+        patiently(
+            || admin.topics(),
+            |error| matches!(error, KafkaFailure::Unavailable { .. }),
+        )?;
+    }
+    Ok(Publishing {
+        producer: Producer::new(source, positions.clone(), &cluster, chosen.produce)?,
+        positions,
+        _cluster: cluster,
+    })
+}
+
+/// What publishing works with; an error where no kernel is chosen.
+pub fn publishing_config(config: &Config) -> anyhow::Result<PublishingConfig> {
+    let chosen = config.publishing()?;
+    let missing = || {
+        UsageError(
+            "no kernel is chosen that entities come from: name its stanza with -K".to_owned(),
+        )
+    };
+    Ok(chosen.ok_or_else(missing)?)
+}
+
+/// The kernel that entities come from, checked.
+pub fn kernel(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn EntitySource>> {
+    let source: Arc<dyn EntitySource> = Arc::from(entities::open(&chosen.kernel)?);
+    let warnings = patiently(|| source.check(), SourceError::is_passing)?;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    Ok(source)
+}
+
+/// The producer's positions, brought to this version's schema.
+pub fn positions(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn Positions>> {
+    let opened = patiently(
+        || {
+            let positions = positions::open(&chosen.positions, chosen.positions_named_by)?;
+            positions.migrate()?;
+            Ok(positions)
+        },
+        PositionsError::is_passing,
     );
     Ok(Arc::from(opened?))
 }

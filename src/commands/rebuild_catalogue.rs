@@ -11,7 +11,7 @@ use super::verify::{TICK, UNPRINTED, subset};
 use super::verify_report::Report;
 use super::verify_summary::{How, row, tenths};
 use super::{Exit, open, table};
-use crate::cli::RebuildArgs;
+use crate::cli::RebuildCatalogueArgs;
 use crate::config::Config;
 use crate::verify::{Finding, Progress, Rebuild, Rebuilt};
 
@@ -22,7 +22,7 @@ struct NotFinished;
 
 /// `rebuild-catalogue`: a line for each object that gives no row, and a summary.
 /// Exit 0 if every object has its row, 1 otherwise. Blocks.
-pub fn rebuild(config: &Config, args: &RebuildArgs, json: bool) -> anyhow::Result<Exit> {
+pub fn rebuild(config: &Config, args: &RebuildCatalogueArgs, json: bool) -> anyhow::Result<Exit> {
     let shard = subset(args.shard.as_deref(), "--shard")?;
     config.store()?;
     let catalogue = open::catalogue_to_write(config)?;

@@ -11,7 +11,7 @@ use super::archive_metrics::{self, LagWatch};
 use super::listeners::Listeners;
 use super::{Exit, open, output, table};
 use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
-use crate::cli::RunArgs;
+use crate::cli::{Loop, RunArgs};
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
 use crate::shutdown::{self, Trigger};
@@ -26,6 +26,13 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// Opens everything, archives, prints the summary. Exit 0 when all that was
 /// received is archived and committed, 3 when some is left for the next run.
 pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
+    match args.only {
+        Some(Loop::Producer) => super::produce::keep_producing(config),
+        Some(Loop::Archiver) | None => archive(config, args, json),
+    }
+}
+
+fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
     // All of the configuration is checked before anything is opened.
     let (hop, archive) = (config.hop()?, config.archive()?);
     config.store()?;

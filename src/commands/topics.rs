@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::entity_types;
 use super::list_archive::print_topics;
 use super::open::{self, NoArchive};
 use super::output::{self, Stdout, or_dash};
@@ -36,6 +37,9 @@ struct Line {
 /// `topics`: a line for each topic that the credential may see; with
 /// `--archived` for each topic of the catalogue, without asking Kafka. Blocks.
 pub fn list(config: &Config, args: &TopicsArgs, json: bool) -> anyhow::Result<Exit> {
+    if args.entities {
+        return entity_types::list(config, json);
+    }
     let mut out = Stdout::new();
     if args.archived {
         let catalogue = open::catalogue_to_read(config)?;

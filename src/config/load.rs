@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::error::{ConfigError, Problem};
 use super::file::{ConfigFile, Stanza};
 use super::hop::{self, HopConfig};
-use super::kernel::KernelConfig;
+use super::kernel::{KernelConfig, NamedBy};
 use super::listen::ListenConfig;
 use super::log::LogConfig;
 use super::produce::ProduceConfig;
@@ -40,6 +40,17 @@ pub struct Config {
     pub(super) file: ConfigFile,
     built_in: ConfigFile,
     path: Option<PathBuf>,
+}
+
+/// All that publishing entities works with.
+#[derive(Clone, Debug)]
+pub struct PublishingConfig {
+    pub hop: HopConfig,
+    pub kernel: KernelConfig,
+    /// Where it is kept how far each type is published.
+    pub positions: DatabaseConfig,
+    pub positions_named_by: NamedBy,
+    pub produce: ProduceConfig,
 }
 
 impl Config {
@@ -152,6 +163,32 @@ impl Config {
     fn hop_is_mock(&self) -> bool {
         let settings = self.resolve(StanzaKind::Hop);
         settings.is_ok_and(|(settings, _)| hop::is_mock(&settings))
+    }
+
+    /// What publishing entities works with: the environment of Aether Producer,
+    /// where it is one and the command line names neither hop nor kernel, else
+    /// the stanzas. `None` when no kernel is chosen.
+    pub fn publishing(&self) -> Result<Option<PublishingConfig>, ConfigError> {
+        let names_stanzas = self.selection.hop.is_some() || self.selection.kernel.is_some();
+        if !names_stanzas && let Some(aether) = self.aether()? {
+            return Ok(Some(PublishingConfig {
+                hop: aether.hop,
+                kernel: aether.kernel,
+                positions: DatabaseConfig::Postgres(aether.positions),
+                positions_named_by: NamedBy::AetherEnvironment,
+                produce: aether.produce,
+            }));
+        }
+        let Some(kernel) = self.kernel()? else {
+            return Ok(None);
+        };
+        Ok(Some(PublishingConfig {
+            hop: self.hop()?,
+            kernel,
+            positions: self.database()?,
+            positions_named_by: NamedBy::Stanza,
+            produce: self.produce()?,
+        }))
     }
 
     /// What the environment says where it is one of Aether Producer's: see

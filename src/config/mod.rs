@@ -55,7 +55,7 @@ pub use inspect::{Inspection, StanzaInspection};
 pub use kernel::{BoundConfig, KernelConfig, KernelKind, NamedBy};
 pub use key::{Built, Key};
 pub use listen::{ApiConfig, ControlConfig, HttpCredential, ListenAddress, ListenConfig};
-pub use load::Config;
+pub use load::{Config, PublishingConfig};
 pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
 pub use postgres::{PostgresConfig, SslMode};

@@ -66,6 +66,21 @@ impl Cluster {
         &self.bootstrap_servers
     }
 
+    /// Whether it is the one inside this process.
+    pub fn is_mock(&self) -> bool {
+        self.mock.is_some()
+    }
+
+    /// Makes a topic in the cluster inside this process; `None` when this is
+    /// another one. One that exists stays.
+    pub(super) fn create_in_mock(
+        &self,
+        topic: &str,
+        partitions: i32,
+    ) -> Option<Result<(), KafkaFailure>> {
+        Some(self.mock.as_ref()?.create_topic(topic, partitions))
+    }
+
     /// What every client of this cluster is made with.
     pub(super) fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use super::client::{Cluster, KafkaFailure};
@@ -35,6 +35,21 @@ impl MockBroker {
     pub(super) fn bootstrap_servers(&self) -> Result<String, KafkaFailure> {
         match self.host.client().mock_cluster() {
             Some(cluster) => Ok(cluster.bootstrap_servers()),
+            None => Err(failure("it has no address")),
+        }
+    }
+
+    /// Makes a topic; one that exists stays.
+    pub(super) fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), KafkaFailure> {
+        match self.host.client().mock_cluster() {
+            Some(cluster) => match cluster.create_topic(topic, partitions, 1) {
+                Err(error)
+                    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::TopicAlreadyExists) =>
+                {
+                    Err(failure(error))
+                }
+                _ => Ok(()),
+            },
             None => Err(failure("it has no address")),
         }
     }

@@ -1,5 +1,6 @@
-//! Kafka: the connection, the consumer, the producer, questions about topics
-//! and offsets, and the broker inside this process.
+//! Kafka: the connection, the consumer, producers with and without
+//! transactions, topics and the ends of their logs, questions about offsets, and
+//! the broker inside this process.
 
 mod admin;
 mod client;
@@ -14,7 +15,10 @@ mod partition;
 mod probe;
 mod producer;
 mod reader;
+mod tail;
 mod topic_id;
+mod topics;
+mod transactions;
 
 pub use admin::{Admin, PartitionOffsets, TopicInfo};
 pub use client::{Cluster, KafkaFailure};
@@ -25,4 +29,7 @@ pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
 pub use reader::{Reading, RecordReader};
+pub use tail::{Extent, TailReader};
 pub use topic_id::{TopicId, TopicIds};
+pub use topics::TopicAdmin;
+pub use transactions::{Outgoing, TransactionFailure, TransactionalProducer};

@@ -168,6 +168,12 @@ impl Transaction<'_> {
             .wait(self.patience, self.inner.query(statement, params))
     }
 
+    /// One row of a statement that always has one.
+    pub fn query_one(&mut self, statement: &Statement, params: Params<'_>) -> Result<Row, Fault> {
+        self.driver
+            .wait(self.patience, self.inner.query_one(statement, params))
+    }
+
     /// A query whose rows are asked for in pieces, with [`Transaction::piece`].
     pub fn bind(&mut self, statement: &Statement, params: Params<'_>) -> Result<Portal, Fault> {
         self.driver

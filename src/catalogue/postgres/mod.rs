@@ -23,6 +23,8 @@ use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
 use crate::record::Delivery;
 
+use migrate::MIGRATIONS;
+
 const WORDS: &Words = &Words {
     host: "db-host",
     port: "db-port",
@@ -74,11 +76,13 @@ impl Catalogue for PostgresCatalogue {
     }
 
     fn migrate(&self) -> Result<(), CatalogueError> {
-        migrate::migrate(&self.connector).map_err(|fault| self.connector.error(fault).into())
+        MIGRATIONS
+            .apply(&self.connector)
+            .map_err(|fault| self.connector.error(fault).into())
     }
 
     fn check(&self) -> Result<(), CatalogueError> {
-        self.call(migrate::check)
+        self.call(|session| MIGRATIONS.check(session))
     }
 
     fn owners(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {

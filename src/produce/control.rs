@@ -1,0 +1,134 @@
+//! What an operator may order while the loop runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::positions::{Claimed, Mode, PositionsError};
+use super::rounds::Rounds;
+use super::status::{Board, Snapshot, State};
+use crate::entities::{SourceError, TypeId};
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("Bad realm name: {0}")]
+    NoRealm(String),
+    #[error("Realm {realm} has no topic {schema_name}")]
+    NoType { realm: String, schema_name: String },
+    /// Pausing is for a type in state NORMAL, resuming for one that is PAUSED.
+    #[error("it is {}", .0.word())]
+    State(State),
+    #[error(transparent)]
+    Positions(#[from] PositionsError),
+}
+
+/// Orders and answers, from any thread. Orders are kept in the positions'
+/// table: they hold for every instance and after a restart.
+#[derive(Clone)]
+pub struct Control {
+    pub(super) context: Arc<Context>,
+    pub(super) rounds: Arc<Rounds>,
+}
+
+impl Control {
+    /// What every type is doing now.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            types: self
+                .rounds
+                .boards()
+                .iter()
+                .map(|board| board.status().clone())
+                .collect(),
+            held_back: self.context.held_back(),
+            source_error: self.rounds.source_error(),
+        }
+    }
+
+    /// How many entities the source has of each type. Asks the database.
+    pub fn counts(&self) -> Result<BTreeMap<TypeId, u64>, SourceError> {
+        let boards = self.rounds.boards();
+        let ids = boards.iter().map(|board| board.status().id.clone());
+        ids.map(|id| Ok((id.clone(), self.context.source.count(&id)?)))
+            .collect()
+    }
+
+    /// How many entities of each type are in the quarantine.
+    pub fn quarantine_counts(&self) -> Result<BTreeMap<TypeId, u64>, PositionsError> {
+        self.context.positions.quarantine_counts()
+    }
+
+    /// Publishes nothing of the type any more, until it is resumed. What is
+    /// under way ends first.
+    pub fn pause(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
+        self.order(realm, schema_name, Mode::Paused, State::Paused, |state| {
+            state == State::Normal
+        })
+    }
+
+    /// Undoes [`Control::pause`], and fills the topic after a rebuild.
+    pub fn resume(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
+        self.order(realm, schema_name, Mode::Running, State::Normal, |state| {
+            state == State::Paused
+        })
+    }
+
+    /// Removes the topic and forgets the position, in the background; the type
+    /// is paused then, or locked when it failed.
+    pub fn rebuild(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
+        self.order(
+            realm,
+            schema_name,
+            Mode::Rebuilding,
+            State::Rebuilding,
+            |state| state != State::Rebuilding,
+        )
+    }
+
+    fn order(
+        &self,
+        realm: &str,
+        schema_name: &str,
+        mode: Mode,
+        ordered: State,
+        may: impl Fn(State) -> bool,
+    ) -> Result<State, Refused> {
+        let board = self.find(realm, schema_name)?;
+        let (id, topic, state) = {
+            let status = board.status();
+            (status.id.clone(), status.topic.clone(), status.state)
+        };
+        if !may(state) {
+            return Err(Refused::State(state));
+        }
+        let positions = &self.context.positions;
+        // A type of which nothing was published yet has no row.
+        if let Claimed::Taken(_) = positions.claim(&id, &topic)? {
+            return Err(Refused::State(State::Error));
+        }
+        positions.set_mode(&id, mode)?;
+        board.order(ordered);
+        self.rounds.hurry(&id);
+        Ok(ordered)
+    }
+
+    fn find(&self, realm: &str, schema_name: &str) -> Result<Arc<Board>, Refused> {
+        let mut has_realm = false;
+        for board in self.rounds.boards() {
+            let status = board.status();
+            has_realm |= status.id.realm == realm;
+            if status.id.realm == realm && status.schema_name == schema_name {
+                drop(status);
+                return Ok(board);
+            }
+        }
+        Err(match has_realm {
+            true => Refused::NoType {
+                realm: realm.to_owned(),
+                schema_name: schema_name.to_owned(),
+            },
+            false => Refused::NoRealm(realm.to_owned()),
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! Whose turn it is: every registered type in the order of when it is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::context::Context;
+use super::status::{Board, Failure};
+use super::work::Work;
+use crate::entities::{EntityType, TypeId};
+use crate::shutdown::Shutdown;
+
+/// A shutdown is noticed within this.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A database with many types is not asked more often than so many times a
+/// second while nothing happens.
+const IDLE_LOOK: Duration = Duration::from_millis(4);
+
+/// The types and their turns.
+#[derive(Default)]
+pub(super) struct Rounds {
+    table: Mutex<Table>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Table {
+    entries: BTreeMap<TypeId, Entry>,
+    source_error: Option<Failure>,
+}
+
+struct Entry {
+    /// As it was registered the last time.
+    entity_type: EntityType,
+    board: Arc<Board>,
+    work: Arc<Mutex<Work>>,
+    due: Instant,
+    is_busy: bool,
+}
+
+/// A type whose turn it is.
+pub(super) struct Turn {
+    pub of: TypeId,
+    pub work: Arc<Mutex<Work>>,
+}
+
+impl Rounds {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The status of every type, in order.
+    pub fn boards(&self) -> Vec<Arc<Board>> {
+        let table = self.table();
+        table
+            .entries
+            .values()
+            .map(|entry| entry.board.clone())
+            .collect()
+    }
+
+    pub fn source_error(&self) -> Option<Failure> {
+        self.table().source_error.clone()
+    }
+
+    pub fn set_source_error(&self, cause: Option<String>) {
+        self.table().source_error = cause.map(|cause| Failure {
+            cause,
+            timestamp: Timestamp::now(),
+        });
+    }
+
+    /// How long a type rests of which nothing was new.
+    pub fn idle_pause(&self, configured: Duration) -> Duration {
+        let types = u32::try_from(self.table().entries.len()).unwrap_or(u32::MAX);
+        configured.max(IDLE_LOOK.saturating_mul(types))
+    }
+
+    /// Follows what is registered now: new types come, changed ones change,
+    /// others go.
+    pub fn follow(&self, types: Vec<EntityType>, context: &Arc<Context>) {
+        let registered: BTreeSet<TypeId> = types.iter().map(|one| one.id.clone()).collect();
+        context.set_registered(registered.clone());
+        let mut gone = Vec::new();
+        let mut changed = Vec::new();
+        let mut table = self.table();
+        table.entries.retain(|of, entry| {
+            let stays = registered.contains(of);
+            if !stays {
+                info!(%of, "the type is registered no more");
+                gone.push(entry.work.clone());
+            }
+            stays
+        });
+        for entity_type in types {
+            match table.entries.get_mut(&entity_type.id) {
+                Some(entry) if entry.entity_type != entity_type => {
+                    entry.entity_type = entity_type.clone();
+                    changed.push((entry.work.clone(), entity_type));
+                }
+                Some(_) => {}
+                None => {
+                    let of = entity_type.id.clone();
+                    table.entries.insert(of, Entry::new(entity_type, context));
+                }
+            }
+        }
+        drop(table);
+        // Whoever works on one of them finishes the turn first.
+        for work in gone {
+            held(&work).let_go();
+        }
+        for (work, entity_type) in changed {
+            held(&work).redefine(entity_type);
+        }
+        self.changed.notify_all();
+    }
+
+    /// The type that has been due the longest; waits for one. `None` when it is
+    /// time to end.
+    pub fn next(&self, shutdown: &Shutdown) -> Option<Turn> {
+        let mut table = self.table();
+        loop {
+            if shutdown.is_due() {
+                return None;
+            }
+            let now = Instant::now();
+            let entries = table.entries.iter_mut().filter(|(_, entry)| !entry.is_busy);
+            let first = entries.min_by_key(|(_, entry)| entry.due);
+            let wait = match first {
+                Some((of, entry)) if entry.due <= now => {
+                    entry.is_busy = true;
+                    let (of, work) = (of.clone(), entry.work.clone());
+                    return Some(Turn { of, work });
+                }
+                Some((_, entry)) => entry.due.duration_since(now).min(GLANCE),
+                None => GLANCE,
+            };
+            let waited = self.changed.wait_timeout(table, wait);
+            table = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The turn is over; the next one comes after so long.
+    pub fn done(&self, of: &TypeId, pause: Duration) {
+        if let Some(entry) = self.table().entries.get_mut(of) {
+            entry.is_busy = false;
+            entry.due = Instant::now() + pause;
+        }
+        self.changed.notify_one();
+    }
+
+    /// The type is due now.
+    pub fn hurry(&self, of: &TypeId) {
+        if let Some(entry) = self.table().entries.get_mut(of) {
+            entry.due = Instant::now();
+        }
+        self.changed.notify_all();
+    }
+
+    /// Closes producers that have done nothing for the longest, of types that
+    /// nobody works on, until fewer than `most` are open.
+    pub fn close_idle(&self, context: &Context, most: usize) {
+        if context.open_publishers() < most {
+            return;
+        }
+        let works: Vec<_> = {
+            let table = self.table();
+            table
+                .entries
+                .values()
+                .map(|entry| entry.work.clone())
+                .collect()
+        };
+        let used = |work: &Arc<Mutex<Work>>| {
+            let work = work.try_lock().ok()?;
+            work.publisher.is_some().then_some(work.used)
+        };
+        let mut idle: Vec<_> = works
+            .iter()
+            .filter_map(|work| Some((used(work)?, work)))
+            .collect();
+        idle.sort_by_key(|(used, _)| *used);
+        for (_, work) in idle {
+            if context.open_publishers() < most {
+                return;
+            }
+            if let Ok(mut work) = work.try_lock() {
+                work.publisher = None;
+            }
+        }
+    }
+
+    /// Gives up everything, at the end.
+    pub fn let_go(&self) {
+        let entries = std::mem::take(&mut self.table().entries);
+        for entry in entries.values() {
+            held(&entry.work).let_go();
+        }
+    }
+}
+
+impl Entry {
+    fn new(entity_type: EntityType, context: &Arc<Context>) -> Self {
+        let topic = context
+            .config
+            .topic
+            .name(&entity_type.id.realm, &entity_type.schema_name);
+        let board = Arc::new(Board::new(&entity_type, topic));
+        let work = Work::new(entity_type.clone(), board.clone(), context.clone());
+        Self {
+            entity_type,
+            board,
+            work: Arc::new(Mutex::new(work)),
+            due: Instant::now(),
+            is_busy: false,
+        }
+    }
+}
+
+/// A turn that panicked leaves its work to the next one, which begins anew.
+pub(super) fn held(work: &Mutex<Work>) -> MutexGuard<'_, Work> {
+    work.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,20 @@
+//! What producing entities promises: containers that Avro's readers read, a
+//! position that is never lost, and every entity once on Kafka.
+//!
+//! Kafka and PostgreSQL are those that the environment names
+//! (`scripts/services` brings them up).
+
+#[path = "../support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "most of it is for those who archive"
+)]
+mod support;
+
+mod avro;
+mod avro_readers;
+mod positions;
+mod publishing;
+mod running;
+mod scene;
