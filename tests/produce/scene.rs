@@ -63,6 +63,7 @@ impl Scene {
     pub fn new() -> Option<Self> {
         let kafka = service("TEST_KAFKA")?;
         let database = PostgresConfig {
+            request_timeout_seconds: 30,
             host: service("TEST_PG_HOST")?,
             port: service("TEST_PG_PORT")?.parse().expect("a port"),
             name: format!("test_{}", support::unique()),
