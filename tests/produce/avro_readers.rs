@@ -44,8 +44,8 @@ fn payload(number: usize) -> String {
     let person = serde_json::json!({
         "id": format!("person {number}"),
         "ref": "6b6e6f77-6e2d-6461-7461-2d7575696431",
-        "age": if number % 2 == 0 { serde_json::json!(number) } else { serde_json::json!(number as f64 + 0.5) },
-        "place": if number % 3 == 0 { serde_json::Value::Null } else {
+        "age": if number.is_multiple_of(2) { serde_json::json!(number) } else { serde_json::json!(number as f64 + 0.5) },
+        "place": if number.is_multiple_of(3) { serde_json::Value::Null } else {
             serde_json::json!({"latitude": number as f32 / 4.0, "tags": {"ü": number}})
         },
         "kinds": ["A", "B", "A"],
