@@ -30,7 +30,10 @@ fn schemathesis(serving: &Serving, arguments: &[&str]) {
         .current_dir(serving.place.path(""))
         .env("NO_COLOR", "1")
         .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
-        .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python"))
+        .env(
+            "PYTHONPATH",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python"),
+        )
         // Its bytecode is no part of the repository.
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()

@@ -43,24 +43,22 @@ def bson(ctx, value):
     if isinstance(value, dict):
         return document(value)
     # No document at all, which the API must refuse.
+    value = getattr(value, "data", value)
     return value if isinstance(value, bytes) else repr(value).encode("utf-8", "replace")
 
 
-def in_order(values, names):
+def in_order(values, names, read):
     """The same, with the earlier of two values first."""
-    first, last = (values.get(name) if isinstance(values, dict) else None for name in names)
     try:
-        is_reversed = type(first) is type(last) and first > last
-    except TypeError:
-        is_reversed = False
+        first, last = (values[name] for name in names)
+        is_reversed = read(first) > read(last)
+    except (KeyError, TypeError, ValueError):
+        # One of them is missing, or is no such value.
+        return values
     return {**values, names[0]: last, names[1]: first} if is_reversed else values
 
 
 @schemathesis.hook
-def map_query(ctx, query):
-    return in_order(query, TIMES)
-
-
-@schemathesis.hook
-def map_body(ctx, body):
-    return in_order(body, DAYS)
+def before_call(ctx, case, kwargs):
+    case.query = in_order(case.query, TIMES, int)
+    case.body = in_order(case.body, DAYS, str)

@@ -14,6 +14,7 @@ mod objects;
 mod openapi;
 mod routes;
 mod upload;
+mod uploaded;
 
 use std::sync::Arc;
 use std::time::Duration;
