@@ -29,6 +29,9 @@ pub(super) fn register(metrics: &Metrics, progress: &Arc<Progress>) {
     metrics.register(|registry| registry.register_collector(Box::new(counts)));
 }
 
+/// One of a topic's counts.
+type Count = fn(&TopicCount) -> u64;
+
 struct ArchiverCounts(Arc<Progress>);
 
 impl std::fmt::Debug for ArchiverCounts {
@@ -40,7 +43,7 @@ impl std::fmt::Debug for ArchiverCounts {
 impl Collector for ArchiverCounts {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let summary = self.0.summary();
-        let counters: [(&str, &str, fn(&TopicCount) -> u64); 3] = [
+        let counters: [(&str, &str, Count); 3] = [
             (
                 "archive_messages",
                 "Messages archived since the start",
@@ -83,7 +86,7 @@ fn counter_by_topic(
     name: &str,
     help: &str,
     summary: &Summary,
-    count: fn(&TopicCount) -> u64,
+    count: Count,
 ) -> Result<(), std::fmt::Error> {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (topic, counts) in &summary.topics {
