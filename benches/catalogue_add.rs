@@ -47,6 +47,7 @@ fn server() -> Option<PostgresConfig> {
         sslmode: SslMode::Prefer,
         sslrootcert: None,
         pool_size: 1,
+        request_timeout_seconds: 60,
     })
 }
 

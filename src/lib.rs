@@ -19,8 +19,8 @@
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
 //! lines and holds this).
 //!
-//! - [`record`], [`shutdown`]: a Kafka record with nothing lost; the signal to
-//!   end. They know nobody.
+//! - [`record`], [`shutdown`], [`durable`]: a Kafka record with nothing lost;
+//!   the signal to end; folders that survive a power cut. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
@@ -61,8 +61,11 @@
 //!   a list is one document whose length the catalogue knows beforehand: the
 //!   memory of an answer does not grow with what it holds.
 //! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
-//! - The end of a partition is a matter of positions: what the client has
-//!   fetched up to, of its statistics, never the offset of the last record.
+//! - An offset is committed with the id of its topic, and only ever compared
+//!   with that topic's log (`archive::incarnation`).
+//! - The end of a partition is an offset, which may be past its last record
+//!   (control records, compaction): where nothing comes any more, a consumer
+//!   that joins no group looks into what is left (`kafka::probe`).
 
 // Bad input gets a message, never a panic. Tests may fail loudly.
 #![cfg_attr(
@@ -75,6 +78,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod durable;
 pub mod envelope;
 pub mod http;
 pub mod kafka;

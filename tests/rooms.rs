@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     // The catalogue tells where in the store a record lies.
     &["store"],
     &["config"],
-    &["record", "retry", "shutdown"],
+    &["durable", "record", "retry", "shutdown"],
 ];
 
 #[test]

@@ -63,7 +63,7 @@ async fn renewal(file: std::path::PathBuf) {
     })
     .expect("a configuration without fault");
     let error = store.put_new("t/a.bson", vec![1]).await.expect_err("old");
-    assert!(matches!(error, StoreError::Busy { .. }), "{error}");
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     let put = store.put_new("t/a.bson", vec![1]).await;
     assert_eq!(put.expect("renewed"), Put::Stored);
     assert!(server.requests()[1].contains("NEWKEY"));

@@ -19,7 +19,7 @@ SCHEMATHESIS=$CACHE/py-schemathesis/bin/schemathesis
 
 INSTALLABLE=(debian kafka toxiproxy py_clients py_bson py_schemathesis minio)
 declare -A REMEDY=(
-  [debian]='as root: apt-get install kcat postgresql'
+  [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
   [toxiproxy]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
   [minio]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
@@ -70,11 +70,12 @@ check_all() {
   done
 }
 
-have_debian() { have kcat && [[ -n $(postgres_bin) ]]; }
+have_debian() { have kcat && have strace && [[ -n $(postgres_bin) ]]; }
 
 install_debian() {
   local packages=()
   have kcat || packages+=(kcat)
+  have strace || packages+=(strace)
   [[ -n $(postgres_bin) ]] || packages+=(postgresql)
   [[ $(id -u) == 0 ]] || { echo "not root: cannot install ${packages[*]}"; return 1; }
   apt-get update

@@ -94,6 +94,8 @@ kafka_stop() { stop_process kafka TERM 40; }
 
 kafka_env() {
   put TEST_KAFKA "127.0.0.1:$KAFKA_PORT"
+  # For tests that start a Kafka of their own.
+  put TEST_KAFKA_LIBS "$KAFKA_LIBS"
   put TEST_KAFKA_SASL_PLAINTEXT "127.0.0.1:$KAFKA_SASL_PLAINTEXT_PORT"
   put TEST_KAFKA_SASL_SSL "127.0.0.1:$KAFKA_SASL_SSL_PORT"
   put TEST_KAFKA_USER "$KAFKA_USER"

@@ -9,7 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::record::Record;
 
-/// A record costs its payload and about this much around it.
+/// While its object is stored, a record is there twice: as it came, and as the
+/// document.
+const COPIES: usize = 2;
+
+/// What is around the two.
 const OVERHEAD: usize = 1024;
 
 /// Counted in units of this many bytes, so that any budget fits a semaphore.
@@ -37,7 +41,7 @@ impl Budget {
     /// Units that `record` needs. A record larger than the whole budget takes
     /// all of it, and so travels alone.
     pub fn units_of(&self, record: &Record) -> u32 {
-        u32::try_from((record.bytes() + OVERHEAD).div_ceil(UNIT))
+        u32::try_from((COPIES * record.bytes() + OVERHEAD).div_ceil(UNIT))
             .unwrap_or(u32::MAX)
             .min(self.units)
     }

@@ -12,13 +12,13 @@ use super::decide::Verdict;
 use super::failure::ArchiveError;
 use super::message::{Message, Next};
 use super::workshop::{Workshop, ask};
-use super::write::origin_of;
+use super::write::{origin_of, store_message};
 use crate::catalogue::{Claim, Owner, StoredRow};
-use crate::record::Delivery;
+use crate::record::{Delivery, Record};
 
 /// A claim whose row is missing for longer than this (ms) is one of a worker
-/// that died, and whose record Kafka may hold no more: a retry of the message
-/// takes it over. Longer than any healthy batch takes.
+/// that died, and whose record Kafka may hold no more: whoever has a retry of
+/// the message archives it. Longer than any healthy batch takes.
 const ABANDONED_CLAIM: i64 = 15 * 60 * 1000;
 
 /// Leaves no message at [`Next::Decide`].
@@ -86,20 +86,36 @@ async fn wait(
     holder: Delivery,
     age_ms: i64,
 ) -> Result<Next, ArchiveError> {
-    if age_ms < ABANDONED_CLAIM {
-        return Ok(Next::Wait);
+    if age_ms >= ABANDONED_CLAIM {
+        let uuid = message.candidate.uuid();
+        info!("{uuid} was claimed {age_ms} ms ago and never archived: done for the one that did");
+        archive_for(workshop, message, holder).await?;
     }
-    let to = message.candidate.delivery.clone();
-    let from = Claim {
-        uuid: message.candidate.uuid(),
-        delivery: holder,
+    Ok(Next::Wait)
+}
+
+/// Archives the delivery that claimed the message's UUID, of which the message
+/// is a retry: its content is the same, and where it was the claim says. Its
+/// worker may have stored the object already, and may come back at any time.
+async fn archive_for(
+    workshop: &Arc<Workshop>,
+    message: &Message,
+    holder: Delivery,
+) -> Result<(), ArchiveError> {
+    let first = Record {
+        partition: holder.partition,
+        offset: holder.offset,
+        timestamp: holder.timestamp,
+        ..message.item.record.clone()
     };
-    info!(
-        "{} was claimed {age_ms} ms ago and never archived: taken over",
-        from.uuid
-    );
-    let taken = ask(workshop, move |catalogue| catalogue.take_over(&from, &to)).await?;
-    Ok(if taken { Next::Store } else { Next::Wait })
+    let (store, topics) = (&workshop.store, &workshop.topics);
+    let row = store_message(store, topics, &first, &holder, message.candidate.uuid()).await?;
+    let bytes = row.size as u64;
+    let added = ask(workshop, move |catalogue| catalogue.add(&[row], &[])).await?;
+    if !added.rows.is_empty() {
+        workshop.progress.archived(&first.topic, bytes);
+    }
+    Ok(())
 }
 
 /// The UUID's row does not say which delivery it was.
@@ -109,7 +125,7 @@ async fn compare_with(
     row: &StoredRow,
 ) -> Result<Next, ArchiveError> {
     let delivery = &message.candidate.delivery;
-    if !compare::same_content(&workshop.store, row, delivery).await? {
+    if !same_content(workshop, row, delivery).await? {
         message.candidate.next_uuid();
         return Ok(Next::Decide);
     }
@@ -119,8 +135,19 @@ async fn compare_with(
     give_origin(workshop, message, row.id).await
 }
 
+async fn same_content(
+    workshop: &Arc<Workshop>,
+    row: &StoredRow,
+    delivery: &Delivery,
+) -> Result<bool, ArchiveError> {
+    let same = compare::same_content(&workshop.store, row, delivery).await;
+    workshop
+        .outages
+        .noted("store", same.map_err(ArchiveError::from))
+}
+
 /// Records that another archiver has stored: their row gets its origin instead
-/// of a second row beside it.
+/// of a second row beside it, and has it when the record is read once more.
 pub(super) async fn find_foreign(
     workshop: &Arc<Workshop>,
     messages: &mut [Message],
@@ -128,11 +155,7 @@ pub(super) async fn find_foreign(
     let alike: Vec<_> = messages
         .iter()
         .filter(|message| message.next == Next::Claim)
-        .map(|message| {
-            let record = &message.item.record;
-            let crc = crc32fast::hash(record.value.as_deref().unwrap_or_default());
-            (record.topic.clone(), record.timestamp, crc)
-        })
+        .map(|message| likeness(&message.item.record))
         .collect();
     if alike.is_empty() {
         return Ok(());
@@ -140,12 +163,20 @@ pub(super) async fn find_foreign(
     let mut foreign = ask(workshop, move |catalogue| catalogue.foreign_rows(&alike)).await?;
     for message in messages.iter_mut().filter(|m| m.next == Next::Claim) {
         let delivery = message.candidate.delivery.clone();
+        // Before any comparison: an equal message may have a row without one.
+        let is_own = |row: &StoredRow| row.row.delivery().as_ref() == Some(&delivery);
+        if foreign.iter().any(is_own) {
+            message.next = Next::Done { new: false };
+            continue;
+        }
+        let like = likeness(&message.item.record);
         for index in (0..foreign.len()).rev() {
             let row = &foreign[index].row;
-            if row.topic != delivery.topic || row.timestamp != delivery.timestamp {
+            let is_alike = like == (row.topic.clone(), row.timestamp, row.message_crc32);
+            if !is_alike || row.origin.is_some() {
                 continue;
             }
-            if compare::same_content(&workshop.store, &foreign[index], &delivery).await? {
+            if same_content(workshop, &foreign[index], &delivery).await? {
                 let row = foreign.swap_remove(index);
                 message.next = give_origin(workshop, message, row.id).await?;
                 break;
@@ -153,6 +184,12 @@ pub(super) async fn find_foreign(
         }
     }
     Ok(())
+}
+
+/// What a record's row by another archiver has in common with it.
+fn likeness(record: &Record) -> (Arc<str>, i64, u32) {
+    let crc = crc32fast::hash(record.value.as_deref().unwrap_or_default());
+    (record.topic.clone(), record.timestamp, crc)
 }
 
 async fn give_origin(

@@ -27,6 +27,10 @@ const LONGEST: Duration = Duration::from_secs(15);
 /// While something is away, it is told this often.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
+/// What works again sooner than this, within a minute of an outage that was
+/// told, is not told.
+const HICCUP: Duration = Duration::from_secs(5);
+
 /// Why the archiver ended without having been asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -51,15 +55,6 @@ impl ArchiveError {
             Self::Broken { .. } => false,
         }
     }
-
-    fn part(&self) -> &'static str {
-        match self {
-            Self::Store(_) => "store",
-            Self::Catalogue(_) => "catalogue",
-            Self::Kafka(_) => "kafka",
-            Self::Broken { part, .. } => part,
-        }
-    }
 }
 
 /// The pauses between tries of one piece of work.
@@ -80,42 +75,69 @@ impl Backoff {
 }
 
 /// Tells of each outage once when it begins, now and then while it lasts, and
-/// once when it is over, however many tasks run into it.
+/// once when it is over, however many tasks run into it. Of what fails now and
+/// then it tells no more than once a minute.
 #[derive(Default)]
-pub struct Outages(Mutex<HashMap<&'static str, Outage>>);
+pub struct Outages(Mutex<HashMap<&'static str, Part>>);
 
-struct Outage {
-    since: Instant,
-    told: Instant,
+/// What is known of the store, or of the catalogue.
+#[derive(Default)]
+struct Part {
+    /// When it failed first since it last worked.
+    failing_since: Option<Instant>,
+    /// Whether that it fails now was told.
+    is_told: bool,
+    last_told: Option<Instant>,
 }
 
 impl Outages {
-    pub fn failed(&self, error: &ArchiveError) {
-        let mut outages = self.0.lock().unwrap_or_else(|lock| lock.into_inner());
-        let now = Instant::now();
-        match outages.get_mut(error.part()) {
-            None => {
-                warn!("{error}; trying again until it works");
-                let outage = Outage {
-                    since: now,
-                    told: now,
-                };
-                outages.insert(error.part(), outage);
+    /// Notes how a call of `part` went, and gives the result back.
+    pub fn noted<T>(
+        &self,
+        part: &'static str,
+        result: Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        let mut parts = self.0.lock().unwrap_or_else(|lock| lock.into_inner());
+        match &result {
+            Ok(_) => {
+                if let Some(known) = parts.get_mut(part) {
+                    known.works(part);
+                }
             }
-            Some(outage) if outage.told.elapsed() >= TELL_AGAIN => {
-                let seconds = outage.since.elapsed().as_secs();
-                warn!("{error}; for {seconds} s now, still trying");
-                outage.told = now;
-            }
-            Some(_) => {}
+            Err(error) if error.is_passing() => parts.entry(part).or_default().failed(error),
+            // It ends the program, which tells it.
+            Err(_) => {}
         }
+        result
+    }
+}
+
+impl Part {
+    fn failed(&mut self, error: &ArchiveError) {
+        let since = self.failing_since.get_or_insert_with(Instant::now);
+        let told_lately = self.last_told.is_some_and(|at| at.elapsed() < TELL_AGAIN);
+        let lasts = since.elapsed() >= HICCUP;
+        if told_lately && (self.is_told || !lasts) {
+            return;
+        }
+        if lasts {
+            let seconds = since.elapsed().as_secs();
+            warn!("{error}; for {seconds} s now, still trying");
+        } else {
+            warn!("{error}; trying again until it works");
+        }
+        self.is_told = true;
+        self.last_told = Some(Instant::now());
     }
 
-    pub fn works(&self, part: &'static str) {
-        let mut outages = self.0.lock().unwrap_or_else(|lock| lock.into_inner());
-        if let Some(outage) = outages.remove(part) {
-            let seconds = outage.since.elapsed().as_secs();
-            info!("the {part} works again after {seconds} s");
+    fn works(&mut self, name: &'static str) {
+        let Some(since) = self.failing_since.take() else {
+            return;
+        };
+        if std::mem::take(&mut self.is_told) {
+            let seconds = since.elapsed().as_secs();
+            info!("the {name} works again after {seconds} s");
+            self.last_told = Some(Instant::now());
         }
     }
 }

@@ -10,8 +10,10 @@ mod budget;
 mod claims;
 mod compare;
 mod decide;
+mod events;
 mod failure;
 mod gaps;
+mod incarnation;
 mod limit;
 mod message;
 mod process;
@@ -23,7 +25,7 @@ mod watermark;
 mod workshop;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,10 +42,11 @@ use crate::store::Store;
 
 use batch::{Item, Limits, next_batch};
 use budget::Budget;
+use events::Events;
 use gaps::GapWatch;
 use limit::PutLimit;
 use process::archive_batch;
-use reader::{Events, Reader};
+use reader::Reader;
 use topics::Topics;
 use watermark::Watermarks;
 use workshop::Workshop;
@@ -121,24 +124,19 @@ impl Archiver {
         let events = Events::new(watermarks.clone());
         let queue_bytes = self.config.memory_bytes / QUEUE_SHARE;
         let reader = Reader {
-            consumer: RecordConsumer::open(
-                cluster,
-                &self.group,
-                queue_bytes,
-                self.bounds.until_eos,
-                events.clone(),
-            )?,
+            consumer: RecordConsumer::open(cluster, &self.group, queue_bytes, events.clone())?,
             events,
             topics: Topics::new(self.topics.clone(), self.topic_refresh),
             bounds: self.bounds,
+            gaps: GapWatch::new(self.catalogue.clone(), progress.clone(), watermarks.clone()),
             watermarks,
-            gaps: GapWatch::new(self.catalogue.clone(), progress.clone()),
             budget: Budget::new(self.config.memory_bytes - queue_bytes),
             runtime: Handle::current(),
             shutdown,
             held: VecDeque::new(),
             received: 0,
-            last_commit: Instant::now(),
+            made_anew: BTreeMap::new(),
+            commit_at: Instant::now(),
             commit_under_way: false,
         };
         let (tell, told) = oneshot::channel();

@@ -24,8 +24,8 @@ use super::workshop::{Workshop, ask};
 use super::write::store_message;
 use crate::catalogue::{Retry, Row};
 
-/// Archives all of `items`, however long it takes. An error is one that no
-/// retry helps against.
+/// Archives all of `items` that are still wanted, however long it takes. An
+/// error is one that no retry helps against.
 ///
 /// `slot` is what bounds the batches that are worked on. Messages that only
 /// wait give it back: what they wait for may be in a batch yet to come (after a
@@ -37,7 +37,8 @@ pub(super) async fn archive_batch(
     slot: OwnedSemaphorePermit,
 ) -> Result<(), ArchiveError> {
     let mut slot = Some(slot);
-    let mut messages: Vec<Message> = items.into_iter().map(Message::new).collect();
+    let wanted = items.into_iter().filter(|item| item.ticket.is_wanted());
+    let mut messages: Vec<Message> = wanted.map(Message::new).collect();
     let mut backoff = Backoff::default();
     while !messages.is_empty() {
         let before = messages.len();
@@ -45,7 +46,7 @@ pub(super) async fn archive_batch(
         messages = finish(&workshop.progress, messages);
         match outcome {
             Err(error) if !error.is_passing() => return Err(error),
-            Err(error) => workshop.outages.failed(&error),
+            Err(_) => {}
             Ok(()) if messages.len() < before => backoff = Backoff::default(),
             Ok(()) => drop(slot.take()),
         }
@@ -96,11 +97,8 @@ async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
     let mut stored = stream::iter(to_store).buffer_unordered(workshop.puts.most());
     let mut first_error = None;
     while let Some(result) = stored.next().await {
-        match result {
-            Ok(()) => workshop.outages.works("store"),
-            Err(error) => {
-                first_error.get_or_insert(error);
-            }
+        if let Err(error) = workshop.outages.noted("store", result) {
+            first_error.get_or_insert(error);
         }
     }
     first_error.map_or(Ok(()), Err)

@@ -1,8 +1,8 @@
 //! The thread that reads Kafka: hands records on, commits what is archived,
 //! follows the topics, and knows when the end is reached.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -11,12 +11,13 @@ use tracing::{debug, info, warn};
 
 use super::batch::Item;
 use super::budget::{Budget, Taken};
+use super::events::Events;
 use super::failure::ArchiveError;
 use super::gaps::GapWatch;
 use super::topics::Topics;
 use super::until_end::UntilEnd;
 use super::watermark::Watermarks;
-use crate::kafka::{ConsumerEvents, Polled, RecordConsumer, TopicPartition};
+use crate::kafka::{Polled, RecordConsumer, TopicId, TopicPartition};
 use crate::record::Record;
 use crate::shutdown::Shutdown;
 
@@ -26,10 +27,6 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// A full budget is waited for this long without polling; after that the
 /// partitions are paused, and polling goes on so that the group keeps us.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// What is in flight of a partition that is given up may take this long to
-/// finish. Below the time that the group waits for a member in a rebalance.
-const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// When to stop reading.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +39,6 @@ pub struct Bounds {
     pub rest_after: Option<u64>,
     /// What is in flight may take this long once the end is decided.
     pub drain: Duration,
-}
-
-/// What the consumer tells from within a poll.
-pub(super) struct Events {
-    watermarks: Arc<Watermarks>,
-    begun: Mutex<Vec<TopicPartition>>,
-    given_up: Mutex<Vec<TopicPartition>>,
 }
 
 pub(super) struct Reader {
@@ -64,7 +54,10 @@ pub(super) struct Reader {
     /// Records that came while the budget was full.
     pub held: VecDeque<Record>,
     pub received: u64,
-    pub last_commit: Instant,
+    /// What is to be read from its start, see `incarnation`.
+    pub made_anew: BTreeMap<TopicPartition, TopicId>,
+    /// When it is time to commit again.
+    pub commit_at: Instant,
     pub commit_under_way: bool,
 }
 
@@ -76,39 +69,6 @@ enum Reason {
     EnoughRead,
 }
 
-impl Events {
-    pub fn new(watermarks: Arc<Watermarks>) -> Arc<Self> {
-        Arc::new(Self {
-            watermarks,
-            begun: Mutex::default(),
-            given_up: Mutex::default(),
-        })
-    }
-}
-
-impl ConsumerEvents for Events {
-    fn assigned(&self, partitions: &[TopicPartition]) {
-        info!("reading {} partitions more", partitions.len());
-        let mut begun = self.begun.lock().unwrap_or_else(|lock| lock.into_inner());
-        begun.extend_from_slice(partitions);
-    }
-
-    fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)> {
-        info!(lost, "giving up {} partitions", partitions.len());
-        if !lost && !self.watermarks.wait_idle(Some(partitions), REVOKE_PATIENCE) {
-            warn!(
-                "records of partitions that are given up are still in flight: left to whoever reads them next"
-            );
-        }
-        let mut given_up = self
-            .given_up
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner());
-        given_up.extend_from_slice(partitions);
-        self.watermarks.give_up(partitions)
-    }
-}
-
 impl Reader {
     /// Reads until it is time to end, then waits for what is in flight and
     /// commits it. Whether everything was archived and committed.
@@ -117,14 +77,19 @@ impl Reader {
         if self.bounds.until_eos {
             let asked = UntilEnd::ask(&self.consumer, &self.topics)?;
             // Also of partitions that have nothing left to give.
-            self.gaps.begin(asked.partitions().iter().cloned());
+            for partition in asked.partitions() {
+                self.gaps.begin(partition.clone(), None);
+            }
             end = Some(asked);
         }
         let reason = self.read(&out, &mut end)?;
         drop(out);
         debug!(?reason, "reading has ended");
         let patience = match reason {
-            Reason::Told => Some(self.bounds.drain),
+            Reason::Told => {
+                self.watermarks.let_go(None);
+                Some(self.bounds.drain)
+            }
             // Nobody is waiting for the process to go.
             Reason::EndReached | Reason::EnoughRead => None,
         };
@@ -154,17 +119,37 @@ impl Reader {
             {
                 return self.rest();
             }
-            self.topics.follow(&self.consumer)?;
+            if self.topics.follow(&self.consumer)? {
+                self.gaps.look_again(|topic| self.topics.reads(topic));
+                self.find_made_anew();
+                if self.made_anew.is_empty()
+                    && let Some(why) = self.topics.want_new_client()
+                {
+                    warn!("{why}: going on with a new client");
+                    self.begin_again()?;
+                }
+            }
             if self.held.is_empty() {
+                // What does not come cannot wait beside what takes all room.
+                if self.room_of(1)?.is_none() {
+                    return Ok(Reason::Told);
+                }
                 self.poll(POLL)?;
             }
             if !self.hand_on_first(out)? {
                 return Ok(Reason::Told);
             }
-            self.commit_when_due()?;
+            if self.commit_when_due()? {
+                self.begin_made_anew()?;
+            }
             if let Some(end) = end
                 && self.held.is_empty()
-                && end.is_reached(&self.consumer, &self.topics, &self.watermarks)?
+                && end.is_reached(
+                    &self.consumer,
+                    &self.topics,
+                    &self.watermarks,
+                    self.received,
+                )?
             {
                 return Ok(Reason::EndReached);
             }
@@ -178,23 +163,35 @@ impl Reader {
             Polled::Trouble(trouble) => info!("{trouble}; the client goes on by itself"),
             Polled::Fatal(failure) => return Err(failure.into()),
         }
-        let mut given_up = self
-            .events
-            .given_up
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner());
+        self.take_in_rebalance();
+        Ok(())
+    }
+
+    /// Leaves the group and joins it again, as a client that knows nothing.
+    pub(super) fn begin_again(&mut self) -> Result<(), ArchiveError> {
+        self.consumer.begin_again()?;
+        self.commit_under_way = false;
+        self.take_in_rebalance();
+        self.topics.subscribe_again(&self.consumer)
+    }
+
+    /// Forgets partitions that were given up, begins with those that came.
+    pub(super) fn take_in_rebalance(&mut self) {
+        let given_up = self.events.take_given_up();
         self.gaps.end(&given_up);
-        for lost in given_up.drain(..) {
+        for lost in given_up {
             self.held
                 .retain(|r| r.partition != lost.partition || r.topic != lost.topic);
         }
-        let mut begun = self
-            .events
-            .begun
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner());
-        self.gaps.begin(begun.drain(..));
-        Ok(())
+        let begun = self.events.take_begun();
+        if !begun.is_empty() {
+            // They are looked at before more than a little is read of them.
+            self.commit_at = Instant::now();
+        }
+        for partition in begun {
+            let topic_id = self.topics.id(&partition.topic);
+            self.gaps.begin(partition, topic_id);
+        }
     }
 
     /// Hands on the first record that is held, if there is one. `false` when it
@@ -268,17 +265,22 @@ impl Reader {
         })
     }
 
-    fn commit_when_due(&mut self) -> Result<(), ArchiveError> {
-        if self.last_commit.elapsed() >= COMMIT_INTERVAL {
-            self.commit()?;
+    /// Whether it was.
+    fn commit_when_due(&mut self) -> Result<bool, ArchiveError> {
+        let is_due = Instant::now() >= self.commit_at;
+        if is_due {
+            let committed = self.commit();
+            // After the answers, for what is asked in it may be long in coming,
+            // and the client is to be polled meanwhile.
+            self.commit_at = Instant::now() + COMMIT_INTERVAL;
+            committed?;
         }
-        Ok(())
+        Ok(is_due)
     }
 
     /// One commit at a time, so that an older one can never come after a newer
     /// one.
     fn commit(&mut self) -> Result<(), ArchiveError> {
-        self.last_commit = Instant::now();
         if let Some(result) = self.consumer.committed() {
             self.commit_under_way = false;
             self.watermarks.committed(&result.offsets);
@@ -287,7 +289,7 @@ impl Reader {
             }
         }
         match self.gaps.settle(&self.consumer) {
-            Ok(()) => {}
+            Ok(made_anew) => self.made_anew.extend(made_anew),
             Err(error) if error.is_passing() => {
                 info!(
                     "{error}: it cannot be told yet whether records were lost; nothing is committed meanwhile"
@@ -336,6 +338,8 @@ impl Reader {
                 deadline = Some(Instant::now() + self.bounds.drain);
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                // The end of the consumer gives its partitions up.
+                self.events.leave();
                 return Ok(false);
             }
         }

@@ -1,21 +1,38 @@
 //! Which topics are read: asked again now and then, so that new ones are
 //! picked up.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
 use super::failure::ArchiveError;
 use crate::config::{TopicSelection, Verdict};
-use crate::kafka::{ConsumerEvents, KafkaFailure, RecordConsumer, TopicInfo};
+use crate::kafka::{ConsumerEvents, KafkaFailure, RecordConsumer, TopicId, TopicIds, TopicInfo};
+
+/// A question that got no answer is asked again after this long, or sooner.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// After so many in a row it may be the client that is lost: a broker that starts
+/// may tell of no broker at all, not even of itself, and librdkafka 2.12 then
+/// forgets the only address that it had.
+const LOST: u32 = 3;
 
 /// The subscription, kept up to date.
 pub(super) struct Topics {
     selection: TopicSelection,
     refresh: Duration,
     asked: Option<Instant>,
+    /// Questions in a row that got no answer.
+    unanswered: u32,
+    /// The last id of each topic that this client has read.
+    seen: TopicIds,
+    /// Whether one of them came back under another id.
+    is_outdated: bool,
     /// In order.
     subscribed: Vec<String>,
+    /// Asked for before the topics were subscribed to.
+    ids: TopicIds,
 }
 
 impl Topics {
@@ -24,7 +41,11 @@ impl Topics {
             selection,
             refresh,
             asked: None,
+            unanswered: 0,
+            seen: TopicIds::new(),
+            is_outdated: false,
             subscribed: vec![],
+            ids: TopicIds::new(),
         }
     }
 
@@ -42,37 +63,93 @@ impl Topics {
             .is_ok()
     }
 
+    /// The id that this topic had when the topics were last asked for.
+    pub fn id(&self, topic: &str) -> Option<TopicId> {
+        self.ids.get(topic).copied()
+    }
+
+    /// Takes note of the id of a topic that is about to be subscribed to again.
+    pub fn learn(&mut self, topic: &Arc<str>, id: TopicId) {
+        self.ids.insert(topic.clone(), id);
+    }
+
     /// Asks for the topics when it is time to, and subscribes anew when they
-    /// changed. After the first time, a question that fails changes nothing.
+    /// changed. Whether it was time. After the first time, a question that
+    /// fails changes nothing.
     pub fn follow<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
-    ) -> Result<(), ArchiveError> {
-        if self
-            .asked
-            .is_some_and(|asked| asked.elapsed() < self.refresh)
-        {
-            return Ok(());
+    ) -> Result<bool, ArchiveError> {
+        let interval = match self.unanswered {
+            0 => self.refresh,
+            _ => self.refresh.min(ASK_AGAIN),
+        };
+        if self.asked.is_some_and(|asked| asked.elapsed() < interval) {
+            return Ok(false);
         }
         let first = self.asked.is_none();
+        let answer = self.ask(consumer);
+        // After the answer: one that is long in coming must not be asked for
+        // again at once, or the client is hardly polled any more.
         self.asked = Some(Instant::now());
-        match consumer.topics() {
-            Ok(all) => self.subscribe(consumer, all, first)?,
+        match answer {
+            Ok((wanted, ids)) => {
+                self.unanswered = 0;
+                self.is_outdated |= ids
+                    .iter()
+                    .any(|(topic, id)| self.seen.get(topic).is_some_and(|seen| seen != id));
+                self.seen.extend(ids.clone());
+                self.ids = ids;
+                self.subscribe(consumer, wanted, first)?;
+            }
             Err(KafkaFailure::Unavailable { cluster, cause }) if !first => {
+                self.unanswered += 1;
                 warn!("kafka {cluster}: topics were not listed: {cause}; asked again later");
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Why it is time to go on with a new client, if it is. One that has read a
+    /// topic compares its successor with the leader epochs that it had, and
+    /// where those were higher waits for them for ever.
+    pub fn want_new_client(&self) -> Option<&'static str> {
+        if self.unanswered >= LOST {
+            return Some("Kafka has not answered for long");
+        }
+        self.is_outdated.then_some("a topic came back as another")
+    }
+
+    /// As [`Topics::follow`] did last, for a consumer that begins again.
+    pub fn subscribe_again<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+    ) -> Result<(), ArchiveError> {
+        self.unanswered = 0;
+        self.is_outdated = false;
+        self.seen = self.ids.clone();
+        Ok(consumer.subscribe(&self.subscribed)?)
+    }
+
+    /// The names of the topics to archive, in order, and their ids.
+    fn ask<E: ConsumerEvents>(
+        &self,
+        consumer: &RecordConsumer<E>,
+    ) -> Result<(Vec<String>, TopicIds), KafkaFailure> {
+        let wanted = self.wanted(consumer.topics()?).into_iter();
+        let wanted: Vec<String> = wanted.map(|topic| topic.name).collect();
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let ids = consumer.topic_ids(&names)?;
+        Ok((wanted, ids))
     }
 
     fn subscribe<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
-        all: Vec<TopicInfo>,
+        wanted: Vec<String>,
         first: bool,
     ) -> Result<(), ArchiveError> {
-        let wanted: Vec<String> = self.wanted(all).into_iter().map(|t| t.name).collect();
         if wanted == self.subscribed && !first {
             return Ok(());
         }

@@ -1,24 +1,48 @@
 //! «The end»: the end offsets of the moment of asking, and whether everything
 //! before them is archived.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use tracing::debug;
 
 use super::failure::ArchiveError;
+use super::incarnation::made_anew;
 use super::topics::Topics;
 use super::watermark::Watermarks;
-use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicPartition};
+use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicId, TopicIds, TopicPartition};
 
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
+
+/// Nothing came for this long: what is still open may have nothing to give.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// Between two looks into logs that gave nothing: from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Partitions that are looked into at once.
+const LOOKED_INTO: usize = 200;
 
 /// The partitions whose end is not reached yet.
 pub(super) struct UntilEnd {
     partitions: Vec<TopicPartition>,
     open: Offsets,
+    /// The first offset of each that nobody has archived yet, as far as known.
+    next: Offsets,
+    /// Of which topics these are the ends.
+    ids: TopicIds,
     looked: Instant,
     asked_group: Instant,
+    quiet: Quiet,
+}
+
+/// How long nothing has come, and when to look into the logs for why.
+struct Quiet {
+    received: u64,
+    look: Instant,
+    pause: Duration,
 }
 
 impl UntilEnd {
@@ -28,8 +52,10 @@ impl UntilEnd {
         consumer: &RecordConsumer<E>,
         topics: &Topics,
     ) -> Result<Self, ArchiveError> {
-        let partitions: Vec<TopicPartition> = topics
-            .wanted(consumer.topics()?)
+        let wanted = topics.wanted(consumer.topics()?);
+        let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
+        let ids = consumer.topic_ids(&names)?;
+        let partitions: Vec<TopicPartition> = wanted
             .iter()
             .flat_map(|topic| {
                 let name = topic.name.as_str();
@@ -45,10 +71,18 @@ impl UntilEnd {
         let mut end = Self {
             partitions,
             open,
+            next: starts,
+            ids,
             looked: Instant::now(),
             asked_group: Instant::now(),
+            quiet: Quiet {
+                received: 0,
+                look: Instant::now() + QUIET,
+                pause: FIRST_PAUSE,
+            },
         };
-        end.forget_committed(consumer)?;
+        end.ask_group(consumer)?;
+        end.close_reached();
         Ok(end)
     }
 
@@ -58,12 +92,13 @@ impl UntilEnd {
     }
 
     /// Whether everything before the ends is archived, by this process or by
-    /// another member of the group.
+    /// another member of the group. `received`: records so far.
     pub fn is_reached<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
         topics: &Topics,
         watermarks: &Watermarks,
+        received: u64,
     ) -> Result<bool, ArchiveError> {
         if self.open.is_empty() {
             return Ok(true);
@@ -72,36 +107,118 @@ impl UntilEnd {
             return Ok(false);
         }
         self.looked = Instant::now();
-        // A topic that was deleted meanwhile has no end any more.
-        self.open
-            .retain(|partition, _| topics.reads(&partition.topic));
-        // Positions, not offsets of records: a partition may end with control
-        // records, or with what compaction left out.
-        let fetched = consumer.fetched_to();
-        self.open.retain(|partition, end| {
-            let read = fetched
-                .get(partition)
-                .is_some_and(|position| position >= end);
-            !read || watermarks.in_flight(partition)
+        // The end of a topic that was deleted meanwhile is nowhere any more,
+        // whether it was made anew or not.
+        let ids = &self.ids;
+        self.open.retain(|partition, _| {
+            let topic = &partition.topic;
+            let asked_of = ids.get(topic).copied();
+            topics.reads(topic) && made_anew(asked_of, topics.id(topic)).is_none()
         });
+        self.ask_watermarks(watermarks);
         if self.asked_group.elapsed() >= ASK_GROUP_AGAIN {
             self.asked_group = Instant::now();
-            match self.forget_committed(consumer) {
-                Err(error) if error.is_passing() => debug!("{error}; asked again"),
-                other => other?,
-            }
+            passing(self.ask_group(consumer))?;
+        }
+        self.close_reached();
+        if self.quiet.is_due(received) {
+            let looked = self.look_into_logs(consumer, watermarks);
+            passing(looked)?;
         }
         Ok(self.open.is_empty())
     }
 
-    fn forget_committed<E: ConsumerEvents>(
+    /// What other members have archived, and this one before.
+    fn ask_group<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.open.keys().cloned().collect();
-        let committed = consumer.group_offsets(&partitions)?;
-        self.open
-            .retain(|partition, end| committed.get(partition).is_none_or(|offset| offset < end));
+        for (partition, committed) in consumer.group_offsets(&partitions)? {
+            if self.is_of(&partition, committed.topic_id) {
+                let next = self.next.entry(partition).or_insert(committed.offset);
+                *next = committed.offset.max(*next);
+            }
+        }
         Ok(())
+    }
+
+    /// What this process has archived.
+    fn ask_watermarks(&mut self, watermarks: &Watermarks) {
+        let read_of = watermarks.read_of();
+        for partition in self.open.keys() {
+            let is_of_this = read_of
+                .get(partition)
+                .is_some_and(|&read| self.is_of(partition, read));
+            if is_of_this && let Some(archived) = watermarks.archived_to(partition) {
+                self.next.insert(partition.clone(), archived);
+            }
+        }
+    }
+
+    /// Whether an offset of that topic says something of the log whose end was
+    /// asked for: one in a log that is no more does not.
+    fn is_of(&self, partition: &TopicPartition, topic_id: Option<TopicId>) -> bool {
+        let asked_of = self.ids.get(&partition.topic).copied();
+        made_anew(topic_id, asked_of).is_none()
+    }
+
+    fn close_reached(&mut self) {
+        self.open
+            .retain(|partition, end| self.next.get(partition).is_none_or(|next| next < end));
+    }
+
+    /// A partition may end with control records, or with what compaction left
+    /// out: no record says that its end is reached.
+    fn look_into_logs<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        watermarks: &Watermarks,
+    ) -> Result<(), ArchiveError> {
+        let ranges: Vec<(TopicPartition, Range<i64>)> = self
+            .open
+            .iter()
+            .filter(|(partition, _)| !watermarks.in_flight(partition))
+            .filter_map(|(partition, &end)| {
+                Some((partition.clone(), *self.next.get(partition)?..end))
+            })
+            .take(LOOKED_INTO)
+            .collect();
+        let empty = consumer.empty(&ranges)?;
+        self.quiet.looked(!empty.is_empty());
+        for partition in empty {
+            self.open.remove(&partition);
+        }
+        Ok(())
+    }
+}
+
+impl Quiet {
+    fn is_due(&mut self, received: u64) -> bool {
+        if self.received != received {
+            self.received = received;
+            self.look = Instant::now() + QUIET;
+            self.pause = FIRST_PAUSE;
+        }
+        Instant::now() >= self.look
+    }
+
+    fn looked(&mut self, found: bool) {
+        self.pause = match found {
+            true => FIRST_PAUSE,
+            false => (self.pause * 2).min(LAST_PAUSE),
+        };
+        self.look = Instant::now() + if found { Duration::ZERO } else { self.pause };
+    }
+}
+
+/// An answer that did not come is asked for again.
+fn passing(answer: Result<(), ArchiveError>) -> Result<(), ArchiveError> {
+    match answer {
+        Err(error) if error.is_passing() => {
+            debug!("{error}; asked again");
+            Ok(())
+        }
+        other => other,
     }
 }

@@ -1,11 +1,13 @@
 //! The contiguous low watermark of each partition: the offset below which
-//! everything is archived, and the only one that is ever committed.
+//! everything is archived, and the only one that is ever committed; with the
+//! topic that it is an offset of.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::kafka::TopicPartition;
+use crate::kafka::{GroupOffset, TopicId, TopicPartition};
 
 /// All partitions that this process reads.
 #[derive(Default)]
@@ -15,19 +17,37 @@ pub struct Watermarks {
     done: Arc<(Mutex<()>, Condvar)>,
 }
 
+#[derive(Default)]
 struct Partition {
     flight: Mutex<Flight>,
+    /// Whether what is not begun yet need not be begun any more.
+    unwanted: AtomicBool,
 }
 
 /// Records between «received» and «archived», oldest first.
 #[derive(Default)]
 struct Flight {
     records: VecDeque<InFlight>,
+    /// Records whose ticket somebody holds.
+    held: usize,
     /// Serial number of the front record.
     front: u64,
     /// One past the last record of the contiguous archived ones.
     watermark: Option<i64>,
     committed: Option<i64>,
+    hold: Hold,
+    topic_id: Option<TopicId>,
+}
+
+/// What is not to be committed yet although it is archived.
+#[derive(Clone, Copy, Default)]
+enum Hold {
+    /// It is not known yet what is read.
+    #[default]
+    All,
+    /// Offsets after this one.
+    After(i64),
+    Nothing,
 }
 
 struct InFlight {
@@ -35,8 +55,8 @@ struct InFlight {
     done: bool,
 }
 
-/// A record that is in flight. Dropped without [`Ticket::done`] it holds its
-/// partition's watermark back for good, so that it is read again.
+/// A record that is in flight. Dropped without [`Ticket::done`] it is abandoned:
+/// it holds its partition's watermark back for good, so that it is read again.
 pub struct Ticket {
     partition: Arc<Partition>,
     serial: u64,
@@ -44,6 +64,53 @@ pub struct Ticket {
 }
 
 impl Watermarks {
+    /// These partitions are read from now on. Nothing is committed for them
+    /// until [`Watermarks::is_read_of`] and [`Watermarks::release`].
+    pub fn begin(&self, begun: &[TopicPartition]) {
+        let mut partitions = lock(&self.partitions);
+        for partition in begun {
+            partitions.insert(partition.clone(), Arc::default());
+        }
+    }
+
+    /// Of which topic of its name the partition is read; it is committed with
+    /// every offset.
+    pub fn is_read_of(&self, partition: &TopicPartition, topic_id: Option<TopicId>) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            lock(&state.flight).topic_id = topic_id;
+        }
+    }
+
+    /// Commits no offset after this one until [`Watermarks::release`].
+    pub fn hold_after(&self, partition: &TopicPartition, offset: i64) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            let mut flight = lock(&state.flight);
+            if let Hold::Nothing = flight.hold {
+                flight.hold = Hold::After(offset);
+            }
+        }
+    }
+
+    /// Whatever is archived of this partition may be committed.
+    pub fn release(&self, partition: &TopicPartition) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            lock(&state.flight).hold = Hold::Nothing;
+        }
+    }
+
+    /// The partitions of which it is known what is read, and of which topic of
+    /// their name that is.
+    pub fn read_of(&self) -> BTreeMap<TopicPartition, Option<TopicId>> {
+        lock(&self.partitions)
+            .iter()
+            .filter_map(|(partition, state)| {
+                let flight = lock(&state.flight);
+                let is_known = !matches!(flight.hold, Hold::All);
+                is_known.then(|| (partition.clone(), flight.topic_id))
+            })
+            .collect()
+    }
+
     /// Notes a record that was received. Records of a partition come in the
     /// order of their offsets.
     pub fn received(&self, partition: &TopicPartition, offset: i64) -> Ticket {
@@ -51,9 +118,7 @@ impl Watermarks {
         let partition = match partitions.get(partition) {
             Some(known) => known.clone(),
             None => {
-                let new = Arc::new(Partition {
-                    flight: Mutex::default(),
-                });
+                let new = Arc::<Partition>::default();
                 partitions.insert(partition.clone(), new.clone());
                 new
             }
@@ -64,6 +129,7 @@ impl Watermarks {
             offset,
             done: false,
         });
+        flight.held += 1;
         let serial = flight.front + flight.records.len() as u64 - 1;
         drop(flight);
         Ticket {
@@ -74,13 +140,15 @@ impl Watermarks {
     }
 
     /// What may be committed and is not yet.
-    pub fn uncommitted(&self) -> Vec<(TopicPartition, i64)> {
+    pub fn uncommitted(&self) -> Vec<(TopicPartition, GroupOffset)> {
         lock(&self.partitions)
             .iter()
             .filter_map(|(partition, state)| {
                 let flight = lock(&state.flight);
-                let watermark = flight.watermark?;
-                (flight.committed != Some(watermark)).then(|| (partition.clone(), watermark))
+                let offset = flight.committable()?;
+                let topic_id = flight.topic_id;
+                (flight.committed != Some(offset))
+                    .then(|| (partition.clone(), GroupOffset { offset, topic_id }))
             })
             .collect()
     }
@@ -95,22 +163,40 @@ impl Watermarks {
         }
     }
 
-    /// Whether a record of this partition is in flight.
+    /// Whether a record of this partition was received and is not archived.
     pub fn in_flight(&self, partition: &TopicPartition) -> bool {
         lock(&self.partitions)
             .get(partition)
             .is_some_and(|state| !lock(&state.flight).records.is_empty())
     }
 
-    /// Waits until nothing of these partitions (of any, with `None`) is in
-    /// flight. Whether that was so before the time was over.
+    /// One past the last record that was received of this partition, when all
+    /// of them are archived.
+    pub fn archived_to(&self, partition: &TopicPartition) -> Option<i64> {
+        let partitions = lock(&self.partitions);
+        let flight = lock(&partitions.get(partition)?.flight);
+        flight.watermark.filter(|_| flight.records.is_empty())
+    }
+
+    /// What is not begun of these partitions (of all, with `None`) need not be
+    /// begun any more.
+    pub fn let_go(&self, partitions: Option<&[TopicPartition]>) {
+        for (partition, state) in &*lock(&self.partitions) {
+            if partitions.is_none_or(|some| some.contains(partition)) {
+                state.unwanted.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until every record of these partitions (of all, with `None`) is
+    /// archived or abandoned. Whether that was so before the time was over.
     pub fn wait_idle(&self, partitions: Option<&[TopicPartition]>, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut guard = lock(&self.done.0);
         loop {
             let busy = match partitions {
-                Some(partitions) => partitions.iter().any(|p| self.in_flight(p)),
-                None => self.any_in_flight(),
+                Some(partitions) => partitions.iter().any(|p| self.is_held(p)),
+                None => self.any_is_held(),
             };
             if !busy {
                 return true;
@@ -125,16 +211,22 @@ impl Watermarks {
         }
     }
 
-    fn any_in_flight(&self) -> bool {
+    fn is_held(&self, partition: &TopicPartition) -> bool {
+        lock(&self.partitions)
+            .get(partition)
+            .is_some_and(|state| lock(&state.flight).held > 0)
+    }
+
+    fn any_is_held(&self) -> bool {
         lock(&self.partitions)
             .values()
-            .any(|state| !lock(&state.flight).records.is_empty())
+            .any(|state| lock(&state.flight).held > 0)
     }
 
     /// Gives partitions up: what is still in flight of them may finish, and is
     /// committed by nobody here. The answer is what may be committed as the
     /// last thing before.
-    pub fn give_up(&self, given_up: &[TopicPartition]) -> Vec<(TopicPartition, i64)> {
+    pub fn give_up(&self, given_up: &[TopicPartition]) -> Vec<(TopicPartition, GroupOffset)> {
         let last = self
             .uncommitted()
             .into_iter()
@@ -148,7 +240,23 @@ impl Watermarks {
     }
 }
 
+impl Flight {
+    fn committable(&self) -> Option<i64> {
+        match self.hold {
+            Hold::All => None,
+            Hold::After(offset) => Some(self.watermark?.min(offset)),
+            Hold::Nothing => self.watermark,
+        }
+    }
+}
+
 impl Ticket {
+    /// Whether the record is still to be archived here. If not, the ticket can
+    /// be dropped: the record is read again, here or elsewhere.
+    pub fn is_wanted(&self) -> bool {
+        !self.partition.unwanted.load(Ordering::Relaxed)
+    }
+
     /// The record is in the catalogue.
     pub fn done(self) {
         let mut flight = lock(&self.partition.flight);
@@ -162,9 +270,15 @@ impl Ticket {
                 flight.front += 1;
             }
         }
-        let idle = flight.records.is_empty();
-        drop(flight);
-        if idle {
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut flight = lock(&self.partition.flight);
+        flight.held -= 1;
+        if flight.held == 0 {
+            drop(flight);
             drop(lock(&self.done.0));
             self.done.1.notify_all();
         }
@@ -186,32 +300,78 @@ mod tests {
         TopicPartition::new("t", number)
     }
 
+    fn reading(partitions: &[TopicPartition]) -> Watermarks {
+        let marks = Watermarks::default();
+        marks.begin(partitions);
+        partitions.iter().for_each(|p| marks.release(p));
+        marks
+    }
+
+    fn uncommitted(marks: &Watermarks) -> Vec<(TopicPartition, i64)> {
+        let uncommitted = marks.uncommitted().into_iter();
+        uncommitted.map(|(p, at)| (p, at.offset)).collect()
+    }
+
     #[test]
-    fn a_record_that_is_not_archived_holds_back_all_after_it() {
+    fn nothing_is_committed_that_is_not_known_to_be_whole() {
         let marks = Watermarks::default();
         let p = partition(0);
+        marks.begin(std::slice::from_ref(&p));
+        marks.received(&p, 3).done();
+        assert_eq!(uncommitted(&marks), []);
+        marks.release(&p);
+        assert_eq!(uncommitted(&marks), [(p.clone(), 4)]);
+        marks.hold_after(&p, 4);
+        marks.received(&p, 9).done();
+        marks.hold_after(&p, 10);
+        marks.received(&p, 20).done();
+        assert_eq!(uncommitted(&marks), [(p.clone(), 4)]);
+        marks.release(&p);
+        assert_eq!(uncommitted(&marks), [(p, 21)]);
+    }
+
+    #[test]
+    fn a_record_that_is_not_archived_holds_back_all_after_it() {
+        let p = partition(0);
+        let marks = reading(std::slice::from_ref(&p));
         let first = marks.received(&p, 10);
         let second = marks.received(&p, 11);
         let third = marks.received(&p, 15);
         second.done();
         third.done();
-        assert_eq!(marks.uncommitted(), []);
+        assert_eq!(uncommitted(&marks), []);
         first.done();
-        assert_eq!(marks.uncommitted(), [(p.clone(), 16)]);
+        assert_eq!(uncommitted(&marks), [(p.clone(), 16)]);
         marks.committed(&[(p, 16)]);
-        assert_eq!(marks.uncommitted(), []);
+        assert_eq!(uncommitted(&marks), []);
     }
 
     #[test]
     fn nothing_is_committed_for_a_partition_that_was_given_up() {
-        let marks = Watermarks::default();
         let (kept, lost) = (partition(0), partition(1));
+        let marks = reading(&[kept.clone(), lost.clone()]);
         let ticket = marks.received(&lost, 0);
         marks.received(&kept, 5).done();
         marks.received(&lost, 1).done();
         assert_eq!(marks.give_up(std::slice::from_ref(&lost)), []);
         ticket.done();
-        assert_eq!(marks.uncommitted(), [(kept, 6)]);
+        assert_eq!(uncommitted(&marks), [(kept, 6)]);
+    }
+
+    #[test]
+    fn records_that_were_let_go_are_waited_for_only_where_they_are_begun() {
+        let (left, kept) = (partition(0), partition(1));
+        let marks = reading(&[left.clone(), kept.clone()]);
+        let (begun, queued) = (marks.received(&left, 0), marks.received(&left, 1));
+        let other = marks.received(&kept, 0);
+        marks.let_go(Some(std::slice::from_ref(&left)));
+        assert!(!queued.is_wanted() && other.is_wanted());
+        drop(queued);
+        assert!(!marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
+        begun.done();
+        assert!(marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
+        assert_eq!(uncommitted(&marks), [(left, 1)]);
+        assert!(!marks.wait_idle(None, Duration::ZERO));
     }
 
     proptest! {
@@ -221,8 +381,8 @@ mod tests {
             order in prop::collection::vec(any::<prop::sample::Index>(), 40),
             finished in 0usize..40,
         ) {
-            let marks = Watermarks::default();
             let p = partition(0);
+            let marks = reading(std::slice::from_ref(&p));
             let offsets: Vec<i64> = gaps.iter().scan(-1, |at, gap| { *at += gap; Some(*at) }).collect();
             let mut open: Vec<(usize, Ticket)> = offsets
                 .iter()
@@ -241,7 +401,7 @@ mod tests {
                 .map(|last| (p.clone(), last + 1))
                 .into_iter()
                 .collect();
-            prop_assert_eq!(marks.uncommitted(), expected);
+            prop_assert_eq!(uncommitted(&marks), expected);
             prop_assert_eq!(marks.in_flight(&p), archived < offsets.len());
         }
     }

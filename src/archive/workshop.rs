@@ -30,7 +30,8 @@ pub(super) async fn ask<T: Send + 'static>(
         .map_err(|error| ArchiveError::Broken {
             part: "catalogue call",
             cause: error.to_string(),
-        })??;
-    workshop.outages.works("catalogue");
-    Ok(answer)
+        })?;
+    workshop
+        .outages
+        .noted("catalogue", answer.map_err(ArchiveError::from))
 }

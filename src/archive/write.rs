@@ -100,15 +100,18 @@ async fn adopt(
     if !ours {
         return Ok(None);
     }
-    describe(
+    let mut row = describe(
         record,
         delivery,
         &document.annotations,
         &body,
         store.bucket(),
         key,
-    )
-    .map(Some)
+    )?;
+    if let (Some(origin), Some(kind)) = (&mut row.origin, document.timestamp_type) {
+        origin.timestamp_type = kind;
+    }
+    Ok(Some(row))
 }
 
 fn describe(

@@ -205,10 +205,6 @@ pub trait Catalogue: Send + Sync {
     /// claim or row. At most one claim a UUID may be passed.
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError>;
 
-    /// Gives the claim `from` to the delivery `to`, if it still stands and has
-    /// no row. Whether it did.
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError>;
-
     /// Adds rows whose claim still stands for the same delivery (the claim is
     /// spent by it) and remembers retries. Rows whose claim was lost, or whose
     /// UUID has a row, are not added and not in the answer. The counts in
@@ -224,9 +220,10 @@ pub trait Catalogue: Send + Sync {
     /// of this UUID.
     fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Result<bool, CatalogueError>;
 
-    /// Rows without an origin that are not direct uploads and have one of
-    /// these (topic, timestamp, message_crc32): what another archiver may have
-    /// written for a record that is seen again.
+    /// Rows of another archiver that have one of these (topic, timestamp,
+    /// message_crc32): what it may have written for a record that is seen
+    /// again. Those without an origin that are not direct uploads, and those
+    /// whose origin [`Catalogue::set_origin`] gave. Ordered by id.
     fn foreign_rows(
         &self,
         alike: &[(Arc<str>, i64, u32)],
@@ -272,6 +269,10 @@ pub trait Catalogue: Send + Sync {
 
     /// All gaps, ordered by topic, partition and offset.
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError>;
+
+    /// Those of these keys of `bucket` under which a message lies that is only
+    /// a part of its object ([`Row::object_offset`]).
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError>;
 
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;

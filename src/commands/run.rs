@@ -20,6 +20,9 @@ use crate::shutdown::{self, Trigger};
 /// group and closing connections.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Of that, what HTTP requests under way may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
 /// Opens everything, archives, prints the summary. Exit 0 when all that was
 /// received is archived and committed, 3 when some is left for the next run.
 pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
@@ -41,7 +44,7 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     let cluster = open_cluster(&hop)?;
     let store = runtime.block_on(open::store_to_write(config))?;
     let progress = Arc::new(Progress::default());
-    let listeners = Listeners::start(config, archive.shutdown)?;
+    let listeners = Listeners::start(config, LAST_ANSWERS)?;
     archive_metrics::register(&listeners.metrics, &progress);
     let group = group_name(&hop.group);
     let lag = LagWatch::start(&listeners, &cluster, &hop, &group, archive.status_interval)?;
@@ -64,16 +67,18 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
             progress,
         };
         anyhow::Ok(archiver.run(&cluster, shutdown).await?)
-    })?;
+    });
     lag.stop();
     listeners.stop();
+    // What still runs (a request to a service that hangs) must not hold the
+    // exit.
+    runtime.shutdown_background();
+    let outcome = outcome?;
     match tell(&outcome, json) {
         // What is archived is, whether anybody reads of it or not.
         Err(error) if !output::reader_has_left(&error) => return Err(error),
         _ => {}
     }
-    // What still runs (a request to a store that hangs) must not hold the exit.
-    runtime.shutdown_background();
     Ok(match outcome.complete {
         true => Exit::Clean,
         false => Exit::Failed,
@@ -156,7 +161,7 @@ fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
     }
     if !outcome.complete {
         warn!(
-            "not everything that was received is archived: the rest is read again by the next run"
+            "not everything that was received is archived and committed: the rest is read again by the next run"
         );
     }
     Ok(())

@@ -19,7 +19,9 @@ pub struct ArchiveConfig {
     /// `archive-batch-interval-ms`: time that closes a batch. Default 500 ms.
     pub batch_interval: Duration,
     /// `archive-memory-bytes`: payload bytes that the whole process holds at
-    /// once, librdkafka's queues included. Default 128 MiB, at least 8 MiB.
+    /// once, librdkafka's queues included. A record of 256 KiB or more counts
+    /// three times, as it is held while it is stored. Default 128 MiB, at least
+    /// 8 MiB.
     pub memory_bytes: usize,
     /// `archive-put-concurrency`: most PUTs under way at once. Default 64.
     pub put_concurrency: usize,

@@ -37,6 +37,8 @@ pub struct PostgresConfig {
     pub sslrootcert: Option<PathBuf>,
     /// `db-pool-size`: connections at most. Default 8.
     pub pool_size: u32,
+    /// `db-request-timeout-seconds`: for one statement. Default 60.
+    pub request_timeout_seconds: u64,
 }
 
 /// libpq's words, with libpq's meaning.
@@ -74,6 +76,13 @@ const SSLROOTCERT: Key = Key::path(
     "PEM file of the CA; the system's where absent",
 );
 const POOL_SIZE: Key = Key::number("db-pool-size", 1, 1000, "most connections").default("8");
+const REQUEST_TIMEOUT: Key = Key::number(
+    "db-request-timeout-seconds",
+    1,
+    3600,
+    "seconds that one statement may take",
+)
+.default("60");
 
 /// What to do instead of fetching a secret from AWS.
 const DB_SECRET: &str =
@@ -90,6 +99,7 @@ pub(super) const KEYS: &[&Key] = &[
     &SSLMODE,
     &SSLROOTCERT,
     &POOL_SIZE,
+    &REQUEST_TIMEOUT,
     &Key::text("db-secret-name", "AWS secret with the password").not_built(DB_SECRET),
     &Key::text("db-aws-region", "AWS region of db-secret-name").not_built(DB_SECRET),
 ];
@@ -128,6 +138,7 @@ impl PostgresConfig {
             sslmode,
             sslrootcert,
             pool_size: settings.require(&POOL_SIZE)?,
+            request_timeout_seconds: settings.require(&REQUEST_TIMEOUT)?,
         })
     }
 }
@@ -155,6 +166,7 @@ impl fmt::Debug for PostgresConfig {
             .field("sslmode", &self.sslmode)
             .field("sslrootcert", &self.sslrootcert)
             .field("pool_size", &self.pool_size)
+            .field("request_timeout_seconds", &self.request_timeout_seconds)
             .finish()
     }
 }

@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
+use super::group_offset;
 use super::partition::{Offsets, TopicPartition};
 
 /// After this long without an answer it is looked whether the cluster refused.
@@ -93,7 +94,11 @@ impl Admin {
 
     /// What the group has committed, where it has.
     pub fn committed(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
-        self.explained(committed(&self.consumer, partitions))
+        let committed = self.explained(group_offset::committed(&self.consumer, partitions))?;
+        Ok(committed
+            .into_iter()
+            .map(|(partition, committed)| (partition, committed.offset))
+            .collect())
     }
 
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {
@@ -150,22 +155,6 @@ pub(super) fn offsets_at<C: ConsumerContext>(
             None => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
         })
         .collect()
-}
-
-/// What the consumer's group has committed, where it has.
-pub(super) fn committed<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    partitions: &[TopicPartition],
-) -> KafkaResult<Offsets> {
-    if partitions.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-    let answer = consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
-    Ok(concrete(&answer)?
-        .into_iter()
-        .filter_map(|(partition, offset)| Some((partition, offset?)))
-        .collect())
 }
 
 pub(super) fn partition_list<'a>(

@@ -74,6 +74,8 @@ impl Cluster {
             .set("client.id", "archive_ingest")
             .set("socket.keepalive.enable", "true")
             .set("allow.auto.create.topics", "false")
+            // A broker that is back is found soon (default 10 s).
+            .set("reconnect.backoff.max.ms", "2000")
             .set_log_level(RDKafkaLogLevel::Info);
         if let Some(auth) = &self.auth {
             authenticate(&mut config, auth);

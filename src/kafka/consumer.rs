@@ -1,36 +1,31 @@
 //! The consumer group's member that reads records whole.
 
-#![allow(
-    unsafe_code,
-    reason = "a record's parts can only be read exactly through the C interface"
-)]
-
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
 use rdkafka::topic_partition_list::Offset;
-use rdkafka::{Message, Statistics, TopicPartitionList};
-use rdkafka_sys as rd;
+use rdkafka::{Message, TopicPartitionList};
 use tracing::warn;
 
 use super::admin::{self, TopicInfo};
-use super::client::{Cluster, Complaints, KafkaFailure};
+use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::commits::{CommitQueue, Committed};
-use super::headers;
+use super::group_offset::{self, GroupOffset, GroupOffsets};
+use super::message::read_record;
 use super::partition::{Offsets, TopicPartition};
-use crate::record::{Record, TimestampType};
+use super::probe::Probe;
+use super::topic_id::{self, TopicIds};
+use crate::record::Record;
 
-/// How often it is looked where the ends are.
-const STATISTICS_INTERVAL_MS: &str = "200";
-
-/// The last commit before partitions are given up may take this long.
-const LAST_COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A commit that is waited for may take this long.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the consumer tells its owner, from within [`RecordConsumer::poll`].
 pub trait ConsumerEvents: Send + Sync + 'static {
@@ -40,7 +35,11 @@ pub trait ConsumerEvents: Send + Sync + 'static {
     /// These partitions are given up when this returns. The answer is
     /// committed for them before; nothing can be committed when the assignment
     /// was `lost`.
-    fn revoked(&self, partitions: &[TopicPartition], lost: bool) -> Vec<(TopicPartition, i64)>;
+    fn revoked(
+        &self,
+        partitions: &[TopicPartition],
+        lost: bool,
+    ) -> Vec<(TopicPartition, GroupOffset)>;
 }
 
 /// What one [`RecordConsumer::poll`] brought.
@@ -60,6 +59,8 @@ pub struct RecordConsumer<E: ConsumerEvents> {
     // Before the consumer, so that it is dropped before it.
     commits: CommitQueue,
     consumer: BaseConsumer<Context<E>>,
+    probe: Probe,
+    config: ClientConfig,
     complaints: Complaints,
     cluster: String,
     topic_names: HashSet<Arc<str>>,
@@ -68,19 +69,14 @@ pub struct RecordConsumer<E: ConsumerEvents> {
 struct Context<E> {
     events: Arc<E>,
     complaints: Complaints,
-    /// Of the last statistics: next offset to fetch of each partition that has
-    /// nothing fetched ahead.
-    fetched_to: Mutex<Offsets>,
 }
 
 impl<E: ConsumerEvents> RecordConsumer<E> {
     /// `queue_bytes` is what the client may fetch ahead, over all partitions.
-    /// `watch_ends` makes [`RecordConsumer::fetched_to`] work.
     pub fn open(
         cluster: &Cluster,
         group: &str,
         queue_bytes: usize,
-        watch_ends: bool,
         events: Arc<E>,
     ) -> Result<Self, KafkaFailure> {
         let complaints = Complaints::default();
@@ -103,13 +99,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
                 config.set(name, value);
             }
         }
-        if watch_ends {
-            config.set("statistics.interval.ms", STATISTICS_INTERVAL_MS);
-        }
         let context = Context {
             events,
             complaints: complaints.clone(),
-            fetched_to: Mutex::default(),
         };
         let consumer: BaseConsumer<Context<E>> = config
             .create_with_context(context)
@@ -117,6 +109,8 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         Ok(Self {
             commits: CommitQueue::new(consumer.client().native_ptr()),
             consumer,
+            probe: Probe::new(cluster, group),
+            config,
             complaints,
             cluster: cluster.name().to_owned(),
             topic_names: HashSet::new(),
@@ -143,8 +137,30 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 
     /// What the group has committed, where it has.
-    pub fn group_offsets(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
-        self.explained(admin::committed(&self.consumer, partitions))
+    pub fn group_offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<GroupOffsets, KafkaFailure> {
+        self.explained(group_offset::committed(&self.consumer, partitions))
+    }
+
+    /// The ids that these topics have now, each named once.
+    pub fn topic_ids(&self, topics: &[&str]) -> Result<TopicIds, KafkaFailure> {
+        self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
+    }
+
+    /// Leaves the group, which gives up all partitions, and begins again as a
+    /// client that knows nothing of any topic. To be subscribed anew.
+    pub fn begin_again(&mut self) -> Result<(), KafkaFailure> {
+        let context = Context {
+            events: self.consumer.context().events.clone(),
+            complaints: self.complaints.clone(),
+        };
+        let consumer: BaseConsumer<Context<E>> =
+            self.explained(self.config.create_with_context(context))?;
+        self.commits = CommitQueue::new(consumer.client().native_ptr());
+        self.consumer = consumer;
+        Ok(())
     }
 
     /// Reads these topics from now on, and no others.
@@ -189,22 +205,26 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         }
     }
 
-    /// For each assigned partition of which everything that was fetched has been
-    /// given by [`RecordConsumer::poll`]: the next offset to fetch. Positions in
-    /// the log, which count what no record stands for; as of the last
-    /// statistics.
-    pub fn fetched_to(&self) -> Offsets {
-        let fetched = &self.consumer.context().fetched_to;
-        fetched
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner())
-            .clone()
+    /// Those of the partitions whose range of offsets holds no record to read:
+    /// nothing but control records, or what compaction left out.
+    pub fn empty(
+        &self,
+        ranges: &[(TopicPartition, Range<i64>)],
+    ) -> Result<Vec<TopicPartition>, KafkaFailure> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.explained(self.probe.empty(ranges))
     }
 
     /// Starts a commit; its result comes from [`RecordConsumer::committed`].
-    pub fn commit(&self, offsets: &[(TopicPartition, i64)]) -> Result<(), KafkaFailure> {
-        let list = self.explained(offset_list(offsets))?;
-        self.explained(self.commits.start(&list))
+    pub fn commit(&self, offsets: &[(TopicPartition, GroupOffset)]) -> Result<(), KafkaFailure> {
+        self.explained(group_offset::to_commit(offsets).and_then(|list| self.commits.start(&list)))
+    }
+
+    /// Commits, and waits for the result. The error is why not.
+    pub fn commit_now(&self, offsets: &[(TopicPartition, GroupOffset)]) -> Result<(), String> {
+        commit_now(&self.consumer, offsets)
     }
 
     /// The result of a commit, if one has come.
@@ -236,35 +256,6 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 }
 
-fn read_record(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Record {
-    let raw = message.ptr();
-    let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    // SAFETY: the message is alive as long as `message`; key and payload are
-    // null or valid for their lengths.
-    unsafe {
-        let timestamp = rd::rd_kafka_message_timestamp(raw, &mut kind);
-        Record {
-            topic,
-            partition: (*raw).partition,
-            offset: (*raw).offset,
-            timestamp,
-            timestamp_type: timestamp_type(kind),
-            key: headers::bytes((*raw).key, (*raw).key_len),
-            value: headers::bytes((*raw).payload, (*raw).len),
-            headers: headers::read(raw),
-        }
-    }
-}
-
-fn timestamp_type(kind: rd::rd_kafka_timestamp_type_t) -> TimestampType {
-    use rd::rd_kafka_timestamp_type_t as kinds;
-    match kind {
-        kinds::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => TimestampType::None,
-        kinds::RD_KAFKA_TIMESTAMP_CREATE_TIME => TimestampType::Create,
-        kinds::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => TimestampType::LogAppend,
-    }
-}
-
 impl<E: ConsumerEvents> ClientContext for Context<E> {
     fn error(&self, error: KafkaError, reason: &str) {
         self.complaints.error(error, reason);
@@ -272,21 +263,6 @@ impl<E: ConsumerEvents> ClientContext for Context<E> {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.complaints.log(level, facility, message);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let mut fetched = BTreeMap::new();
-        for (topic, of_topic) in &statistics.topics {
-            for (&number, partition) in &of_topic.partitions {
-                if number >= 0 && partition.fetchq_cnt == 0 && partition.next_offset >= 0 {
-                    fetched.insert(TopicPartition::new(topic, number), partition.next_offset);
-                }
-            }
-        }
-        *self
-            .fetched_to
-            .lock()
-            .unwrap_or_else(|lock| lock.into_inner()) = fetched;
     }
 }
 
@@ -300,14 +276,7 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
         if lost || offsets.is_empty() {
             return;
         }
-        let queue = CommitQueue::new(consumer.client().native_ptr());
-        let result = match offset_list(&offsets).and_then(|list| queue.start(&list)) {
-            Ok(()) => queue
-                .next(LAST_COMMIT_TIMEOUT)
-                .map_or(Some("no answer".to_owned()), |result| result.error),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(error) = result {
+        if let Err(error) = commit_now(consumer, &offsets) {
             warn!("offsets were not committed ({error}): their records are read again");
         }
     }
@@ -328,10 +297,16 @@ fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
         .collect()
 }
 
-fn offset_list(offsets: &[(TopicPartition, i64)]) -> KafkaResult<TopicPartitionList> {
-    admin::partition_list(
-        offsets
-            .iter()
-            .map(|(partition, offset)| (partition, Offset::Offset(*offset))),
-    )
+fn commit_now<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    offsets: &[(TopicPartition, GroupOffset)],
+) -> Result<(), String> {
+    let queue = CommitQueue::new(consumer.client().native_ptr());
+    group_offset::to_commit(offsets)
+        .and_then(|list| queue.start(&list))
+        .map_err(|error| error.to_string())?;
+    match queue.next(COMMIT_TIMEOUT) {
+        None => Err("no answer".to_owned()),
+        Some(result) => result.error.map_or(Ok(()), Err),
+    }
 }

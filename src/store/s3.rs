@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use s3::Bucket;
 
 use self::credentials::{CredentialSource, CredentialsError};
@@ -89,11 +90,11 @@ impl S3Store {
         }
     }
 
-    async fn put_in(&self, bucket: &Bucket, key: &str, body: &[u8]) -> Result<Put, StoreError> {
+    async fn put_in(&self, bucket: &Bucket, key: &str, body: Bytes) -> Result<Put, StoreError> {
         if !self.conditional_put.load(Ordering::Relaxed) {
             return self.put_unconditionally(bucket, key, body).await;
         }
-        let Err(failure) = requests::put(bucket, key, body, true).await else {
+        let Err(failure) = requests::put(bucket, key, body.clone(), true).await else {
             return Ok(Put::Stored);
         };
         match (failure.status(), failure.code()) {
@@ -115,7 +116,7 @@ impl S3Store {
         &self,
         bucket: &Bucket,
         key: &str,
-        body: &[u8],
+        body: Bytes,
     ) -> Result<Put, StoreError> {
         match self.head_in(bucket, key).await {
             Ok(_) => return Ok(Put::Exists),
@@ -175,10 +176,9 @@ impl S3Store {
             self.credentials.reject(&used);
         }
         match self.credentials.current().await {
-            Ok(_) => StoreError::Busy {
-                store: self.name.clone(),
-                cause: format!("{doing} {key}: the credentials had expired and were renewed"),
-            },
+            Ok(_) => self.unavailable(format!(
+                "{doing} {key}: the credentials had expired and were renewed"
+            )),
             Err(e) => self.no_credentials(e),
         }
     }
@@ -243,7 +243,7 @@ impl Store for S3Store {
         names::check_new_key(key)
             .map_err(|cause| self.refused(format!("cannot store {key:?}: {cause}")))?;
         let bucket = self.open_bucket(&self.bucket).await?;
-        let put = self.put_in(&bucket, key, &body).await?;
+        let put = self.put_in(&bucket, key, body.into()).await?;
         if put == Put::Stored {
             self.progress.stored(&self.name, key);
         }

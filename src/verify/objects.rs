@@ -1,6 +1,6 @@
 //! Store → catalogue: every object's row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -79,14 +79,17 @@ impl Verifier {
 
     async fn rowless(&self, page: Page) -> Result<Rowless> {
         self.progress.objects(page.objects.len());
-        let mut rowless = Rowless::default();
-        let mut candidates = vec![];
+        let (mut candidates, mut foreign) = (vec![], vec![]);
         for object in page.objects {
             match uuid_of(&object.key) {
                 Some(uuid) => candidates.push(Candidate { uuid, object }),
-                None => rowless.foreign.push(object),
+                None => foreign.push(object),
             }
         }
+        let mut rowless = Rowless {
+            foreign: self.not_packed(foreign, |object| &object.key).await?,
+            ..Rowless::default()
+        };
         let now = now();
         for candidate in self.without_row(candidates).await? {
             match now.saturating_sub(candidate.object.modified) < IN_FLIGHT_MS {
@@ -111,7 +114,29 @@ impl Verifier {
             let place = places.get(uuid);
             !place.is_some_and(|(of, key)| of == bucket && *key == object.key)
         });
-        Ok(candidates)
+        self.not_packed(candidates, |candidate| &candidate.object.key)
+            .await
+    }
+
+    /// Those that are no object of several messages: what such an object is
+    /// called tells of none of them.
+    async fn not_packed<T: Send>(
+        &self,
+        mut objects: Vec<T>,
+        key: impl Fn(&T) -> &str + Send,
+    ) -> Result<Vec<T>> {
+        let keys: Vec<String> = objects
+            .iter()
+            .map(|object| key(object).to_owned())
+            .collect();
+        let mut packed = HashSet::new();
+        for part in keys.chunks(LOOK_UP) {
+            let (bucket, keys) = (self.store.bucket().to_owned(), part.to_vec());
+            let found = self.ask(move |catalogue| catalogue.packed(&bucket, &keys));
+            packed.extend(found.await?);
+        }
+        objects.retain(|object| !packed.contains(key(object)));
+        Ok(objects)
     }
 
     /// Their rows may have been committed since: only what still has none is a

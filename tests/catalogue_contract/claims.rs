@@ -12,8 +12,6 @@ on_every_backend!(
     a_uuid_with_a_row_cannot_be_claimed_and_no_claim_of_it_stays,
     a_row_outranks_a_claim_that_a_crash_left_beside_it,
     uuids_that_nobody_owns_are_left_out,
-    a_claim_is_taken_over_once,
-    a_claim_that_has_a_row_is_not_taken_over,
     a_claim_tells_its_age,
     nothing_asked_is_nothing_answered,
 );
@@ -86,37 +84,6 @@ fn uuids_that_nobody_owns_are_left_out(place: &Place) {
     assert_eq!(owners.len(), 2);
     assert_eq!(claimant(&owners[0].1), &delivery(&claimed));
     assert_eq!(owning_row(&owners[1].1), &archived);
-}
-
-fn a_claim_is_taken_over_once(place: &Place) {
-    let (from, to) = (message(1), rival(&message(1)));
-    place.catalogue.claim(&[claim_of(&from)]).unwrap();
-    let take_over = || {
-        place
-            .catalogue
-            .take_over(&claim_of(&from), &delivery(&to))
-            .unwrap()
-    };
-    assert!(take_over());
-    assert!(!take_over(), "the claim is no longer the first delivery's");
-    let owners = place.catalogue.owners(&[from.uuid]).unwrap();
-    assert_eq!(claimant(&owners[0].1), &delivery(&to));
-}
-
-fn a_claim_that_has_a_row_is_not_taken_over(place: &Place) {
-    let (from, to) = (message(1), rival(&message(1)));
-    let take_over = || {
-        place
-            .catalogue
-            .take_over(&claim_of(&from), &delivery(&to))
-            .unwrap()
-    };
-    assert!(!take_over(), "there is no claim");
-    place.catalogue.claim(&[claim_of(&from)]).unwrap();
-    place.execute(&foreign_insert(&from));
-    assert!(!take_over(), "the claim has a row");
-    place.execute("DELETE FROM messages");
-    assert!(take_over(), "the claim stood all the time");
 }
 
 fn a_claim_tells_its_age(place: &Place) {

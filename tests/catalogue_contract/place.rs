@@ -1,7 +1,9 @@
 //! Databases to test on: a SQLite file, and a PostgreSQL database of one's own.
 
+#[path = "../support/skip.rs"]
+mod skip;
+
 use std::any::Any;
-use std::sync::Once;
 
 use archive_ingest::catalogue::{self, Catalogue, CatalogueError};
 use archive_ingest::config::{DatabaseConfig, PostgresConfig, SqliteConfig, SslMode};
@@ -140,15 +142,7 @@ fn client(config: &PostgresConfig) -> postgres::Client {
 /// The server of TEST_PG_HOST, TEST_PG_PORT, TEST_PG_USER, TEST_PG_PASSWORD and
 /// TEST_PG_DB, whose user may create databases.
 pub fn server() -> Option<PostgresConfig> {
-    let Ok(host) = std::env::var("TEST_PG_HOST") else {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| eprintln!("SKIPPED: every test on PostgreSQL, TEST_PG_HOST is not set"));
-        assert!(
-            std::env::var("CI").as_deref() != Ok("true"),
-            "CI tests on PostgreSQL too: set TEST_PG_HOST"
-        );
-        return None;
-    };
+    let host = skip::service("TEST_PG_HOST")?;
     let or = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.into());
     Some(PostgresConfig {
         host,
@@ -159,5 +153,6 @@ pub fn server() -> Option<PostgresConfig> {
         sslmode: SslMode::Prefer,
         sslrootcert: None,
         pool_size: 4,
+        request_timeout_seconds: 60,
     })
 }

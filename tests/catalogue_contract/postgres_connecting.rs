@@ -31,6 +31,7 @@ fn config(port: u16) -> PostgresConfig {
         sslmode: SslMode::Disable,
         sslrootcert: None,
         pool_size: 2,
+        request_timeout_seconds: 60,
     }
 }
 

@@ -85,6 +85,7 @@ fn outcome(port: u16, mode: SslMode, host: &str, root_cert: Option<&str>) -> Out
         sslmode: mode,
         sslrootcert: root_cert.map(pem),
         pool_size: 1,
+        request_timeout_seconds: 60,
     });
     let Err(error) = catalogue::open(&config) else {
         panic!("this server lets nobody in");
@@ -168,6 +169,7 @@ fn a_root_certificate_that_cannot_be_used_is_named() {
             sslmode: SslMode::VerifyFull,
             sslrootcert: Some(path),
             pool_size: 1,
+            request_timeout_seconds: 60,
         };
         match catalogue::open(&DatabaseConfig::Postgres(config)) {
             Ok(_) => panic!("opened"),

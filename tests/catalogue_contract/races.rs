@@ -12,7 +12,6 @@ use crate::place::Place;
 
 on_every_backend!(
     two_workers_that_claim_the_same_uuids_agree_and_nobody_adds_anothers_row,
-    a_claim_is_either_taken_over_or_added_and_never_both,
     two_workers_that_add_the_same_rows_in_opposite_orders_both_succeed,
 );
 
@@ -83,24 +82,6 @@ fn two_workers_that_claim_the_same_uuids_agree_and_nobody_adds_anothers_row(plac
     assert_eq!(place.number("SELECT count(*) FROM uuid_claims"), 0);
     let count = place.catalogue.count(&Default::default()).unwrap();
     assert_eq!(count, ROUNDS * BATCH);
-}
-
-fn a_claim_is_either_taken_over_or_added_and_never_both(place: &Place) {
-    for n in 0..60 {
-        let (from, to) = (message(n), rival(&message(n)));
-        place.catalogue.claim(&[claim_of(&from)]).unwrap();
-        let (added, taken) = at_once(
-            place,
-            |c| c.add(std::slice::from_ref(&from), &[]).unwrap().rows.len() == 1,
-            |c| c.take_over(&claim_of(&from), &delivery(&to)).unwrap(),
-        );
-        assert_ne!(added, taken);
-        let owners = place.catalogue.owners(&[from.uuid]).unwrap();
-        match &owners[0].1 {
-            Owner::Row(stored) => assert!(added && stored.row == from),
-            Owner::Claim { delivery: of, .. } => assert!(taken && *of == delivery(&to)),
-        }
-    }
 }
 
 fn two_workers_that_add_the_same_rows_in_opposite_orders_both_succeed(place: &Place) {

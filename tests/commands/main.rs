@@ -5,6 +5,7 @@ mod archive;
 mod fetch_uuid;
 mod generate;
 mod list_archive;
+mod packed;
 mod topics;
 mod verify;
 mod verify_faults;

@@ -153,7 +153,7 @@ fn lists_in_the_environment_have_commas_and_globs_keep_theirs() {
 fn every_postgres_key_is_read() {
     let toml = "[d]\ndb-type = \"sql\"\ndb-host = \"db.example.org\"\ndb-port = 5433\n\
                 db-name = \"n\"\ndb-username = \"u\"\ndb-sslmode = \"verify-full\"\n\
-                db-sslrootcert = \"~/ca.pem\"\ndb-pool-size = 3\n";
+                db-sslrootcert = \"~/ca.pem\"\ndb-pool-size = 3\ndb-request-timeout-seconds = 7\n";
     let scene = Scene::of(toml)
         .file("ca.pem", "")
         .env("DB_PASSWORD", "hunter2")
@@ -171,6 +171,7 @@ fn every_postgres_key_is_read() {
             sslmode: SslMode::VerifyFull,
             sslrootcert: Some(scene.path("ca.pem")),
             pool_size: 3,
+            request_timeout_seconds: 7,
         })
     );
 }

@@ -1,7 +1,7 @@
 //! Logs that are not simply one record after another: cut off by retention,
 //! made anew, compacted, transactional, with large records.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use archive_ingest::record::Record;
 use rdkafka::ClientConfig;
@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::support::broker::{plain_records, plain_records_from};
 use crate::support::compare::assert_exactly;
 use crate::support::{Broker, Place};
+
+/// Of the compacted topic.
+const KEYS: usize = 7;
 
 /// The defects that `verify --json` lists, as (kind, from, to), and its exit
 /// code.
@@ -156,7 +159,61 @@ fn aborted_transactions_are_never_archived_and_control_records_hold_no_end_up() 
 }
 
 #[test]
-fn a_record_of_twenty_megabytes_is_archived_like_any_other() {
+fn a_compacted_topic_is_archived_with_all_that_compaction_left_and_its_end_is_reached() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let Some(place) = Place::real(&broker) else {
+        return;
+    };
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "100"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+    ];
+    let topic = broker.create_with("compacted", 1, &settings);
+    let mut records = plain_records(&topic, 1, 90);
+    for (number, record) in records.iter_mut().enumerate() {
+        record.key = Some(format!("key {}", number % KEYS).into_bytes());
+        // By their time the log begins a new segment with each batch.
+        record.timestamp += 1000 * number as i64;
+    }
+    let (last, others) = records.split_last().expect("90 of them");
+    for some in others.chunks(30) {
+        broker.send(some);
+    }
+    broker.send(std::slice::from_ref(last));
+    let left = offsets_after_compaction(&broker, &topic);
+    let kept: Vec<Record> = records
+        .iter()
+        .filter(|record| left.contains(&record.offset))
+        .cloned()
+        .collect();
+    for expected in [kept.len() as u64, 0] {
+        let summary = place.run_to_end();
+        assert_eq!((summary.archived, summary.duplicates), (expected, 0));
+        assert_eq!(summary.lost.len(), 0);
+    }
+    assert_exactly(&kept, &place.archived());
+    assert_eq!(gaps_that_verify_reports(&place), (Some(0), vec![]));
+}
+
+/// The offsets that are left when the log was compacted as far as it can be:
+/// one for each key, and what was sent last.
+fn offsets_after_compaction(broker: &Broker, topic: &str) -> Vec<i64> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let left = broker.offsets(topic, 0);
+        if left.len() == KEYS + 1 {
+            return left;
+        }
+        assert!(Instant::now() < deadline, "never compacted: {left:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn records_of_fifty_megabytes_are_archived_like_any_other_and_within_the_memory_allowed() {
     let Some(broker) = Broker::connect() else {
         return;
     };
@@ -164,9 +221,17 @@ fn a_record_of_twenty_megabytes_is_archived_like_any_other() {
         return;
     };
     let topic = broker.create_with("large", 1, &[("max.message.bytes", "60000000")]);
-    let mut records = plain_records(&topic, 1, 3);
-    records[1].value = Some((0..20_000_000u32).map(|n| ((n * 7) >> 3) as u8).collect());
+    let mut records = plain_records(&topic, 1, 5);
+    for number in [1, 3] {
+        let bytes = (0..50_000_000u32).map(|n| ((n * 7) >> 3) as u8 ^ number as u8);
+        records[number].value = Some(bytes.collect());
+    }
     broker.send_large(&records, 60_000_000);
-    assert_eq!(place.run_to_end().archived, 3);
+    let process = place.start(&["run"]);
+    place.wait_for_rows(5);
+    let peak = process.peak_memory();
+    process.signal("TERM");
+    process.ended().clean();
+    assert!(peak <= 256 << 20, "{peak} bytes");
     assert_exactly(&records, &place.archived());
 }

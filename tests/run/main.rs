@@ -7,9 +7,15 @@ mod support;
 
 mod bad_input;
 mod bounds;
+mod chosen_uuids;
 mod crash;
+mod crash_points;
+mod faults;
+mod forged_crcs;
+mod kafka_faults;
 mod known_data;
 mod log_shapes;
+mod power_loss;
 mod python_readers;
 mod readme;
 mod real_clients;

@@ -61,14 +61,23 @@ pub fn place(record: &Record) -> (&str, i32, i64) {
     (&record.topic, record.partition, record.offset)
 }
 
+/// Where a message was on the stream, another archiver's document does not say:
+/// then the row does, once the message was seen again.
 fn archived(row: Row, body: Vec<u8>) -> Archived {
     let document = envelope::decode(&body).expect("a document of the archive");
+    let origin = row.origin.as_ref();
     let record = Record {
         topic: document.topic,
-        partition: document.partition.expect("written by this program"),
-        offset: document.offset.expect("written by this program"),
+        partition: document
+            .partition
+            .or(origin.map(|of| of.partition))
+            .unwrap_or(-1),
+        offset: document.offset.or(origin.map(|of| of.offset)).unwrap_or(-1),
         timestamp: document.timestamp,
-        timestamp_type: document.timestamp_type.unwrap_or(TimestampType::None),
+        timestamp_type: document
+            .timestamp_type
+            .or(origin.map(|of| of.timestamp_type))
+            .unwrap_or(TimestampType::None),
         key: document.key,
         value: document.value,
         headers: document.headers,

@@ -9,10 +9,15 @@ use archive_ingest::kafka::{Cluster, RecordProducer};
 use archive_ingest::record::{Record, TimestampType};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::skip::service;
 use super::unique;
+
+/// As many replicas as the broker is configured to make.
+const BROKERS_DEFAULT: TopicReplication = TopicReplication::Fixed(-1);
 
 /// A broker's listener and how to talk to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct Broker {
     pub suffix: String,
     pub address: String,
     topics: Mutex<Vec<String>>,
+    /// Whether others use it too.
+    is_common: bool,
     admin: AdminClient<DefaultClientContext>,
 }
 
@@ -41,20 +48,28 @@ pub struct Credential {
 impl Broker {
     /// `None`, said loudly, where no Kafka is named.
     pub fn connect() -> Option<Self> {
-        let address = service("TEST_KAFKA")?;
-        let admin = ClientConfig::new()
-            .set("bootstrap.servers", &address)
-            .create()
-            .expect("a sound configuration");
-        Some(Self {
-            suffix: unique(),
-            address,
-            topics: Mutex::default(),
-            admin,
-        })
+        let mut broker = Self::at(&service("TEST_KAFKA")?);
+        broker.is_common = true;
+        Some(broker)
     }
 
-    /// The address of a listener, and what it asks for.
+    /// A broker of the test's own, on this PLAINTEXT listener; its topics end
+    /// with it.
+    pub fn at(address: &str) -> Self {
+        let admin = ClientConfig::new()
+            .set("bootstrap.servers", address)
+            .create()
+            .expect("a sound configuration");
+        Self {
+            suffix: unique(),
+            address: address.to_owned(),
+            topics: Mutex::default(),
+            is_common: false,
+            admin,
+        }
+    }
+
+    /// The address of a listener of the common broker, and what it asks for.
     pub fn listener(access: Access) -> Option<(String, Option<Credential>)> {
         let variable = match access {
             Access::Plaintext => return Some((service("TEST_KAFKA")?, None)),
@@ -87,17 +102,29 @@ impl Broker {
     /// As [`Broker::create`], with settings of the topic.
     pub fn create_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
         let topic = self.name(name);
-        let mut new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
-            .set("message.timestamp.after.max.ms", "9223372036854775807");
+        let mut new = new_topic(&topic, partitions);
         for (key, value) in settings {
             new = new.set(key, value);
         }
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let made = futures::executor::block_on(self.admin.create_topics([&new], &options))
-            .expect("an answer");
-        assert_eq!(made, [Ok(topic.clone())]);
-        self.topics.lock().expect("whole").push(topic.clone());
+        self.create_topics(&[new]);
         topic
+    }
+
+    /// Makes topics of one partition at once, and gives their whole names.
+    pub fn create_all(&self, names: &[String]) -> Vec<String> {
+        let topics: Vec<String> = names.iter().map(|name| self.name(name)).collect();
+        let new: Vec<_> = topics.iter().map(|topic| new_topic(topic, 1)).collect();
+        self.create_topics(&new);
+        topics
+    }
+
+    fn create_topics(&self, new: &[NewTopic<'_>]) {
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
+        let made = futures::executor::block_on(self.admin.create_topics(new, &options));
+        for topic in made.expect("an answer") {
+            let topic = topic.unwrap_or_else(|(topic, error)| panic!("{topic}: {error}"));
+            self.topics.lock().expect("whole").push(topic);
+        }
     }
 
     pub fn delete(&self, topic: &str) {
@@ -116,6 +143,46 @@ impl Broker {
         let deleted = futures::executor::block_on(deleted).expect("an answer");
         for element in deleted.elements() {
             element.error().expect("deleted");
+        }
+    }
+
+    /// A consumer group, as far as a topic of so many partitions goes.
+    pub fn group(&self, name: &str, topic: &str, partitions: i32) -> Group {
+        let consumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .set("group.id", name)
+            .create()
+            .expect("a sound configuration");
+        Group {
+            consumer,
+            topic: topic.to_owned(),
+            partitions,
+        }
+    }
+
+    /// The offsets of all records that a partition has.
+    pub fn offsets(&self, topic: &str, partition: i32) -> Vec<i64> {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &self.address)
+            .set("group.id", "offsets")
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("a sound configuration");
+        let mut start = TopicPartitionList::new();
+        start
+            .add_partition_offset(topic, partition, Offset::Beginning)
+            .expect("an offset");
+        client.assign(&start).expect("a partition that is there");
+        let mut offsets = vec![];
+        loop {
+            match client
+                .poll(Duration::from_secs(30))
+                .expect("a record or the end")
+            {
+                Ok(record) => offsets.push(record.offset()),
+                Err(KafkaError::PartitionEOF(_)) => return offsets,
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 
@@ -140,6 +207,22 @@ impl Broker {
             .expect("all are acknowledged");
     }
 
+    /// The ids of a group's members: a member that was expelled, or joined
+    /// again, has another one.
+    pub fn members(&self, group: &str) -> Vec<String> {
+        let groups = self
+            .admin
+            .inner()
+            .fetch_group_list(Some(group), Duration::from_secs(10))
+            .expect("an answer");
+        groups
+            .groups()
+            .iter()
+            .flat_map(|group| group.members())
+            .map(|member| member.id().to_owned())
+            .collect()
+    }
+
     fn cluster(&self, message_bytes: usize) -> Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("housekeeping.toml");
@@ -158,14 +241,63 @@ impl Broker {
     }
 }
 
+/// Offsets of a group, of each partition of a topic.
+pub struct Group {
+    consumer: BaseConsumer,
+    topic: String,
+    partitions: i32,
+}
+
+impl Group {
+    /// What is committed, where anything is.
+    pub fn offsets(&self) -> Vec<Option<i64>> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(&self.topic, 0, self.partitions - 1);
+        let known = self
+            .consumer
+            .committed_offsets(asked, Duration::from_secs(30))
+            .expect("an answer");
+        let offset = |place| match place {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        let elements = known.elements();
+        elements
+            .iter()
+            .map(|element| offset(element.offset()))
+            .collect()
+    }
+
+    /// Commits for a group that nobody is in.
+    pub fn commit(&self, offsets: &[Option<i64>]) {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in (0..).zip(offsets) {
+            if let Some(offset) = offset {
+                list.add_partition_offset(&self.topic, partition, Offset::Offset(*offset))
+                    .expect("an offset");
+            }
+        }
+        if list.count() > 0 {
+            self.consumer
+                .commit(&list, CommitMode::Sync)
+                .expect("committed");
+        }
+    }
+}
+
 impl Drop for Broker {
     fn drop(&mut self) {
         let topics = std::mem::take(self.topics.get_mut().expect("whole"));
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-        if !topics.is_empty() {
+        if self.is_common && !topics.is_empty() {
             self.delete_topics(&topics);
         }
     }
+}
+
+fn new_topic(name: &str, partitions: i32) -> NewTopic<'_> {
+    NewTopic::new(name, partitions, BROKERS_DEFAULT)
+        .set("message.timestamp.after.max.ms", "9223372036854775807")
 }
 
 /// Records of about 300 bytes, each different, dealt out to the partitions in

@@ -70,9 +70,13 @@ fn assert_sound(archived: &Archived) {
     let of_value = crc32fast::hash(record.value.as_deref().unwrap_or_default());
     assert_eq!(row.message_crc32, of_value, "{}", row.uuid);
     assert_eq!(notes.message_crc32, of_value, "{}", row.uuid);
-    assert_eq!(notes.digest, Some(delivery.digest), "{}", row.uuid);
     assert_eq!(row.is_client_uuid, notes.is_client_uuid, "{}", row.uuid);
-    assert_eq!(row.delivery(), Some(delivery), "{}", row.uuid);
+    assert_eq!(row.delivery().as_ref(), Some(&delivery), "{}", row.uuid);
+    // Another archiver's documents say no digest, and have keys of their own.
+    if notes.digest.is_none() {
+        return;
+    }
+    assert_eq!(notes.digest, Some(delivery.digest), "{}", row.uuid);
     let key = envelope::object_key(&record.topic, record.timestamp, row.uuid);
     assert_eq!(row.key, key);
 }

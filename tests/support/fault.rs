@@ -1,11 +1,16 @@
 //! A server that answers as it is told to, to be wrong on purpose.
 
+#[path = "answers.rs"]
+mod answers;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
+
+pub use answers::{response, s3_error};
 
 /// What to do with one request.
 pub enum Answer {
@@ -55,21 +60,6 @@ impl Server {
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().expect("a whole list").clone()
     }
-}
-
-/// A response with a body and its length.
-pub fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("HTTP/1.1 {status} Said\r\ncontent-length: {length}\r\n{headers}\r\n{body}")
-        .into_bytes()
-}
-
-/// S3's error document.
-pub fn s3_error(status: u16, code: &str) -> Vec<u8> {
-    let body = format!(
-        "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>As told.</Message></Error>"
-    );
-    response(status, "", &body)
 }
 
 async fn serve<F>(stream: TcpStream, answer: &F, requests: &Mutex<Vec<String>>)

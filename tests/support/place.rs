@@ -1,23 +1,27 @@
 //! A private archive: a folder with the configuration, a catalogue and a store
 //! of its own, and the program running on them.
 
+mod bucket;
+mod database;
+mod spelling;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use archive_ingest::catalogue::{self, Catalogue, RowFilter};
-use archive_ingest::config::{Config, Environment, Selection};
+use archive_ingest::config::{Config, DatabaseConfig, Environment, Selection};
 use archive_ingest::store::{self, Store};
-use s3::creds::Credentials;
-use s3::{Bucket, BucketConfiguration, Region};
 
 use super::archived::{self, Archived};
-use super::broker::{Access, Broker, Credential};
+use super::broker::{Access, Broker};
 use super::program::{self, Ended, Process};
-use super::skip::service;
-use super::unique;
+use super::proxy::{Proxy, Speech};
+use bucket::OwnBucket;
+use database::OwnDatabase;
+use spelling::{as_variable, auth_file, quoted, text};
 
 /// Lines of one stanza: key → value as TOML.
 type Stanza = BTreeMap<String, String>;
@@ -26,7 +30,11 @@ pub struct Place {
     folder: tempfile::TempDir,
     stanzas: BTreeMap<&'static str, Stanza>,
     variables: BTreeMap<String, String>,
+    /// Variables of the program alone: the test itself goes to the services
+    /// directly.
+    detours: BTreeMap<&'static str, String>,
     database: Option<OwnDatabase>,
+    bucket: Option<OwnBucket>,
 }
 
 impl Place {
@@ -57,6 +65,24 @@ impl Place {
         Some(place)
     }
 
+    /// Kafka on PLAINTEXT with the embedded backends, a SQLite file and a
+    /// directory, in folders that are not there yet. Reads all topics of
+    /// `broker` and no others.
+    pub fn local(broker: &Broker) -> Option<Self> {
+        let mut place = Self::empty();
+        place.use_kafka(broker, Access::Plaintext)?;
+        place.use_folder("archive");
+        Some(place)
+    }
+
+    /// A catalogue and a store in a folder of this place.
+    pub fn use_folder(&mut self, folder: &str) {
+        self.set("db", "db-type", "\"sqlite\"");
+        self.set_path("db", "db-path", &format!("{folder}/catalogue.sqlite"));
+        self.set("store", "store-type", "\"directory\"");
+        self.set_path("store", "store-path", &format!("{folder}/store"));
+    }
+
     fn empty() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let home = text(folder.path().to_path_buf());
@@ -64,7 +90,9 @@ impl Place {
             folder,
             stanzas: BTreeMap::new(),
             variables: BTreeMap::from([("HOME".to_owned(), home)]),
+            detours: BTreeMap::new(),
             database: None,
+            bucket: None,
         };
         // The default ports belong to nobody's test.
         place.set("listen", "api-listen", "\"off\"");
@@ -73,7 +101,10 @@ impl Place {
     }
 
     pub fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {
-        let (address, credential) = Broker::listener(access)?;
+        let (address, credential) = match access {
+            Access::Plaintext => (broker.address.clone(), None),
+            access => Broker::listener(access)?,
+        };
         self.set("hop", "hop-type", "\"kafka\"");
         self.set("hop", "hop-hostname", &quoted(&address));
         self.set("hop", "hop-topics", &format!("[{:?}]", broker.all_topics()));
@@ -106,17 +137,54 @@ impl Place {
     }
 
     pub fn use_s3(&mut self) -> Option<()> {
-        let endpoint = service("TEST_S3_ENDPOINT")?;
-        let access_key = service("TEST_S3_ACCESS_KEY")?;
-        let secret_key = service("TEST_S3_SECRET_KEY")?;
-        let bucket = format!("test-{}", unique());
-        create_bucket(&endpoint, &access_key, &secret_key, &bucket);
+        let bucket = OwnBucket::create()?;
         self.set("store", "store-type", "\"S3\"");
-        self.set("store", "store-endpoint-url", &quoted(&endpoint));
-        self.set("store", "store-primary-bucket", &quoted(&bucket));
-        self.variable("S3_ACCESS_KEY_ID", &access_key);
-        self.variable("S3_SECRET_ACCESS_KEY", &secret_key);
+        self.set("store", "store-endpoint-url", &quoted(&bucket.endpoint));
+        self.set("store", "store-primary-bucket", &quoted(&bucket.name));
+        self.variable("S3_ACCESS_KEY_ID", &bucket.access_key);
+        self.variable("S3_SECRET_ACCESS_KEY", &bucket.secret_key);
+        self.bucket = Some(bucket);
         Some(())
+    }
+
+    /// What the program asks of S3 goes through this from now on.
+    pub fn store_through_proxy(&mut self) -> Proxy {
+        let bucket = self.bucket.as_ref().expect("it is on S3");
+        let upstream = bucket.endpoint.trim_start_matches("http://");
+        let proxy = Proxy::start(upstream, Speech::Http);
+        let url = format!("http://{}", proxy.address);
+        self.detours.insert("STORE_ENDPOINT_URL", url);
+        proxy
+    }
+
+    /// What the program asks of PostgreSQL goes through this from now on, where
+    /// it can be read.
+    pub fn database_through_proxy(&mut self) -> Proxy {
+        let database = self.database.as_ref().expect("it is on PostgreSQL");
+        let upstream = format!("{}:{}", database.host, database.port);
+        let proxy = Proxy::start(&upstream, Speech::Anything);
+        let address = proxy.address;
+        self.set("db", "db-sslmode", "\"disable\"");
+        self.detours.insert("DB_HOST", address.ip().to_string());
+        self.detours.insert("DB_PORT", address.port().to_string());
+        proxy
+    }
+
+    /// From now on the program goes to the services directly.
+    pub fn go_directly(&mut self) {
+        self.detours.clear();
+    }
+
+    /// S3's credentials are those of this file, as AWS's tools keep it. The test
+    /// itself keeps its own.
+    pub fn use_credentials_of(&mut self, file: &Path) {
+        let file = file.to_str().expect("UTF-8");
+        self.detours
+            .insert("AWS_SHARED_CREDENTIALS_FILE", file.to_owned());
+        // What is empty is not set.
+        for name in ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"] {
+            self.detours.insert(name, String::new());
+        }
     }
 
     /// A line of the configuration; `value` is TOML.
@@ -125,7 +193,8 @@ impl Place {
         lines.insert(key.to_owned(), value.to_owned());
     }
 
-    fn set_path(&mut self, stanza: &'static str, key: &str, name: &str) {
+    /// As [`Place::set`]: a path in this place.
+    pub fn set_path(&mut self, stanza: &'static str, key: &str, name: &str) {
         let path = quoted(&text(self.path(name)));
         self.set(stanza, key, &path);
     }
@@ -151,10 +220,25 @@ impl Place {
         command
             .current_dir(self.folder.path())
             .envs(&self.variables)
+            .envs(&self.detours)
             .arg("--config")
             .arg(self.write_configuration())
             .args(["-H", "hop", "-D", "db", "-S", "store"])
             .args(arguments);
+        command
+    }
+
+    /// This test executable again, in this place, as a process that does what
+    /// its test of that name does there. See [`config_of_environment`].
+    pub fn again(&self, test: &str) -> Command {
+        let executable = std::env::current_exe().expect("it is running");
+        let mut command = Command::new(executable);
+        command
+            .env_clear()
+            .current_dir(self.folder.path())
+            .envs(&self.variables)
+            .env(CONFIGURATION, self.write_configuration())
+            .args(["--exact", "--nocapture", test]);
         command
     }
 
@@ -213,15 +297,8 @@ impl Place {
     }
 
     fn config(&self) -> Config {
-        let selection = Selection {
-            config_file: Some(self.write_configuration()),
-            hop: Some("hop".to_owned()),
-            database: Some("db".to_owned()),
-            store: Some("store".to_owned()),
-            ..Selection::default()
-        };
         let environment = Environment::from_variables(&self.variables);
-        Config::load_in(&selection, environment).expect("a sound configuration")
+        config(self.write_configuration(), environment)
     }
 
     pub fn catalogue(&self) -> Box<dyn Catalogue> {
@@ -229,15 +306,26 @@ impl Place {
         catalogue::open(&database).expect("a catalogue")
     }
 
-    fn store(&self) -> Box<dyn Store> {
+    pub fn store(&self) -> Box<dyn Store> {
         let store = self.config().store().expect("a sound configuration");
         store::open(&store).expect("a store")
     }
 
-    /// What another program does to the PostgreSQL database.
+    pub fn is_on_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// What another program does to the database.
     pub fn execute(&self, sql: &str) {
-        let database = self.database.as_ref().expect("it is on PostgreSQL");
-        database.execute(&database.name, sql);
+        match self.config().database().expect("a sound configuration") {
+            DatabaseConfig::Sqlite(sqlite) => rusqlite::Connection::open(&sqlite.path)
+                .and_then(|file| file.execute_batch(sql))
+                .unwrap_or_else(|error| panic!("{sql}: {error}")),
+            DatabaseConfig::Postgres(_) => {
+                let database = self.database.as_ref().expect("it is on PostgreSQL");
+                database.execute(sql);
+            }
+        }
     }
 
     /// Everything that is archived, in the order of topic, partition, offset.
@@ -266,107 +354,23 @@ impl Place {
     }
 }
 
-fn auth_file(address: &str, access: Access, credential: &Credential) -> String {
-    let Credential {
-        username,
-        password,
-        ca,
-    } = credential;
-    let (protocol, mechanism) = match access {
-        Access::SaslPlaintext(mechanism) => ("SASL_PLAINTEXT", mechanism),
-        Access::SaslSsl(mechanism) => ("SASL_SSL", mechanism),
-        Access::Plaintext => unreachable!("PLAINTEXT has no credential"),
+/// Names the configuration to a process of [`Place::again`].
+const CONFIGURATION: &str = "PLACE_CONFIGURATION";
+
+/// The configuration of the place that this process was started in by
+/// [`Place::again`].
+pub fn config_of_environment() -> Config {
+    let file = std::env::var_os(CONFIGURATION).expect("started in a place");
+    config(file.into(), Environment::of_process())
+}
+
+fn config(file: PathBuf, environment: Environment) -> Config {
+    let selection = Selection {
+        config_file: Some(file),
+        hop: Some("hop".to_owned()),
+        database: Some("db".to_owned()),
+        store: Some("store".to_owned()),
+        ..Selection::default()
     };
-    format!(
-        "[[auth]]\nusername = {username:?}\npassword = {password:?}\nhostname = {address:?}\n\
-         protocol = {protocol:?}\nmechanism = {mechanism:?}\nssl_ca_location = {ca:?}\n"
-    )
-}
-
-fn create_bucket(endpoint: &str, access_key: &str, secret_key: &str, name: &str) {
-    let region = Region::Custom {
-        region: "us-east-1".to_owned(),
-        endpoint: endpoint.to_owned(),
-    };
-    let credentials =
-        Credentials::new(Some(access_key), Some(secret_key), None, None, None).expect("a key pair");
-    let create =
-        Bucket::create_with_path_style(name, region, credentials, BucketConfiguration::default());
-    let made = tokio::runtime::Runtime::new()
-        .expect("a runtime")
-        .block_on(create)
-        .expect("an S3 that answers");
-    assert!(made.success(), "{}", made.response_text);
-}
-
-fn quoted(text: &str) -> String {
-    format!("{text:?}")
-}
-
-fn text(path: PathBuf) -> String {
-    path.into_os_string().into_string().expect("UTF-8")
-}
-
-/// An empty PostgreSQL database, gone when this is dropped.
-struct OwnDatabase {
-    host: String,
-    port: u16,
-    user: String,
-    password: String,
-    name: String,
-}
-
-impl OwnDatabase {
-    fn create() -> Option<Self> {
-        let database = Self {
-            host: service("TEST_PG_HOST")?,
-            port: service("TEST_PG_PORT")?.parse().expect("a port"),
-            user: service("TEST_PG_USER")?,
-            password: service("TEST_PG_PASSWORD")?,
-            name: format!("test_{}", unique()),
-        };
-        database.on_server(&format!("CREATE DATABASE {}", database.name));
-        Some(database)
-    }
-
-    fn on_server(&self, sql: &str) {
-        self.execute("postgres", sql);
-    }
-
-    fn execute(&self, database: &str, sql: &str) {
-        postgres::Config::new()
-            .host(&self.host)
-            .port(self.port)
-            .user(&self.user)
-            .password(&self.password)
-            .dbname(database)
-            .connect(postgres::NoTls)
-            .and_then(|mut client| client.batch_execute(sql))
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-}
-
-impl Drop for OwnDatabase {
-    fn drop(&mut self) {
-        self.on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
-    }
-}
-
-/// A value of the configuration as the environment has it.
-fn as_variable(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Array(list) => {
-            let words: Vec<String> = list.iter().map(as_variable).collect();
-            words.join(",")
-        }
-        toml::Value::Table(table) => {
-            let pairs: Vec<String> = table
-                .iter()
-                .map(|(name, value)| format!("{name}={}", as_variable(value)))
-                .collect();
-            pairs.join(",")
-        }
-        other => other.to_string(),
-    }
+    Config::load_in(&selection, environment).expect("a sound configuration")
 }

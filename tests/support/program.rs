@@ -126,6 +126,34 @@ impl Process {
         self.child.id()
     }
 
+    /// What was said on stderr so far.
+    pub fn log(&self) -> String {
+        // Whole also when the thread that waits for a line has given up.
+        let lines = self.log.lines.lock();
+        lines.unwrap_or_else(|lock| lock.into_inner()).join("\n")
+    }
+
+    /// Bytes of memory that it has now.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("a process of ours on Linux");
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))
+            .and_then(|kilobytes| kilobytes.parse().ok())
+            .map(|kilobytes: u64| kilobytes * 1024)
+            .expect("every process has some")
+    }
+
+    /// The most memory that the process has held so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes.expect("Linux").parse::<u64>().expect("a number") * 1024
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our child").is_none()
     }
@@ -180,6 +208,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what it had said:\n{}", self.log());
+        }
         // Fails when it has ended, which is as well.
         let _ = self.child.kill();
         let _ = self.child.wait();

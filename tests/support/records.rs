@@ -1,6 +1,7 @@
 //! Records whose client UUIDs are repeated and contested.
 
 use archive_ingest::record::{Header, Record};
+use uuid::Uuid;
 
 use super::broker::plain_records;
 
@@ -30,11 +31,34 @@ pub fn with_client_uuids(topic: &str, partitions: i32, count: usize) -> (Vec<Rec
     (records, retries)
 }
 
-/// A client UUID, as a header. Every archive is private, so a number will do.
+/// As [`with_client_uuids`], closer together: of each ten records one is
+/// repeated by the next one, and one's UUID is asked for by another message.
+pub fn crowded(topic: &str, partitions: i32, count: usize) -> (Vec<Record>, usize) {
+    let mut records = plain_records(topic, partitions, count);
+    for ten in records.chunks_exact_mut(10) {
+        let number = ten[0].offset as usize * 100 + ten[0].partition as usize;
+        ten[0].headers = vec![client_uuid(2 * number)];
+        ten[1] = Record {
+            partition: ten[1].partition,
+            offset: ten[1].offset,
+            timestamp: ten[1].timestamp,
+            ..ten[0].clone()
+        };
+        ten[2].headers = vec![client_uuid(2 * number + 1)];
+        ten[3].headers = ten[2].headers.clone();
+    }
+    (records, count / 10)
+}
+
+/// As [`asking_for`]. Every archive is private, so a number will do.
 pub fn client_uuid(number: usize) -> Header {
-    let id = (number as u128).to_be_bytes();
+    asking_for(Uuid::from_u128(number as u128))
+}
+
+/// A client UUID, as a header.
+pub fn asking_for(uuid: Uuid) -> Header {
     Header {
         name: b"_id".to_vec(),
-        value: Some(id.to_vec()),
+        value: Some(uuid.as_bytes().to_vec()),
     }
 }

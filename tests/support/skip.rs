@@ -12,21 +12,27 @@ pub fn service(variable: &str) -> Option<String> {
     {
         return Some(value);
     }
+    skipped(&format!("{variable} is not set"));
+    None
+}
+
+/// Says loudly, once, why something cannot be tested here; a failure with
+/// CI=true.
+pub fn skipped(why: &str) {
     assert!(
         std::env::var("CI").as_deref() != Ok("true"),
-        "{variable} must be set in CI: no test may be skipped there"
+        "no test may be skipped in CI: {why}"
     );
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let first = SAID
         .lock()
         .expect("nobody panics while saying it")
-        .insert(variable.to_owned());
+        .insert(why.to_owned());
     if first {
         // Not eprintln!, which is shown only for tests that fail.
         let _ = writeln!(
             std::io::stderr(),
-            "SKIPPED: {variable} is not set, so what needs it is NOT tested"
+            "SKIPPED: {why}, so what needs it is NOT tested"
         );
     }
-    None
 }

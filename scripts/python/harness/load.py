@@ -7,11 +7,15 @@ from confluent_kafka import Consumer, Producer
 
 from harness.stream import partitions_of
 
+# One after the other to the same partition, so that the client can batch them.
+RUN = 100
 SETTINGS = {
     "linger.ms": 20,
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 262_144,
     "message.max.bytes": 60_000_000,
+    # A busy broker takes its time until it tells of topics that it has made.
+    "topic.metadata.propagation.max.ms": 300_000,
     "log_level": 2,
 }
 
@@ -22,7 +26,7 @@ def fill(bootstrap, topics, records, size):
     producer = Producer({"bootstrap.servers": bootstrap, **SETTINGS})
     places = [(topic, partition) for topic, count in topics.items() for partition in range(count)]
     for number in range(records):
-        topic, partition = places[number % len(places)]
+        topic, partition = places[number // RUN % len(places)]
         while True:
             try:
                 producer.produce(topic, rng.randbytes(size), partition=partition)

@@ -1,5 +1,7 @@
 """The topics of a torture, and making them."""
 
+import time
+
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -63,3 +65,8 @@ def make(bootstrap, partitions, settings=()):
             made.result()
         except KafkaException as error:
             raise RuntimeError(f"topic {topic} was not made: {error}") from error
+    deadline = time.monotonic() + 60
+    while missing := partitions.keys() - admin.list_topics(timeout=60).topics.keys():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"the broker does not tell of {len(missing)} topics that it has made")
+        time.sleep(0.2)

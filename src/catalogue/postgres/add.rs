@@ -16,37 +16,27 @@ use crate::record::Delivery;
 pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Added, Fault> {
     let add_rows = session.prepare(ADD_ROWS)?;
     let add_retries = session.prepare(ADD_RETRIES)?;
-    let mut transaction = session.transaction()?;
-    let mut added = Added::default();
-    if !retries.is_empty() {
-        let of = RetryColumns::new(retries);
-        added.retries = transaction.execute(
-            &add_retries,
-            &[
-                &of.uuids,
-                &of.topics,
-                &of.partitions,
-                &of.offsets,
-                &of.timestamps,
-                &of.timestamp_types,
-            ],
-        )?;
-    }
-    // A row without an origin has no delivery that could have claimed it.
-    let with_origin: Vec<_> = rows.iter().filter_map(WithOrigin::new).collect();
-    if !with_origin.is_empty() {
-        let of = RowColumns::new(&with_origin);
-        for row in transaction.query(&add_rows, &of.params())? {
-            added.rows.push(row.try_get(0)?);
+    session.in_transaction(|transaction| {
+        let mut added = Added::default();
+        if !retries.is_empty() {
+            let of = RetryColumns::new(retries);
+            added.retries = transaction.execute(&add_retries, &of.params())?;
         }
-    }
-    transaction.commit()?;
-    Ok(added)
+        // A row without an origin has no delivery that could have claimed it.
+        let with_origin: Vec<_> = rows.iter().filter_map(WithOrigin::new).collect();
+        if !with_origin.is_empty() {
+            let of = RowColumns::new(&with_origin);
+            for row in transaction.query(&add_rows, &of.params())? {
+                added.rows.push(row.try_get(0)?);
+            }
+        }
+        Ok(added)
+    })
 }
 
 /// Claims are locked in the order of their UUIDs, and looked at again once
-/// locked: one that was taken over or spent meanwhile is not held. Held claims
-/// are spent and their rows added, in the same order.
+/// locked: one that was spent meanwhile is not held. Held claims are spent and
+/// their rows added, in the same order.
 const ADD_ROWS: &str = r#"
     WITH given AS MATERIALIZED (
         SELECT * FROM unnest(
@@ -156,7 +146,7 @@ impl<'a> RowColumns<'a> {
     }
 
     /// In the order of [`ADD_ROWS`].
-    fn params(&self) -> [&(dyn postgres::types::ToSql + Sync); 22] {
+    fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 22] {
         [
             &self.uuids,
             &self.of.topics,
@@ -218,11 +208,23 @@ impl<'a> RetryColumns<'a> {
                 .collect(),
         }
     }
+
+    fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 6] {
+        [
+            &self.uuids,
+            &self.topics,
+            &self.partitions,
+            &self.offsets,
+            &self.timestamps,
+            &self.timestamp_types,
+        ]
+    }
 }
 
 const SET_ORIGIN: &str = "
     UPDATE messages SET
-        kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5
+        kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5,
+        origin_found = true
     WHERE id = $1 AND kafka_offset IS NULL
 ";
 

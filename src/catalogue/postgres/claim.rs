@@ -10,8 +10,7 @@
 //!    UUID ([`super::add`]), or once such a row is there. Owners are read of both
 //!    tables in one statement, that is in one snapshot: after a claim was seen
 //!    or made, that snapshot holds the claim or the row. Nobody reads "neither".
-//!    (One's own new claim is not read back. Should it be taken over at once,
-//!    that is found where every later take-over is: by `add`.)
+//!    (One's own new claim is not read back: nobody can have taken it.)
 //! 3. Between somebody's look for a row and their claim, the row may have been
 //!    added and its claim spent, so that the second claim goes through although
 //!    the UUID has a row. The statement that reads the owners comes after the
@@ -161,7 +160,7 @@ fn read(session: &mut Session, uuids: &[Uuid], of_claims: &[Uuid]) -> Result<Rea
     Ok(read)
 }
 
-fn claimant(row: &postgres::Row) -> Result<Owner, Fault> {
+fn claimant(row: &tokio_postgres::Row) -> Result<Owner, Fault> {
     let first = MESSAGE_COLUMNS + 1;
     let delivery = Delivery {
         topic: topic(row, first)?,
@@ -190,37 +189,4 @@ const REMOVE: &str = "
 fn remove(session: &mut Session, outranked: &[Uuid]) -> Result<(), Fault> {
     session.execute(REMOVE, &[&outranked])?;
     Ok(())
-}
-
-/// Against an `add` for `from` at the same moment: both want the claim's row
-/// lock. Who comes second looks again and finds the claim spent, or not its
-/// own any more.
-const TAKE_OVER: &str = r#"
-    UPDATE uuid_claims SET
-        topic = $7, kafka_partition = $8, kafka_offset = $9, "timestamp" = $10,
-        content_digest = $11, claimed_at = clock_timestamp()
-    WHERE uuid = $1 AND topic = $2 AND kafka_partition = $3 AND kafka_offset = $4
-        AND "timestamp" = $5 AND content_digest = $6
-        AND NOT EXISTS (SELECT FROM messages m WHERE m.uuid = $1)
-"#;
-
-pub fn take_over(session: &mut Session, from: &Claim, to: &Delivery) -> Result<bool, Fault> {
-    let of = &from.delivery;
-    let taken = session.execute(
-        TAKE_OVER,
-        &[
-            &from.uuid,
-            &&*of.topic,
-            &of.partition,
-            &of.offset,
-            &of.timestamp,
-            &of.digest.0.as_slice(),
-            &&*to.topic,
-            &to.partition,
-            &to.offset,
-            &to.timestamp,
-            &to.digest.0.as_slice(),
-        ],
-    )?;
-    Ok(taken == 1)
 }

@@ -1,19 +1,21 @@
 //! From the configuration to a connection.
 
-use std::sync::mpsc;
 use std::time::Duration;
 
-use postgres::{Client, Config};
 use postgres_native_tls::MakeTlsConnector;
+use tokio_postgres::Config;
 
 use super::error::{Fault, Target, is_tls};
-use super::session::Session;
+use super::session::{MARGIN, Session};
 use super::tls;
 use crate::catalogue::CatalogueError;
 use crate::config::{PostgresConfig, SslMode};
 
 /// From the name look-up to the end of the authentication.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a migration waits for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a session is set to, whatever the server, the database or the role
 /// say. Not as start-up options, which connection poolers refuse.
@@ -36,6 +38,8 @@ pub struct Connector {
     config: Config,
     mode: SslMode,
     tls: MakeTlsConnector,
+    /// For one statement.
+    timeout: Duration,
 }
 
 impl Connector {
@@ -49,6 +53,7 @@ impl Connector {
             mode: config.sslmode,
             target,
             tls,
+            timeout: Duration::from_secs(config.request_timeout_seconds.max(1)),
         })
     }
 
@@ -61,57 +66,53 @@ impl Connector {
         self.target.error(fault)
     }
 
-    /// A new connection, whose statements may take 60 s each.
+    /// A new connection, whose statements may take `db-request-timeout-seconds`
+    /// each. The server breaks off what takes longer, and what stands still
+    /// within a transaction, because a worker that vanished there must not keep
+    /// its locks; a server that says nothing is given up a little later.
     pub fn session(&self) -> Result<Session, Fault> {
-        let mut client = self.client()?;
-        client.batch_execute(SETTINGS)?;
-        client.batch_execute("SET statement_timeout = '60s'")?;
-        Ok(Session::new(client))
+        let mut session = self.open(self.timeout + MARGIN)?;
+        session.batch_execute(SETTINGS)?;
+        let seconds = self.timeout.as_secs();
+        session.batch_execute(&format!(
+            "SET statement_timeout = '{seconds}s';
+             SET idle_in_transaction_session_timeout = '{seconds}s'"
+        ))?;
+        Ok(session)
     }
 
     /// A new connection for migrations: its statements take as long as they
     /// need, but wait at most a minute for a lock that somebody else holds,
     /// because everybody else waits behind them meanwhile.
-    pub fn migrator(&self) -> Result<Client, Fault> {
-        let mut client = self.client()?;
-        client.batch_execute(SETTINGS)?;
-        client.batch_execute(
+    pub fn migrator(&self) -> Result<Session, Fault> {
+        let mut session = self.open(LOCK_TIMEOUT + MARGIN)?;
+        session.batch_execute(SETTINGS)?;
+        session.batch_execute(&format!(
             "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-             SET lock_timeout = '60s'",
-        )?;
-        Ok(client)
+             SET lock_timeout = '{}s'",
+            LOCK_TIMEOUT.as_secs()
+        ))?;
+        Ok(session)
     }
 
     /// libpq's `prefer` goes on without encryption where the server's cannot
     /// be used.
-    fn client(&self) -> Result<Client, Fault> {
-        match self.connect(self.config.clone()) {
+    fn open(&self, patience: Duration) -> Result<Session, Fault> {
+        match self.connect(&self.config, patience) {
             Err(Fault::Driver(error)) if self.mode == SslMode::Prefer && is_tls(&error) => {
                 tracing::debug!(database = self.name(), "no TLS, connecting without it");
                 let mut plain = self.config.clone();
-                plain.ssl_mode(postgres::config::SslMode::Disable);
-                self.connect(plain)
+                plain.ssl_mode(tokio_postgres::config::SslMode::Disable);
+                self.connect(&plain, patience)
             }
             result => result,
         }
     }
 
-    /// The driver's timeout is one for the TCP handshake. A server that takes
-    /// the connection and then says nothing is waited for on a thread of its
-    /// own, which ends when the server goes on or goes away.
-    fn connect(&self, config: Config) -> Result<Client, Fault> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let tls = self.tls.clone();
-        std::thread::Builder::new()
-            .name("catalogue-connect".into())
-            .spawn(move || {
-                // Nobody receives what came too late.
-                let _ = sender.send(config.connect(tls));
-            })
-            .map_err(|error| Fault::Unavailable(format!("no thread to connect on: {error}")))?;
-        match receiver.recv_timeout(CONNECT_TIMEOUT) {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(self.target.no_answer(CONNECT_TIMEOUT)),
+    fn connect(&self, config: &Config, patience: Duration) -> Result<Session, Fault> {
+        match Session::connect(config, self.tls.clone(), CONNECT_TIMEOUT, patience) {
+            Err(Fault::NoAnswer(after)) => Err(self.target.no_answer(after)),
+            result => result,
         }
     }
 }
@@ -132,9 +133,7 @@ fn driver_config(config: &PostgresConfig) -> Config {
         .keepalives_idle(Duration::from_secs(30))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_secs(60))
-        // What the server has to say beside its answers is for its own log.
-        .notice_callback(|_| {});
+        .tcp_user_timeout(Duration::from_secs(60));
     if let Some(password) = &config.password {
         driver.password(password);
     }

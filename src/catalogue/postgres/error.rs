@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use postgres::error::{DbError, SqlState};
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::catalogue::CatalogueError;
 use crate::config::PostgresConfig;
@@ -12,9 +12,12 @@ use crate::config::PostgresConfig;
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error("{0}")]
-    Driver(#[from] postgres::Error),
+    Driver(#[from] tokio_postgres::Error),
     #[error("{0}")]
     Migration(#[from] refinery::Error),
+    /// Nothing was heard of the server for so long.
+    #[error("no answer within {} s", .0.as_secs())]
+    NoAnswer(Duration),
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
@@ -72,7 +75,7 @@ impl Target {
     }
 
     fn migration(&self, error: &refinery::Error) -> Fault {
-        match causes(error).find_map(|cause| cause.downcast_ref::<postgres::Error>()) {
+        match causes(error).find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()) {
             Some(error) => self.driver(error),
             None => Fault::Refused(format!(
                 "its schema does not follow from this program's migrations: {error}"
@@ -80,7 +83,7 @@ impl Target {
         }
     }
 
-    fn driver(&self, error: &postgres::Error) -> Fault {
+    fn driver(&self, error: &tokio_postgres::Error) -> Fault {
         match error.as_db_error() {
             Some(answer) => self.server(answer),
             None => self.connection(error),
@@ -121,7 +124,7 @@ impl Target {
         }
     }
 
-    fn connection(&self, error: &postgres::Error) -> Fault {
+    fn connection(&self, error: &tokio_postgres::Error) -> Fault {
         let cause = last_cause(error);
         // The driver tells its kinds of error only by their text.
         match error.to_string().as_str() {
@@ -161,7 +164,7 @@ impl Target {
 const TLS: &str = "error performing TLS handshake";
 
 /// Whether encryption was what failed.
-pub fn is_tls(error: &postgres::Error) -> bool {
+pub fn is_tls(error: &tokio_postgres::Error) -> bool {
     error.to_string() == TLS
 }
 
@@ -181,7 +184,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 /// The innermost cause, which says the most, in one line.
-fn last_cause(error: &postgres::Error) -> String {
+fn last_cause(error: &tokio_postgres::Error) -> String {
     let text = causes(error).last().map(ToString::to_string);
     text.unwrap_or_default().replace('\n', " ")
 }

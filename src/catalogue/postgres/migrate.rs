@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use postgres::{Client, GenericClient};
 use refinery::{Runner, SchemaVersion, Target};
 use tracing::subscriber::NoSubscriber;
 
@@ -25,12 +24,12 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(600);
 /// Applies what is missing, on a connection of its own whose end frees the
 /// lock, whatever happens.
 pub fn migrate(connector: &Connector) -> Result<(), Fault> {
-    let mut client = connector.migrator()?;
-    lock(&mut client, connector.name())?;
-    let before = version(&mut client)?;
+    let mut session = connector.migrator()?;
+    lock(&mut session, connector.name())?;
+    let before = version(&mut session)?;
     refuse_newer(before)?;
     for wanted in (before + 1)..=known() {
-        apply(&mut client, wanted)?;
+        apply(&mut session, wanted)?;
         tracing::info!(
             database = connector.name(),
             version = wanted,
@@ -42,11 +41,11 @@ pub fn migrate(connector: &Connector) -> Result<(), Fault> {
 
 /// Polled: to wait for the lock inside a statement would hold a snapshot open,
 /// for which index builds elsewhere would wait in turn.
-fn lock(client: &mut Client, database: &str) -> Result<(), Fault> {
+fn lock(session: &mut Session, database: &str) -> Result<(), Fault> {
     let start = Instant::now();
     let mut told = false;
     loop {
-        let row = client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])?;
+        let row = session.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])?;
         if row.try_get(0)? {
             return Ok(());
         }
@@ -66,12 +65,11 @@ fn lock(client: &mut Client, database: &str) -> Result<(), Fault> {
 
 /// One migration and the record of it, in one transaction. The library's own
 /// telling of its steps is not for this program's users.
-fn apply(client: &mut Client, wanted: SchemaVersion) -> Result<(), Fault> {
+fn apply(session: &mut Session, wanted: SchemaVersion) -> Result<(), Fault> {
     let runner = runner()
         .set_target(Target::Version(wanted))
         .set_grouped(true);
-    tracing::subscriber::with_default(NoSubscriber::new(), || runner.run(client))?;
-    Ok(())
+    tracing::subscriber::with_default(NoSubscriber::new(), || session.migrate(&runner))
 }
 
 fn runner() -> Runner {
@@ -88,13 +86,13 @@ fn known() -> SchemaVersion {
 }
 
 /// The database's version; 0 before the first migration.
-fn version(client: &mut impl GenericClient) -> Result<SchemaVersion, Fault> {
-    let exists = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&HISTORY])?;
+fn version(session: &mut Session) -> Result<SchemaVersion, Fault> {
+    let exists = session.query_one("SELECT to_regclass($1) IS NOT NULL", &[&HISTORY])?;
     if !exists.try_get::<_, bool>(0)? {
         return Ok(0);
     }
     let sql = format!("SELECT coalesce(max(version), 0) FROM {HISTORY}");
-    Ok(client.query_one(&sql, &[])?.try_get(0)?)
+    Ok(session.query_one(&sql, &[])?.try_get(0)?)
 }
 
 fn refuse_newer(version: SchemaVersion) -> Result<(), Fault> {
@@ -109,7 +107,7 @@ fn refuse_newer(version: SchemaVersion) -> Result<(), Fault> {
 
 /// Whether the schema is of this program's version.
 pub fn check(session: &mut Session) -> Result<(), Fault> {
-    let version = version(session.client())?;
+    let version = version(session)?;
     refuse_newer(version)?;
     if version < known() {
         return Err(Fault::Refused(format!(

@@ -3,9 +3,11 @@
 mod add;
 mod claim;
 mod connect;
+mod driver;
 mod error;
 mod gaps;
 mod migrate;
+mod pool;
 mod read;
 mod row;
 mod session;
@@ -22,11 +24,11 @@ use super::{
     StoredRow, TopicSummary,
 };
 use crate::config::PostgresConfig;
-use crate::record::Delivery;
 
 use connect::Connector;
 use error::Fault;
-use session::{Session, Sessions};
+use pool::Sessions;
+use session::Session;
 
 /// A catalogue in a PostgreSQL database, shared with other instances of this
 /// program and with archive-core.
@@ -79,10 +81,6 @@ impl Catalogue for PostgresCatalogue {
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
         self.call(|session| claim::claim(session, claims))
-    }
-
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
-        self.call(|session| claim::take_over(session, from, to))
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
@@ -146,6 +144,10 @@ impl Catalogue for PostgresCatalogue {
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
         self.call(gaps::all)
+    }
+
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
+        self.call(|session| read::packed(session, bucket, keys))
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {

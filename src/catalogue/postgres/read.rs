@@ -178,7 +178,7 @@ pub fn count_by_topic(
     rows.iter().map(summary).collect()
 }
 
-fn summary(row: &postgres::Row) -> Result<TopicSummary, Fault> {
+fn summary(row: &tokio_postgres::Row) -> Result<TopicSummary, Fault> {
     Ok(TopicSummary {
         topic: row.try_get(0)?,
         messages: row.try_get(1)?,
@@ -187,15 +187,28 @@ fn summary(row: &postgres::Row) -> Result<TopicSummary, Fault> {
     })
 }
 
+/// Rows like one of those in $1 to $3.
+macro_rules! like {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            r#" FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+                AS alike (topic, "timestamp", message_crc32)
+            JOIN messages m ON m.topic = alike.topic AND m."timestamp" = alike."timestamp"
+                AND m.message_crc32 = alike.message_crc32
+            WHERE "#,
+            $condition
+        )
+    };
+}
+
+/// Each half has an index of its own. By the first column, the id.
 const FOREIGN: &str = concat!(
-    "SELECT DISTINCT ",
-    message_columns!(),
-    r#" FROM unnest($1::text[], $2::bigint[], $3::bigint[])
-        AS alike (topic, "timestamp", message_crc32)
-    JOIN messages m ON m.topic = alike.topic AND m."timestamp" = alike."timestamp"
-        AND m.message_crc32 = alike.message_crc32
-    WHERE m.kafka_offset IS NULL AND NOT m.direct_upload
-    ORDER BY m.id"#
+    like!("m.kafka_offset IS NULL AND NOT m.direct_upload"),
+    " UNION ",
+    like!("m.origin_found"),
+    " ORDER BY 1"
 );
 
 pub fn foreign_rows(
@@ -224,6 +237,16 @@ pub fn retries(
     let (from, to) = (offsets.start, offsets.end);
     let rows = session.query(RETRIES, &[&topic, &partition, &from, &to])?;
     rows.iter().map(retry).collect()
+}
+
+const PACKED: &str = "
+    SELECT DISTINCT key FROM messages
+    WHERE object_offset IS NOT NULL AND bucket = $1 AND key = ANY ($2)
+";
+
+pub fn packed(session: &mut Session, bucket: &str, keys: &[String]) -> Result<Vec<String>, Fault> {
+    let rows = session.query(PACKED, &[&bucket, &keys])?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 const FETCH: &str = concat!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postgres::types::FromSql;
+use tokio_postgres::types::FromSql;
 
 use super::error::Fault;
 use crate::catalogue::{Origin, Retry, Row, StoredRow};
@@ -24,7 +24,7 @@ pub(super) use message_columns;
 pub const MESSAGE_COLUMNS: usize = 23;
 
 /// A row of a query that begins with [`message_columns`].
-pub fn stored_row(row: &postgres::Row) -> Result<StoredRow, Fault> {
+pub fn stored_row(row: &tokio_postgres::Row) -> Result<StoredRow, Fault> {
     let id = row.try_get(0)?;
     let stored = Row {
         topic: topic(row, 1)?,
@@ -50,17 +50,20 @@ pub fn stored_row(row: &postgres::Row) -> Result<StoredRow, Fault> {
     Ok(StoredRow { id, row: stored })
 }
 
-pub fn topic(row: &postgres::Row, column: usize) -> Result<Arc<str>, Fault> {
+pub fn topic(row: &tokio_postgres::Row, column: usize) -> Result<Arc<str>, Fault> {
     Ok(row.try_get::<_, &str>(column)?.into())
 }
 
 /// A value of a column that is null in other archivers' rows.
-fn optional<'a, T: FromSql<'a>>(row: &'a postgres::Row, column: usize) -> Result<Option<T>, Fault> {
+fn optional<'a, T: FromSql<'a>>(
+    row: &'a tokio_postgres::Row,
+    column: usize,
+) -> Result<Option<T>, Fault> {
     Ok(row.try_get(column)?)
 }
 
 /// Partition, offset, timestamp type and digest from `first` on: all, or null.
-fn origin(row: &postgres::Row, first: usize) -> Result<Option<Origin>, Fault> {
+fn origin(row: &tokio_postgres::Row, first: usize) -> Result<Option<Origin>, Fault> {
     let (Some(partition), Some(offset)) = (optional(row, first)?, optional(row, first + 1)?) else {
         return Ok(None);
     };
@@ -72,12 +75,12 @@ fn origin(row: &postgres::Row, first: usize) -> Result<Option<Origin>, Fault> {
     }))
 }
 
-fn timestamp_type(row: &postgres::Row, column: usize) -> Result<TimestampType, Fault> {
+fn timestamp_type(row: &tokio_postgres::Row, column: usize) -> Result<TimestampType, Fault> {
     let word = optional::<&str>(row, column)?.unwrap_or_default();
     TimestampType::parse(word).ok_or_else(|| damaged(row, column, "is no timestamp type"))
 }
 
-pub fn digest(row: &postgres::Row, column: usize) -> Result<ContentDigest, Fault> {
+pub fn digest(row: &tokio_postgres::Row, column: usize) -> Result<ContentDigest, Fault> {
     let bytes = optional::<&[u8]>(row, column)?.unwrap_or_default();
     let bytes = bytes
         .try_into()
@@ -85,13 +88,13 @@ pub fn digest(row: &postgres::Row, column: usize) -> Result<ContentDigest, Fault
     Ok(ContentDigest(bytes))
 }
 
-fn crc32(row: &postgres::Row, column: usize) -> Result<u32, Fault> {
+fn crc32(row: &tokio_postgres::Row, column: usize) -> Result<u32, Fault> {
     let crc: i64 = row.try_get(column)?;
     u32::try_from(crc).map_err(|_| damaged(row, column, "is no CRC-32"))
 }
 
 /// This program never writes such a value.
-fn damaged(row: &postgres::Row, column: usize, why: &str) -> Fault {
+fn damaged(row: &tokio_postgres::Row, column: usize, why: &str) -> Fault {
     let name = row.columns()[column].name();
     // The first column says which row: a serial number, a UUID or a topic.
     let which = match row.try_get::<_, i64>(0) {
@@ -102,7 +105,7 @@ fn damaged(row: &postgres::Row, column: usize, why: &str) -> Fault {
 }
 
 /// A row of `retries`: uuid, topic, partition, offset, timestamp, type.
-pub fn retry(row: &postgres::Row) -> Result<Retry, Fault> {
+pub fn retry(row: &tokio_postgres::Row) -> Result<Retry, Fault> {
     Ok(Retry {
         uuid: row.try_get(0)?,
         topic: topic(row, 1)?,

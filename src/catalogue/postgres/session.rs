@@ -1,201 +1,173 @@
-//! Connections, their prepared statements, and the pool of them.
+//! A connection, its prepared statements, and how long an answer may take.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use postgres::types::ToSql;
-use postgres::{Client, Statement, Transaction};
-use r2d2::{ManageConnection, NopErrorHandler, Pool};
+use postgres_native_tls::MakeTlsConnector;
+use refinery::Runner;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Row, Statement};
 
-use super::connect::{CONNECT_TIMEOUT, Connector};
+use super::driver::Driver;
 use super::error::Fault;
-use crate::catalogue::CatalogueError;
+
+/// A query over more rows than a batch has may take this long.
+const LONG: Duration = Duration::from_secs(600);
+
+/// The server breaks off what takes too long, and says so; one that says
+/// nothing for so much longer is given up.
+pub const MARGIN: Duration = Duration::from_secs(5);
 
 /// A connection that prepares each statement once.
 pub struct Session {
+    // Dropped first, so that the driver has its goodbye to send.
     client: Client,
     prepared: HashMap<&'static str, Statement>,
+    driver: Driver,
+    /// For one answer.
+    patience: Duration,
+}
+
+/// A transaction of a session.
+pub struct Transaction<'a> {
+    inner: tokio_postgres::Transaction<'a>,
+    driver: &'a mut Driver,
+    patience: Duration,
 }
 
 /// The values of a statement's parameters.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Session {
-    pub fn new(client: Client) -> Self {
-        Self {
+    /// `connecting` bounds the connection, `patience` each answer on it.
+    pub fn connect(
+        config: &Config,
+        tls: MakeTlsConnector,
+        connecting: Duration,
+        patience: Duration,
+    ) -> Result<Self, Fault> {
+        let (client, driver) = Driver::connect(config, tls, connecting)?;
+        Ok(Self {
             client,
             prepared: HashMap::new(),
-        }
+            driver,
+            patience,
+        })
+    }
+
+    /// Statements without parameters and without an answer.
+    pub fn batch_execute(&mut self, sql: &str) -> Result<(), Fault> {
+        self.driver
+            .wait(self.patience, self.client.batch_execute(sql))
+    }
+
+    /// One row of a statement that is asked once.
+    pub fn query_one(&mut self, sql: &str, params: Params<'_>) -> Result<Row, Fault> {
+        self.driver
+            .wait(self.patience, self.client.query_one(sql, params))
     }
 
     pub fn prepare(&mut self, sql: &'static str) -> Result<Statement, Fault> {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql)?;
+        let statement = self.driver.wait(self.patience, self.client.prepare(sql))?;
         self.prepared.insert(sql, statement.clone());
         Ok(statement)
     }
 
-    pub fn query(
-        &mut self,
-        sql: &'static str,
-        params: Params<'_>,
-    ) -> Result<Vec<postgres::Row>, Fault> {
+    /// After this all statements are prepared anew.
+    pub fn forget_statements(&mut self) {
+        self.prepared.clear();
+    }
+
+    pub fn query(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         let statement = self.prepare(sql)?;
-        Ok(self.client.query(&statement, params)?)
+        self.driver
+            .wait(self.patience, self.client.query(&statement, params))
     }
 
     pub fn execute(&mut self, sql: &'static str, params: Params<'_>) -> Result<u64, Fault> {
         let statement = self.prepare(sql)?;
-        Ok(self.client.execute(&statement, params)?)
+        self.driver
+            .wait(self.patience, self.client.execute(&statement, params))
     }
 
     /// A query over more rows than a batch has, which may take 10 minutes.
-    pub fn query_long(
-        &mut self,
-        sql: &'static str,
-        params: Params<'_>,
-    ) -> Result<Vec<postgres::Row>, Fault> {
+    pub fn query_long(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         let statement = self.prepare(sql)?;
-        let mut transaction = self.client.transaction()?;
-        transaction.batch_execute("SET LOCAL statement_timeout = '10min'")?;
-        let rows = transaction.query(&statement, params)?;
-        transaction.commit()?;
-        Ok(rows)
+        self.in_transaction(|transaction| {
+            transaction.allow(LONG)?;
+            transaction.query(&statement, params)
+        })
     }
 
-    /// A transaction, for statements that were prepared before it.
-    pub fn transaction(&mut self) -> Result<Transaction<'_>, Fault> {
-        Ok(self.client.transaction()?)
-    }
-
-    pub fn client(&mut self) -> &mut Client {
-        &mut self.client
-    }
-}
-
-/// Up to so many sessions, made when needed and given up when idle.
-pub struct Sessions {
-    /// `None` only while dropping.
-    pool: Option<Pool<Manager>>,
-    connector: Arc<Connector>,
-    last_error: LastError,
-}
-
-impl Drop for Sessions {
-    fn drop(&mut self) {
-        // Closing a connection blocks, which panics on a thread of an async
-        // runtime; whoever holds the catalogue last may be one.
-        let pool = self.pool.take();
-        if let Ok(closing) = std::thread::Builder::new().spawn(move || drop(pool)) {
-            // A panic in there is printed by itself; nothing is left to do.
-            let _ = closing.join();
-        }
-    }
-}
-
-impl Sessions {
-    pub fn new(connector: Arc<Connector>, size: u32) -> Self {
-        let last_error = LastError::default();
-        let manager = Manager {
-            connector: connector.clone(),
-            last_error: last_error.clone(),
+    /// Runs `work`, with statements that were prepared before, and commits it;
+    /// on an error all of it is undone.
+    pub fn in_transaction<T>(
+        &mut self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let inner = self.driver.wait(self.patience, self.client.transaction())?;
+        let mut transaction = Transaction {
+            inner,
+            driver: &mut self.driver,
+            patience: self.patience,
         };
-        let pool = Pool::builder()
-            .max_size(size.max(1))
-            .min_idle(Some(0))
-            .idle_timeout(Some(Duration::from_secs(300)))
-            // A call may wait for the calls before it and for one connection.
-            .connection_timeout(2 * CONNECT_TIMEOUT)
-            // What fails is told by the call that needed it.
-            .error_handler(Box::new(NopErrorHandler))
-            .build_unchecked(manager);
-        Self {
-            pool: Some(pool),
-            connector,
-            last_error,
+        let result = work(&mut transaction);
+        let Transaction { inner, driver, .. } = transaction;
+        match result {
+            Ok(value) => {
+                driver.wait(self.patience, inner.commit())?;
+                Ok(value)
+            }
+            Err(fault) => {
+                // At once, so that nobody waits for its locks.
+                if !driver.is_hung() {
+                    let _ = driver.wait(self.patience, inner.rollback());
+                }
+                Err(fault)
+            }
         }
     }
 
-    /// Runs a call on a session that answers.
-    pub fn run<T>(
-        &self,
-        call: impl FnOnce(&mut Session) -> Result<T, Fault>,
-    ) -> Result<T, CatalogueError> {
-        let pool = self.pool.as_ref().ok_or_else(|| {
-            self.connector
-                .error(Fault::Unavailable("the pool is closed".into()))
-        })?;
-        let mut session = pool.get().map_err(|_| self.no_session(pool))?;
-        call(&mut session).map_err(|fault| {
-            // Statements that the server forgot (a pooler in between) are
-            // prepared anew by the next call.
-            session.prepared.clear();
-            self.connector.error(fault)
-        })
-    }
-
-    /// The pool keeps of its connections' errors only a text; why the last one
-    /// could not be made decides what the caller may do.
-    fn no_session(&self, pool: &Pool<Manager>) -> CatalogueError {
-        self.last_error.get().unwrap_or_else(|| {
-            let state = pool.state();
-            self.connector.error(Fault::Unavailable(format!(
-                "no connection within {} s: {} of db-pool-size {} are busy",
-                pool.connection_timeout().as_secs(),
-                state.connections - state.idle_connections,
-                pool.max_size(),
-            )))
-        })
-    }
-}
-
-struct Manager {
-    connector: Arc<Connector>,
-    last_error: LastError,
-}
-
-impl ManageConnection for Manager {
-    type Connection = Session;
-    type Error = CatalogueError;
-
-    fn connect(&self) -> Result<Session, CatalogueError> {
-        let session = self
-            .connector
-            .session()
-            .map_err(|fault| self.connector.error(fault));
-        self.last_error.set(session.as_ref().err().cloned());
-        session
-    }
-
-    fn is_valid(&self, session: &mut Session) -> Result<(), CatalogueError> {
-        session
-            .client
-            .simple_query("")
+    /// Runs migrations, which take as long as they need.
+    pub fn migrate(&mut self, runner: &Runner) -> Result<(), Fault> {
+        self.driver
+            .wait(Duration::MAX, runner.run_async(&mut self.client))
             .map(drop)
-            .map_err(|error| self.connector.error(error.into()))
     }
 
-    fn has_broken(&self, session: &mut Session) -> bool {
-        session.client.is_closed()
+    /// Whether the server answers, within `patience`.
+    pub fn ping(&mut self, patience: Duration) -> Result<(), Fault> {
+        self.driver
+            .wait(patience, self.client.simple_query(""))
+            .map(drop)
+    }
+
+    /// Whether it can be used no more.
+    pub fn is_broken(&self) -> bool {
+        self.driver.is_hung() || self.client.is_closed()
     }
 }
 
-/// Why the pool's last attempt to connect failed, if it did.
-#[derive(Clone, Default)]
-struct LastError(Arc<Mutex<Option<CatalogueError>>>);
-
-impl LastError {
-    // The value is whole whenever the lock is free, also after a panic.
-
-    fn get(&self) -> Option<CatalogueError> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.clone()
+impl Transaction<'_> {
+    /// Its statements may take so long from now on.
+    fn allow(&mut self, time: Duration) -> Result<(), Fault> {
+        let sql = format!("SET LOCAL statement_timeout = '{}s'", time.as_secs());
+        self.driver
+            .wait(self.patience, self.inner.batch_execute(&sql))?;
+        self.patience = time + MARGIN;
+        Ok(())
     }
 
-    fn set(&self, error: Option<CatalogueError>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    pub fn query(&mut self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
+        self.driver
+            .wait(self.patience, self.inner.query(statement, params))
+    }
+
+    pub fn execute(&mut self, statement: &Statement, params: Params<'_>) -> Result<u64, Fault> {
+        self.driver
+            .wait(self.patience, self.inner.execute(statement, params))
     }
 }

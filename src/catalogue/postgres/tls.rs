@@ -12,13 +12,13 @@ use crate::config::SslMode;
 
 /// Whether the driver asks for encryption. libpq never asks for it over a
 /// socket of the file system, which a `host` that starts with `/` is.
-pub fn encryption(mode: SslMode, host: &str) -> postgres::config::SslMode {
+pub fn encryption(mode: SslMode, host: &str) -> tokio_postgres::config::SslMode {
     match mode {
-        _ if host.starts_with('/') => postgres::config::SslMode::Disable,
-        SslMode::Disable => postgres::config::SslMode::Disable,
-        SslMode::Prefer => postgres::config::SslMode::Prefer,
+        _ if host.starts_with('/') => tokio_postgres::config::SslMode::Disable,
+        SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+        SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
-            postgres::config::SslMode::Require
+            tokio_postgres::config::SslMode::Require
         }
     }
 }

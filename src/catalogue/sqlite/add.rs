@@ -105,7 +105,8 @@ fn add_retry(file: &Transaction<'_>, retry: &Retry) -> Result<u64, Fault> {
 
 const SET_ORIGIN: &str = "
     UPDATE messages SET
-        kafka_partition = ?2, kafka_offset = ?3, timestamp_type = ?4, content_digest = ?5
+        kafka_partition = ?2, kafka_offset = ?3, timestamp_type = ?4, content_digest = ?5,
+        origin_found = TRUE
     WHERE id = ?1 AND kafka_offset IS NULL
 ";
 

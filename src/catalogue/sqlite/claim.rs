@@ -91,31 +91,3 @@ fn claimant(file: &Transaction<'_>, uuid: Uuid) -> Result<Option<Owner>, Fault> 
     });
     Ok(owner.optional()?)
 }
-
-const TAKE_OVER: &str = "
-    UPDATE uuid_claims SET
-        topic = ?7, kafka_partition = ?8, kafka_offset = ?9, timestamp = ?10,
-        content_digest = ?11, claimed_at = ?12
-    WHERE uuid = ?1 AND topic = ?2 AND kafka_partition = ?3 AND kafka_offset = ?4
-        AND timestamp = ?5 AND content_digest = ?6
-        AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.uuid = ?1)
-";
-
-pub fn take_over(file: &Transaction<'_>, from: &Claim, to: &Delivery) -> Result<bool, Fault> {
-    let of = &from.delivery;
-    let taken = file.prepare_cached(TAKE_OVER)?.execute(params![
-        UuidText(from.uuid),
-        of.topic,
-        of.partition,
-        of.offset,
-        of.timestamp,
-        of.digest.0,
-        to.topic,
-        to.partition,
-        to.offset,
-        to.timestamp,
-        to.digest.0,
-        Timestamp::now().as_millisecond(),
-    ])?;
-    Ok(taken == 1)
-}

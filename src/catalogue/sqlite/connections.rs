@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::{Fault, explain};
 use crate::catalogue::CatalogueError;
+use crate::durable;
 
 /// How long another process's write is waited for.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,10 +90,12 @@ fn in_transaction<T>(
     Ok(value)
 }
 
+/// SQLite syncs the names of its files into their directory, and that one's own
+/// name nowhere.
 fn directory(path: &Path) -> Result<(), Fault> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => {
-            std::fs::create_dir_all(parent).map_err(|error| {
+            durable::make_folder(parent).map_err(|error| {
                 Fault::Refused(format!(
                     "the directory {} cannot be made ({error}): correct db-path",
                     parent.display()

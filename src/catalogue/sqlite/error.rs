@@ -30,7 +30,11 @@ pub fn explain(database: &str, fault: Fault) -> CatalogueError {
                 BUSY_TIMEOUT.as_secs()
             ),
         },
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
+        Some(ErrorCode::DiskFull) => CatalogueError::Unavailable {
+            database,
+            cause: format!("{says}; free some space"),
+        },
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
             CatalogueError::Unavailable {
                 database,
                 cause: says,

@@ -20,7 +20,6 @@ use super::{
     StoredRow, TopicSummary,
 };
 use crate::config::SqliteConfig;
-use crate::record::Delivery;
 
 use connections::Connections;
 
@@ -57,11 +56,6 @@ impl Catalogue for SqliteCatalogue {
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
         self.connections.write(|file| claim::claim(file, claims))
-    }
-
-    fn take_over(&self, from: &Claim, to: &Delivery) -> Result<bool, CatalogueError> {
-        self.connections
-            .write(|file| claim::take_over(file, from, to))
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
@@ -132,6 +126,11 @@ impl Catalogue for SqliteCatalogue {
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
         self.connections.read(gaps::all)
+    }
+
+    fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
+        self.connections
+            .read(|file| read::packed(file, bucket, keys))
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {

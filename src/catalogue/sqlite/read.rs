@@ -170,11 +170,23 @@ fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<TopicSummary> {
     })
 }
 
+macro_rules! like {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM messages m WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
+                AND ",
+            $condition
+        )
+    };
+}
+
+/// Each half has an index of its own.
 const FOREIGN: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM messages m WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
-        AND m.kafka_offset IS NULL AND NOT m.direct_upload"
+    like!("m.kafka_offset IS NULL AND NOT m.direct_upload"),
+    " UNION ALL ",
+    like!("m.origin_found")
 );
 
 pub fn foreign_rows(
@@ -205,6 +217,23 @@ pub fn retries(
     let mut select = file.prepare_cached(RETRIES)?;
     let retries = select.query_map(params![topic, partition, offsets.start, offsets.end], retry)?;
     Ok(retries.collect::<Result<_, _>>()?)
+}
+
+const PACKED: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM messages WHERE object_offset IS NOT NULL AND bucket = ?1 AND key = ?2
+    )
+";
+
+pub fn packed(file: &Transaction<'_>, bucket: &str, keys: &[String]) -> Result<Vec<String>, Fault> {
+    let mut select = file.prepare_cached(PACKED)?;
+    let mut packed = Vec::new();
+    for key in keys {
+        if select.query_row(params![bucket, key], |row| row.get(0))? {
+            packed.push(key.clone());
+        }
+    }
+    Ok(packed)
 }
 
 const ROW: &str = concat!(

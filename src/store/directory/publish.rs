@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
+use crate::durable::{make_folder, sync_folder};
 use crate::store::Put;
 
 /// Folders remembered as durable. Beyond it the memory starts afresh, which
@@ -33,7 +34,7 @@ impl Publisher {
     /// Makes `root` where missing, durably, and removes what crashed processes
     /// left in `unfinished`.
     pub(super) fn open(root: PathBuf, unfinished: PathBuf) -> io::Result<Self> {
-        create_durably(&root)?;
+        make_folder(&root)?;
         remove_abandoned(&unfinished);
         Ok(Self {
             root,
@@ -134,24 +135,6 @@ impl Publisher {
         // A set of paths is whole whatever its last holder was doing.
         self.durable.lock().unwrap_or_else(|e| e.into_inner())
     }
-}
-
-/// Makes a folder and its missing parents, each synced into the one above.
-fn create_durably(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    create_durably(parent(folder))?;
-    match fs::create_dir(folder) {
-        Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
-        other => other?,
-    }
-    sync_folder(parent(folder))
-}
-
-/// Waits until the names in a folder are on disk.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 fn parent(path: &Path) -> &Path {

@@ -36,6 +36,8 @@ type Load = dyn Fn() -> Result<Credentials, CredentialsError> + Send + Sync;
 /// Where credentials come from, and the ones in use.
 pub(super) struct CredentialSource {
     load: Arc<Load>,
+    /// Whether the source may give other ones than it gave.
+    renews: bool,
     state: Mutex<State>,
     /// Held by who is asking the provider.
     renewing: tokio::sync::Mutex<()>,
@@ -57,7 +59,10 @@ struct Held {
 impl CredentialSource {
     /// The standard AWS chain. Asks nobody yet.
     pub(super) fn chain() -> Self {
-        Self::new(provider::chain)
+        Self {
+            renews: provider::renews(),
+            ..Self::new(provider::chain)
+        }
     }
 
     /// A pair that does not change.
@@ -69,7 +74,10 @@ impl CredentialSource {
             session_token: None,
             expiration: None,
         };
-        Self::new(move || Ok(pair.clone()))
+        Self {
+            renews: false,
+            ..Self::new(move || Ok(pair.clone()))
+        }
     }
 
     fn new(
@@ -77,6 +85,7 @@ impl CredentialSource {
     ) -> Self {
         Self {
             load: Arc::new(load),
+            renews: true,
             state: Mutex::default(),
             renewing: tokio::sync::Mutex::new(()),
         }
@@ -163,10 +172,13 @@ impl CredentialSource {
                 .take()
                 .map(|at| SystemTime::from(at.0));
             if state.rejected.as_ref() == Some(&credentials) {
-                return Err(CredentialsError::Refused(
-                    "the credentials have expired and their source has no newer ones: renew them"
-                        .to_owned(),
-                ));
+                let cause =
+                    "the credentials have expired and their source has no newer ones: renew them";
+                return Err(if self.renews {
+                    CredentialsError::Unavailable(cause.to_owned())
+                } else {
+                    CredentialsError::Refused(cause.to_owned())
+                });
             }
             Ok(Held {
                 credentials,
@@ -295,6 +307,23 @@ mod tests {
         source.reject(&pair);
         let error = source.current().await.expect_err("the same pair");
         assert!(matches!(error, CredentialsError::Refused(_)));
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_whose_source_is_late_with_new_ones_are_waited_for() {
+        let source = CredentialSource::new(|| {
+            Ok(Credentials {
+                access_key: Some("id".to_owned()),
+                secret_key: Some("secret".to_owned()),
+                security_token: None,
+                session_token: None,
+                expiration: None,
+            })
+        });
+        let old = source.current().await.expect("credentials");
+        source.reject(&old);
+        let error = source.current().await.expect_err("the same pair");
+        assert!(matches!(error, CredentialsError::Unavailable(_)));
     }
 
     #[tokio::test]

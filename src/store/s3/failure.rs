@@ -40,6 +40,12 @@ struct ErrorDocument {
     message: String,
 }
 
+/// The code of an error document; `None` where the body is none.
+pub(super) fn error_code(body: &str) -> Option<String> {
+    let document: ErrorDocument = quick_xml::de::from_str(body).ok()?;
+    Some(document.code)
+}
+
 impl Answer {
     fn new(status: u16, body: &str) -> Self {
         match quick_xml::de::from_str::<ErrorDocument>(body) {

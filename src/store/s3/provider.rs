@@ -47,6 +47,12 @@ pub(super) fn chain() -> Result<Credentials, CredentialsError> {
     instance()
 }
 
+/// Whether what [`chain`] gives may be another thing later: only variables of
+/// this process stay as they are.
+pub(super) fn renews() -> bool {
+    !is_set("AWS_ACCESS_KEY_ID")
+}
+
 /// The shared credentials file. `None` where nothing names it and it has no
 /// default profile.
 fn profile() -> Result<Option<Credentials>, CredentialsError> {

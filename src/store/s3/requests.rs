@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use s3::Bucket;
 use s3::command::Command;
 use s3::error::S3Error;
 use s3::request::Request;
 use s3::request::tokio_backend::ReqwestRequest;
 
-use super::failure::Failure;
+use super::failure::{Failure, error_code};
 use super::listing;
 use crate::store::{ObjectInfo, Page};
 
@@ -25,12 +26,33 @@ async fn send(bucket: &Bucket, key: &str, command: Command<'_>) -> Result<Respon
     Ok(request.response().await?)
 }
 
+/// As [`send`] does for a PUT, except that the body is not copied: the client
+/// would hold a second one for as long as the store takes.
+async fn send_body(
+    bucket: &Bucket,
+    key: &str,
+    command: Command<'_>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let request = ReqwestRequest::new(bucket, key, command).await?;
+    let mut put = bucket.http_client().put(request.url()?.as_str()).body(body);
+    for (name, value) in &request.headers().await? {
+        put = put.header(name.as_str(), value.as_bytes());
+    }
+    let response = put.send().await.map_err(S3Error::from)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    Err(S3Error::HttpFailWithBody(status.as_u16(), text(response).await?).into())
+}
+
 /// One PUT. `conditional`: only where no object of that key is, else the
 /// failure is 412 `PreconditionFailed`.
 pub(super) async fn put(
     bucket: &Bucket,
     key: &str,
-    body: &[u8],
+    body: Bytes,
     conditional: bool,
 ) -> Result<(), Failure> {
     let mut bucket = bucket.clone();
@@ -38,12 +60,12 @@ pub(super) async fn put(
         bucket.add_header("if-none-match", "*");
     }
     let command = Command::PutObject {
-        content: body,
+        content: &body,
         content_type: "application/octet-stream",
         custom_headers: None,
         multipart: None,
     };
-    let response = send(&bucket, key, command).await?;
+    let response = send_body(&bucket, key, command, body.clone()).await?;
     // Every S3 names what it stored; a proxy's friendly page does not.
     if header(&response, "etag").is_none() {
         return Err(Failure::Nonsense(format!(
@@ -52,7 +74,12 @@ pub(super) async fn put(
         )));
     }
     // Read to its end, the connection can be used again.
-    text(response).await.map(drop)
+    match error_code(&text(response).await?) {
+        None => Ok(()),
+        Some(code) => Err(Failure::Nonsense(format!(
+            "status 200, but an error: {code}"
+        ))),
+    }
 }
 
 /// Size and time of an object.

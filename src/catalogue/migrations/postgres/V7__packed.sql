@@ -1,0 +1,4 @@
+-- packed: objects that hold several messages, found by their keys. Rows whose
+-- message is the whole object are not in it and cost it nothing.
+CREATE INDEX IF NOT EXISTS messages_packed_idx ON messages (key)
+    WHERE object_offset IS NOT NULL;

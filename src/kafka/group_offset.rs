@@ -1,0 +1,114 @@
+//! What a group has committed: offsets, and of which topic they are.
+//!
+//! A name is not enough for that: a topic may be deleted and made anew. Its id
+//! travels with the offset, in the string that a commit may carry for whoever
+//! committed it (the protocol's `metadata`), so that group and id cannot part.
+
+#![allow(
+    unsafe_code,
+    reason = "the high-level client panics on a string that is no UTF-8"
+)]
+
+use std::collections::BTreeMap;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka_sys as rd;
+
+use super::admin::partition_list;
+use super::client::REQUEST_TIMEOUT;
+use super::partition::TopicPartition;
+use super::topic_id::TopicId;
+
+const TOPIC_ID: &str = "topic-id=";
+
+/// What a group has committed, or is to commit, for a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupOffset {
+    /// The next offset to read.
+    pub offset: i64,
+    /// Of which topic of that name; `None` where whoever committed it did not
+    /// say.
+    pub topic_id: Option<TopicId>,
+}
+
+/// For each of some partitions.
+pub type GroupOffsets = BTreeMap<TopicPartition, GroupOffset>;
+
+/// What the consumer's group has committed, where it has.
+pub(super) fn committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> KafkaResult<GroupOffsets> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
+    let answer = consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+    let mut offsets = BTreeMap::new();
+    for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            let partition = TopicPartition::new(element.topic(), element.partition());
+            offsets.insert(partition, GroupOffset { offset, topic_id });
+        }
+    }
+    Ok(offsets)
+}
+
+/// What is handed to a commit.
+pub(super) fn to_commit(
+    offsets: &[(TopicPartition, GroupOffset)],
+) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (partition, committed) in offsets {
+        let mut element = list.add_partition(&partition.topic, partition.partition);
+        element.set_offset(Offset::Offset(committed.offset))?;
+        if let Some(id) = committed.topic_id {
+            element.set_metadata(format!("{TOPIC_ID}{id}"));
+        }
+    }
+    Ok(list)
+}
+
+/// What the metadata of each element says, in their order.
+fn topic_ids(list: &TopicPartitionList) -> Vec<Option<TopicId>> {
+    // SAFETY: the list is alive and holds `cnt` elements; an element's metadata
+    // is null or valid for its size.
+    unsafe {
+        let raw: *mut rd::rd_kafka_topic_partition_list_t = list.ptr();
+        let elements = std::slice::from_raw_parts((*raw).elems, (*raw).cnt as usize);
+        let metadata = elements
+            .iter()
+            .map(|element| super::headers::bytes(element.metadata, element.metadata_size));
+        metadata.map(|text| topic_id(&text?)).collect()
+    }
+}
+
+fn topic_id(metadata: &[u8]) -> Option<TopicId> {
+    TopicId::parse(metadata.strip_prefix(TOPIC_ID.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_topic_id_comes_back_from_what_is_committed(bits in any::<u128>(), offset in 0i64..) {
+            let committed = GroupOffset { offset, topic_id: TopicId::new(bits) };
+            let list = to_commit(&[(TopicPartition::new("t", 1), committed)]).unwrap();
+            prop_assert_eq!(topic_ids(&list), [committed.topic_id]);
+            prop_assert_eq!(list.elements()[0].offset(), Offset::Offset(offset));
+        }
+
+        #[test]
+        fn what_other_tools_keep_with_their_offsets_names_no_topic(metadata in "\\PC{0,60}") {
+            prop_assume!(!metadata.starts_with(TOPIC_ID));
+            prop_assert_eq!(topic_id(metadata.as_bytes()), None);
+        }
+    }
+}

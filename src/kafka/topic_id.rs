@@ -1,0 +1,204 @@
+//! Topic ids: what tells a topic from one that had its name before.
+//!
+//! librdkafka itself goes on at its position when a topic comes back under
+//! another id (a FIXME of `rdkafka_topic.c` in 2.12), and the high-level client
+//! does not show ids: they are asked for here.
+
+#![allow(
+    unsafe_code,
+    reason = "topic ids can only be had through the C interface"
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char};
+use std::fmt;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka_sys as rd;
+
+/// One request asks for so many topics: the client compares each answer with
+/// all that were asked for.
+const TOPICS_A_REQUEST: usize = 1000;
+
+/// The id that a cluster gives to a topic when it makes it, for ever its own
+/// (Kafka 2.8 and later). Shown as Kafka's own tools show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TopicId(u128);
+
+/// The ids of topics, by name. One that does not exist, or whose broker gives
+/// no ids, is not in it.
+pub type TopicIds = BTreeMap<Arc<str>, TopicId>;
+
+impl TopicId {
+    /// `None` for what stands for «no id».
+    pub(super) fn new(bits: u128) -> Option<Self> {
+        (bits != 0).then_some(Self(bits))
+    }
+
+    /// Reads what [`TopicId`] displays.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Self::new(u128::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()))
+    }
+}
+
+/// Asks for the ids of these topics, each named once. `timeout` is for each
+/// request.
+pub(super) fn ask<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[&str],
+    timeout: Duration,
+) -> KafkaResult<TopicIds> {
+    let mut ids = TopicIds::new();
+    let Some(first) = topics.first() else {
+        return Ok(ids);
+    };
+    // One that answers: left alone the client would wait for the controller,
+    // which the broker inside the process does not have.
+    let metadata = consumer.fetch_metadata(Some(first), timeout)?;
+    let broker = metadata.orig_broker_id();
+    for some in topics.chunks(TOPICS_A_REQUEST) {
+        let client = consumer.client().native_ptr();
+        // SAFETY: the client lives as long as the consumer.
+        let question = unsafe { Question::new(client, broker, some, timeout)? };
+        ids.extend(question.answer(timeout)?);
+    }
+    Ok(ids)
+}
+
+/// A request that is under way, and where its answer comes.
+struct Question(*mut rd::rd_kafka_queue_t);
+
+impl Question {
+    /// # Safety
+    /// The client is alive.
+    unsafe fn new(
+        client: *mut rd::rd_kafka_t,
+        broker: i32,
+        topics: &[&str],
+        timeout: Duration,
+    ) -> KafkaResult<Self> {
+        let names: Vec<CString> = topics
+            .iter()
+            .map(|name| CString::new(*name))
+            .collect::<Result<_, _>>()?;
+        let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // SAFETY: the client is alive, the names are until the end of the
+        // block; all are copied. An option that is refused keeps its default.
+        unsafe {
+            let question = Self(rd::rd_kafka_queue_new(client));
+            let options = rd::rd_kafka_AdminOptions_new(
+                client,
+                rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            );
+            let (no_text, milliseconds) = (ptr::null_mut(), milliseconds(timeout));
+            rd::rd_kafka_AdminOptions_set_request_timeout(options, milliseconds, no_text, 0);
+            rd::rd_kafka_AdminOptions_set_broker(options, broker, no_text, 0);
+            let topics =
+                rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+            rd::rd_kafka_DescribeTopics(client, topics, options, question.0);
+            rd::rd_kafka_TopicCollection_destroy(topics);
+            rd::rd_kafka_AdminOptions_destroy(options);
+            Ok(question)
+        }
+    }
+
+    fn answer(self, timeout: Duration) -> KafkaResult<TopicIds> {
+        // SAFETY: the queue is ours; an event is until it is destroyed.
+        unsafe {
+            let event = rd::rd_kafka_queue_poll(self.0, milliseconds(timeout));
+            if event.is_null() {
+                return Err(KafkaError::MetadataFetch(
+                    rd::RDKafkaErrorCode::OperationTimedOut,
+                ));
+            }
+            let ids = read(event);
+            rd::rd_kafka_event_destroy(event);
+            ids
+        }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        // SAFETY: ours, and not used again.
+        unsafe { rd::rd_kafka_queue_destroy(self.0) }
+    }
+}
+
+fn milliseconds(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// # Safety
+/// The event is alive, and the answer to a question about topics.
+unsafe fn read(event: *mut rd::rd_kafka_event_t) -> KafkaResult<TopicIds> {
+    // SAFETY: by this function's contract; what the event gives lives as long
+    // as it does, a topic's name and id are never null, and `count` topics are
+    // there.
+    unsafe {
+        let error = rd::rd_kafka_event_error(event);
+        if error != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(KafkaError::MetadataFetch(error.into()));
+        }
+        let result = rd::rd_kafka_event_DescribeTopics_result(event);
+        if result.is_null() {
+            return Ok(TopicIds::new());
+        }
+        let mut count = 0;
+        let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        let ids = (0..count).filter_map(|index| {
+            let topic = *topics.add(index);
+            let id = rd::rd_kafka_TopicDescription_topic_id(topic);
+            let high = rd::rd_kafka_Uuid_most_significant_bits(id) as u64;
+            let low = rd::rd_kafka_Uuid_least_significant_bits(id) as u64;
+            let id = TopicId::new(u128::from(high) << 64 | u128::from(low))?;
+            let name = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic));
+            Some((name.to_string_lossy().into(), id))
+        });
+        Ok(ids.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As `Uuid.toString` of Kafka's clients: URL-safe base64, not padded.
+    #[test]
+    fn an_id_is_shown_as_kafkas_tools_show_it() {
+        let id = TopicId::new(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210);
+        assert_eq!(
+            id.map(|id| id.to_string()).as_deref(),
+            Some("ASNFZ4mrze_-3LqYdlQyEA")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(bits in 1u128..) {
+            let id = TopicId::new(bits);
+            prop_assert_eq!(id.and_then(|id| TopicId::parse(id.to_string().as_bytes())), id);
+        }
+
+        #[test]
+        fn anything_else_is_no_id(text in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(id) = TopicId::parse(&text) {
+                prop_assert_eq!(id.to_string().into_bytes(), text);
+            }
+        }
+    }
+}
