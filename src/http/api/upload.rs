@@ -33,9 +33,9 @@ use crate::store::{Location, Put, StoreError};
 /// What hop-client appends to the topic of a message that it uploads.
 const OVERSIZED: &str = "+oversized";
 
-/// Bytes of a topic with that. It is a part of the object's key, and no file
-/// system takes a longer part.
-const LONGEST_TOPIC: usize = 255;
+/// Bytes of a topic without that. With it, it is a part of the object's key,
+/// and no file system takes a part of more than 255.
+const LONGEST_TOPIC: usize = 255 - OVERSIZED.len();
 
 /// Uploads of the largest size that are held in memory at once.
 const AT_ONCE: usize = 2;
@@ -111,7 +111,7 @@ impl Archive {
     pub async fn upload(&self, topic: &str, request: Request) -> Result<Response<Body>, Problem> {
         let uploads = self.uploads.as_ref().ok_or_else(read_only)?;
         let plain = topic.strip_suffix(OVERSIZED).unwrap_or(topic);
-        if !is_topic_name(plain) || topic.len() > LONGEST_TOPIC {
+        if !is_topic_name(plain) || plain.len() > LONGEST_TOPIC {
             return Err(refused(format!("{topic:?} is no name of a topic")));
         }
         let _room = uploads.room(&request.body).await?;
