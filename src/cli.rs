@@ -52,6 +52,12 @@ pub enum Command {
     /// Archive what is on Kafka, until told to stop
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Answer the archive API, without Kafka and without archiving
+    ///
+    /// Read-only, unless api-uploads is switched on. Where it listens is printed
+    /// on stdout. `run` answers it too.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve,
     /// List the topics on Kafka and how far each is archived
     ///
     /// RECORDS counts offsets, so compacted topics and transactions have fewer.
@@ -135,6 +141,10 @@ pub enum ConfigCommand {
 const RUN_EXAMPLES: &str = "Examples:\n  \
   archive_ingest run --until-eos\n  \
   archive_ingest run -H hop-local -D local-db -S local-store";
+
+const SERVE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest serve\n  \
+  API_LISTEN=127.0.0.1:0 archive_ingest serve -D local-db -S local-store";
 
 #[derive(Args, Debug)]
 pub struct RunArgs {

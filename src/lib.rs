@@ -32,6 +32,8 @@
 //! - [`archive`]: the archiver. One file decides what happens on failure.
 //! - [`verify`]: catalogue against store, store against catalogue, Kafka against
 //!   catalogue; mending; the catalogue from the store alone.
+//! - [`http`]: the archive API, the producer's control, health and metrics.
+//!   It shows and controls what the commands hand it, through small traits.
 //! - [`cli`], [`commands`]: what can be typed, and a file for each command that
 //!   reads as its whole story. Exit codes are decided there and nowhere else.
 //!
@@ -47,6 +49,18 @@
 //!   may choose the UUID that another record is about to derive.
 //! - A claim is a row of its own table, and is spent by the transaction that
 //!   adds the message's row; the table stays as small as what is in flight.
+//! - HTTP is served by hyper, not by a server with a thread for each connection
+//!   (tiny_http was looked at): there a client that sends its request slowly, or
+//!   does not read its answer, holds a thread for as long as it likes, as the
+//!   sockets have no time-outs, and an unwanted body is read to its end. Here it
+//!   costs a task, every wait has an end, and a body is refused unread. It is in
+//!   the tree anyhow: the S3 client stands on it.
+//! - The listeners have threads, connections to the database and requests to
+//!   the store of their own (`commands::listeners`): however much is asked of
+//!   them, the archiver's work goes on.
+//! - A message is sent in pieces that are read of the store while it is sent, and
+//!   a list is one document whose length the catalogue knows beforehand: the
+//!   memory of an answer does not grow with what it holds.
 //! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
 //! - An offset is committed with the id of its topic, and only ever compared
 //!   with that topic's log (`archive::incarnation`).
@@ -67,6 +81,7 @@ pub mod commands;
 pub mod config;
 pub mod durable;
 pub mod envelope;
+pub mod http;
 pub mod kafka;
 pub mod record;
 pub mod retry;

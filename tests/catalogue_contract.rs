@@ -48,3 +48,5 @@ mod schema;
 mod sqlite_file;
 #[path = "catalogue_contract/upkeep.rs"]
 mod upkeep;
+#[path = "catalogue_contract/uploads.rs"]
+mod uploads;

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["commands"],
     &["cli"],
-    &["archive", "verify"],
+    &["archive", "http", "verify"],
     &["catalogue", "envelope", "kafka"],
     // The catalogue tells where in the store a record lies.
     &["store"],

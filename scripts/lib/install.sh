@@ -15,8 +15,9 @@ MINIO=$CACHE/minio/$MINIO_VERSION/minio
 TOXIPROXY=$CACHE/toxiproxy/$TOXIPROXY_VERSION/toxiproxy-server
 PY_CLIENTS=$CACHE/py-clients/bin/python
 PY_BSON=$CACHE/py-bson/bin/python
+SCHEMATHESIS=$CACHE/py-schemathesis/bin/schemathesis
 
-INSTALLABLE=(debian kafka toxiproxy py_clients py_bson minio)
+INSTALLABLE=(debian kafka toxiproxy py_clients py_bson py_schemathesis minio)
 declare -A REMEDY=(
   [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
@@ -24,6 +25,7 @@ declare -A REMEDY=(
   [minio]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
   [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+  [py_schemathesis]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
 )
 
 # install_all: everything at once; MinIO's compilation is the only long one, the others wait for the network.
@@ -110,6 +112,8 @@ have_py_clients() { have_venv py-clients; }
 install_py_clients() { install_venv py-clients; }
 have_py_bson() { have_venv py-bson; }
 install_py_bson() { install_venv py-bson; }
+have_py_schemathesis() { have_venv py-schemathesis; }
+install_py_schemathesis() { install_venv py-schemathesis; }
 
 # A copy of the requirements inside the environment says what it holds.
 have_venv() {

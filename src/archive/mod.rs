@@ -72,6 +72,8 @@ pub struct Archiver {
     pub group: String,
     pub config: ArchiveConfig,
     pub bounds: Bounds,
+    /// What it has done: others may look at it meanwhile.
+    pub progress: Arc<Progress>,
 }
 
 /// How a run ended.
@@ -86,7 +88,7 @@ impl Archiver {
     /// Archives until the bounds are reached or `shutdown` is due. Fails only
     /// with what no retry helps against.
     pub async fn run(self, cluster: &Cluster, shutdown: Shutdown) -> Result<Outcome, ArchiveError> {
-        let progress = Arc::new(Progress::new());
+        let progress = self.progress.clone();
         let (items, queue) = mpsc::unbounded_channel();
         let limits = Limits {
             records: self.config.batch_records,

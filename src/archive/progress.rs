@@ -51,15 +51,18 @@ pub struct Summary {
     pub lost: Vec<LostRange>,
 }
 
-impl Progress {
-    pub(super) fn new() -> Self {
+impl Default for Progress {
+    /// Nothing done, from now on.
+    fn default() -> Self {
         Self {
             started: Instant::now(),
             topics: Mutex::default(),
             lost: Mutex::default(),
         }
     }
+}
 
+impl Progress {
     pub(super) fn lost(&self, gaps: Vec<Gap>) {
         let mut lost = self.lost.lock().unwrap_or_else(|lock| lock.into_inner());
         lost.extend(gaps.into_iter().map(|gap| LostRange {

@@ -9,6 +9,10 @@ pub struct RowFilter {
     pub topics: Option<Vec<String>>,
     pub since: Option<i64>,
     pub until: Option<i64>,
+    /// Leaves out messages that are not public.
+    pub only_public: bool,
+    /// Leaves out messages that were retracted.
+    pub without_retracted: bool,
 }
 
 /// A place in the order of rows, which is (timestamp, id).
@@ -27,6 +31,21 @@ impl StoredRow {
     }
 }
 
+/// The four texts of a statement, in the order of [`RowFilter::variant`]. They
+/// are apart because a condition on a column that no index has, even one that
+/// a parameter switches off, makes the database read every row.
+macro_rules! variants {
+    ($statement:ident $(, $argument:literal)*) => {
+        [
+            $statement!($($argument,)* ""),
+            $statement!($($argument,)* " AND public"),
+            $statement!($($argument,)* " AND NOT retracted"),
+            $statement!($($argument,)* " AND public AND NOT retracted"),
+        ]
+    };
+}
+pub(super) use variants;
+
 /// A part of the order of rows: the rows strictly between two cursors.
 ///
 /// Serial numbers are greater than 0 and never reach `i64::MAX`, so a cursor
@@ -40,9 +59,15 @@ pub(super) struct Bounds {
 }
 
 impl RowFilter {
-    /// Whether times narrow it.
-    pub(super) fn has_times(&self) -> bool {
-        self.since.is_some() || self.until.is_some()
+    /// Whether anything but topics narrows it: what `topics` counts is then
+    /// too much.
+    pub(super) fn needs_rows(&self) -> bool {
+        self.since.is_some() || self.until.is_some() || self.variant() != 0
+    }
+
+    /// Which of the four texts of a statement (see [`variants`]) answers it.
+    pub(super) fn variant(&self) -> usize {
+        usize::from(self.only_public) + 2 * usize::from(self.without_retracted)
     }
 
     /// The rows of all pages.

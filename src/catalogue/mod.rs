@@ -216,6 +216,15 @@ pub trait Catalogue: Send + Sync {
     /// `topics` follow in the same transaction.
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError>;
 
+    /// Adds the row of a direct upload, which has no origin, where the claim of
+    /// its UUID for `delivery` still stands (it is spent by it). Whether it did:
+    /// not when the claim was lost or the UUID has a row.
+    fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError>;
+
+    /// Marks a message as retracted, or as no longer so. Whether there is one
+    /// of this UUID.
+    fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Result<bool, CatalogueError>;
+
     /// Rows of another archiver that have one of these (topic, timestamp,
     /// message_crc32): what it may have written for a record that is seen
     /// again. Those without an origin that are not direct uploads, and those
@@ -246,7 +255,8 @@ pub trait Catalogue: Send + Sync {
     fn count(&self, filter: &RowFilter) -> Result<u64, CatalogueError>;
 
     /// Messages, earliest and latest time per topic of the rows that match,
-    /// ordered by topic. Without times it is read from `topics`, else counted.
+    /// ordered by topic. Where only topics are asked for it is read from
+    /// `topics`, else counted.
     fn count_by_topic(&self, filter: &RowFilter) -> Result<Vec<TopicSummary>, CatalogueError>;
 
     /// The retries that are known of a partition, offsets half open, ordered by

@@ -20,6 +20,7 @@ const SHOWN: &[StanzaKind] = &[
     StanzaKind::Hop,
     StanzaKind::Database,
     StanzaKind::Store,
+    StanzaKind::Listen,
 ];
 
 /// `config check`: prints a line per stanza on stdout (or one JSON document),

@@ -1,5 +1,6 @@
 //! One file a subcommand: the whole story of that command, top to bottom.
 
+mod archive_metrics;
 mod asked_uuids;
 pub mod config;
 mod destination;
@@ -7,6 +8,7 @@ pub mod fetch_uuid;
 pub mod generate;
 mod json_text;
 pub mod list_archive;
+mod listeners;
 mod logging;
 mod message_json;
 mod message_text;
@@ -16,6 +18,7 @@ pub mod rebuild_catalogue;
 mod row;
 pub mod run;
 mod select;
+pub mod serve;
 pub mod status;
 mod status_report;
 mod table;
@@ -90,6 +93,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     };
     match &cli.command {
         Command::Run(args) => run::run(&config()?, args, json),
+        Command::Serve => serve::serve(&config()?, json),
         Command::Topics(args) => topics::list(&config()?, args, json),
         Command::ListArchive(args) => list_archive::list(&config()?, args, json),
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),

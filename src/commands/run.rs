@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
+use super::archive_metrics::{self, LagWatch};
+use super::listeners::Listeners;
 use super::{Exit, open, output, table};
-use crate::archive::{Archiver, Bounds, Outcome, Summary};
+use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::RunArgs;
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
@@ -18,12 +20,16 @@ use crate::shutdown::{self, Trigger};
 /// group and closing connections.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Of that, what HTTP requests under way may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
 /// Opens everything, archives, prints the summary. Exit 0 when all that was
 /// received is archived and committed, 3 when some is left for the next run.
 pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
     // All of the configuration is checked before anything is opened.
     let (hop, archive) = (config.hop()?, config.archive()?);
     config.store()?;
+    config.listen()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -36,8 +42,13 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     ));
     let catalogue = open::catalogue_to_write(config)?;
     let cluster = open_cluster(&hop)?;
+    let store = runtime.block_on(open::store_to_write(config))?;
+    let progress = Arc::new(Progress::default());
+    let listeners = Listeners::start(config, LAST_ANSWERS)?;
+    archive_metrics::register(&listeners.metrics, &progress);
+    let group = group_name(&hop.group);
+    let lag = LagWatch::start(&listeners, &cluster, &hop, &group, archive.status_interval)?;
     let outcome = runtime.block_on(async {
-        let store = open::store_to_write(config).await?;
         is_reading.store(true, Ordering::Release);
         info!(
             "archiving {} into {} and {}",
@@ -50,12 +61,15 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
             store,
             topics: hop.topics.clone(),
             topic_refresh: hop.topic_refresh,
-            group: group_name(&hop.group),
+            group,
             bounds: bounds(&hop, &archive, args),
             config: archive,
+            progress,
         };
         anyhow::Ok(archiver.run(&cluster, shutdown).await?)
     });
+    lag.stop();
+    listeners.stop();
     // What still runs (a request to a service that hangs) must not hold the
     // exit.
     runtime.shutdown_background();
@@ -106,7 +120,11 @@ fn bounds(hop: &HopConfig, archive: &ArchiveConfig, args: &RunArgs) -> Bounds {
 ///
 /// While services are still waited for nothing is in flight: the first one ends
 /// at once, and in good order.
-async fn listen_to_signals(trigger: Trigger, is_reading: Arc<AtomicBool>, patience: Duration) {
+pub(super) async fn listen_to_signals(
+    trigger: Trigger,
+    is_reading: Arc<AtomicBool>,
+    patience: Duration,
+) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),

@@ -68,6 +68,7 @@ impl Chosen {
             },
             since: self.since,
             until: self.until,
+            ..RowFilter::default()
         })
     }
 

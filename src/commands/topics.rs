@@ -124,7 +124,7 @@ pub(super) fn lags(hop: &HopConfig) -> Result<BTreeMap<String, Option<i64>>, Kaf
         .collect())
 }
 
-fn partitions_of(topic: &TopicInfo) -> impl Iterator<Item = TopicPartition> {
+pub(super) fn partitions_of(topic: &TopicInfo) -> impl Iterator<Item = TopicPartition> {
     let ids = topic.partitions.iter();
     ids.map(|id| TopicPartition::new(&topic.name, *id))
 }
@@ -132,7 +132,7 @@ fn partitions_of(topic: &TopicInfo) -> impl Iterator<Item = TopicPartition> {
 /// What the group has still to read of a partition: from where it has
 /// committed, or from the start where it has not, or where retention has gone
 /// past it.
-fn lag((at, committed): &(PartitionOffsets, Option<i64>)) -> i64 {
+pub(super) fn lag((at, committed): &(PartitionOffsets, Option<i64>)) -> i64 {
     let from = committed.map_or(at.start, |committed| committed.max(at.start));
     (at.end - from).max(0)
 }

@@ -7,6 +7,7 @@ use super::environment::Environment;
 use super::error::ConfigError;
 use super::file::Stanza;
 use super::hop::{self, HopConfig};
+use super::listen::ListenConfig;
 use super::load::{Config, refuse_kernel};
 use super::log::LogConfig;
 use super::selection::Selection;
@@ -178,6 +179,7 @@ fn build(settings: &Settings, vetoes: &VetoList) -> Result<(), ConfigError> {
         StanzaKind::Hop => HopConfig::read(settings, &vetoes.patterns).map(drop),
         StanzaKind::Database => DatabaseConfig::read(settings).map(drop),
         StanzaKind::Store => StoreConfig::read(settings).map(drop),
-        StanzaKind::Listen | StanzaKind::Kernel => Ok(()),
+        StanzaKind::Listen => ListenConfig::read(settings).map(drop),
+        StanzaKind::Kernel => Ok(()),
     }
 }

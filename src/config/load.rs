@@ -10,6 +10,7 @@ use super::error::{ConfigError, Problem};
 use super::file::{ConfigFile, Stanza};
 use super::hop::HopConfig;
 use super::kernel;
+use super::listen::ListenConfig;
 use super::log::LogConfig;
 use super::origin::Origin;
 use super::selection::Selection;
@@ -90,6 +91,10 @@ impl Config {
 
     pub fn archive(&self) -> Result<ArchiveConfig, ConfigError> {
         ArchiveConfig::read(&self.settings(StanzaKind::Archive)?)
+    }
+
+    pub fn listen(&self) -> Result<ListenConfig, ConfigError> {
+        ListenConfig::read(&self.settings(StanzaKind::Listen)?)
     }
 
     pub fn database(&self) -> Result<DatabaseConfig, ConfigError> {

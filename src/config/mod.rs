@@ -48,6 +48,7 @@ pub use from_value::Word;
 pub use hop::{GroupName, HopConfig, HopKind};
 pub use inspect::{Inspection, StanzaInspection};
 pub use key::{Built, Key};
+pub use listen::{ApiConfig, ControlConfig, HttpCredential, ListenAddress, ListenConfig};
 pub use load::Config;
 pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;

@@ -10,7 +10,7 @@ pub enum StanzaKind {
     Hop,
     Database,
     Store,
-    /// HTTP listeners; known, not built yet.
+    /// HTTP listeners.
     Listen,
     /// Where entities come from; known, not built yet.
     Kernel,

@@ -10,7 +10,9 @@ use crate::record::{Header, Record};
 /// The stored document of a record.
 ///
 /// Fields stand in the order that the archive's format names; integers take 32
-/// bits where the number fits, else 64; binary has subtype 0.
+/// bits where the number fits, else 64; binary has subtype 0. A direct upload
+/// was never on the stream: its document has neither partition nor offset nor
+/// a timestamp's type.
 pub fn encode(record: &Record, annotations: &Annotations) -> Vec<u8> {
     encode_document(record, annotations).into_bytes()
 }
@@ -19,20 +21,25 @@ pub fn encode(record: &Record, annotations: &Annotations) -> Vec<u8> {
 pub fn encode_document(record: &Record, annotations: &Annotations) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("message"), bytes_or_null(record.value.as_deref()));
-    document.append(cstr!("metadata"), metadata(record));
+    document.append(
+        cstr!("metadata"),
+        metadata(record, annotations.direct_upload),
+    );
     document.append(cstr!("annotations"), annotated(annotations));
     document
 }
 
-fn metadata(record: &Record) -> RawDocumentBuf {
+fn metadata(record: &Record, direct_upload: bool) -> RawDocumentBuf {
     let mut metadata = RawDocumentBuf::new();
     metadata.append(cstr!("timestamp"), integer(record.timestamp));
     metadata.append(cstr!("headers"), headers(&record.headers));
     metadata.append(cstr!("key"), bytes_or_null(record.key.as_deref()));
     metadata.append(cstr!("topic"), &*record.topic);
-    metadata.append(cstr!("partition"), record.partition);
-    metadata.append(cstr!("offset"), integer(record.offset));
-    metadata.append(cstr!("timestamp_type"), record.timestamp_type.as_str());
+    if !direct_upload {
+        metadata.append(cstr!("partition"), record.partition);
+        metadata.append(cstr!("offset"), integer(record.offset));
+        metadata.append(cstr!("timestamp_type"), record.timestamp_type.as_str());
+    }
     metadata
 }
 

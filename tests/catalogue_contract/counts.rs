@@ -126,6 +126,7 @@ fn counts_by_time_are_those_of_the_rows_between(place: &Place) {
         topics: Some(vec!["a".into(), "c".into(), "none".into()]),
         since: Some(6),
         until: Some(12),
+        ..RowFilter::default()
     };
     let summary = |topic: &str, earliest, latest| TopicSummary {
         topic: topic.into(),
@@ -152,7 +153,7 @@ fn a_sample_is_of_rows_that_match_and_no_row_twice(place: &Place) {
     let filter = RowFilter {
         topics: Some(vec!["b".into()]),
         since: Some(100),
-        until: None,
+        ..RowFilter::default()
     };
     let sample = |n| place.catalogue.sample(&filter, n).unwrap();
     for n in [0, 1, 20] {

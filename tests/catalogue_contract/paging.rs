@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use archive_ingest::catalogue::{Cursor, RowFilter, StoredRow};
+use archive_ingest::catalogue::{Cursor, Row, RowFilter, StoredRow};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -19,22 +19,28 @@ fn timestamps() -> impl Strategy<Value = i64> {
     prop_oneof![8 => -2..6i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX)]
 }
 
+/// Of whether messages are public, and whether they were retracted.
+type Marks = (bool, bool);
+
 fn filters() -> impl Strategy<Value = RowFilter> {
     let topics = prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 0..3);
     (
         prop::option::of(topics),
         prop::option::of(timestamps()),
         prop::option::of(timestamps()),
+        any::<Marks>(),
     )
-        .prop_map(|(topics, since, until)| RowFilter {
+        .prop_map(|(topics, since, until, marks)| RowFilter {
             topics: topics.map(|names| names.into_iter().map(String::from).collect()),
             since,
             until,
+            only_public: marks.0,
+            without_retracted: marks.1,
         })
 }
 
 fn pages_in_either_direction_are_all_matching_rows_in_order(place: &Place) {
-    let messages = prop::collection::vec((0..3usize, timestamps()), 0..40);
+    let messages = prop::collection::vec((0..3usize, timestamps(), any::<Marks>()), 0..40);
     let input = (messages, filters(), 1..7usize, any::<bool>());
     let next = Cell::new(0);
     let mut runner = TestRunner::new(Config::with_cases(32));
@@ -42,9 +48,13 @@ fn pages_in_either_direction_are_all_matching_rows_in_order(place: &Place) {
         place.execute("DELETE FROM messages");
         let rows: Vec<_> = messages
             .iter()
-            .map(|(topic, timestamp)| {
+            .map(|(topic, timestamp, (public, retracted))| {
                 next.set(next.get() + 1);
-                on_topic(["a", "b", "c"][*topic], *timestamp, next.get())
+                Row {
+                    public: *public,
+                    retracted: *retracted,
+                    ..on_topic(["a", "b", "c"][*topic], *timestamp, next.get())
+                }
             })
             .collect();
         archive(&*place.catalogue, &rows);
@@ -55,6 +65,11 @@ fn pages_in_either_direction_are_all_matching_rows_in_order(place: &Place) {
         if reverse {
             model.reverse();
         }
+        prop_assert_eq!(place.catalogue.count(&filter).unwrap(), model.len() as u64);
+        prop_assert_eq!(
+            place.catalogue.sample(&filter, 50).unwrap().len(),
+            model.len()
+        );
         prop_assert_eq!(all_pages(place, &filter, limit, reverse), model);
         Ok(())
     });
@@ -67,6 +82,8 @@ fn matches(filter: &RowFilter, stored: &StoredRow) -> bool {
     topics.is_none_or(|topics| topics.iter().any(|topic| **topic == *row.topic))
         && filter.since.is_none_or(|since| row.timestamp >= since)
         && filter.until.is_none_or(|until| row.timestamp < until)
+        && (row.public || !filter.only_public)
+        && !(row.retracted && filter.without_retracted)
 }
 
 fn all_pages(place: &Place, filter: &RowFilter, limit: usize, reverse: bool) -> Vec<StoredRow> {

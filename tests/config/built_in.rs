@@ -26,6 +26,7 @@ fn the_configuration_in_the_repository_is_valid_built_in_and_as_a_file() {
             "hop-dev",
             "hop-local",
             "hop-prod",
+            "listen",
             "local-db",
             "local-store",
             "log",

@@ -5,6 +5,7 @@ mod built_in;
 mod commands;
 mod errors;
 mod layers;
+mod listen;
 mod never_panics;
 mod scene;
 mod topics;

@@ -30,12 +30,24 @@ fn own(command: &str) -> Option<String> {
     command.starts_with("archive_ingest ").then_some(command)
 }
 
+const CURL: &str = "curl -s http://127.0.0.1:8000";
+
+/// Runs a command of curl against the address at which `serving` listens.
+fn ask(place: &Place, serving: &Process, command: &str) {
+    let told = serving.line_with("archive API on http://");
+    let (_, address) = told.split_once("http://").expect("a URL");
+    let command = command.replace(CURL, &format!("curl -s --fail http://{}", address.trim()));
+    let answer = Process::start(place.shell(&command)).ended().clean();
+    assert!(!answer.stdout.is_empty(), "{command}");
+}
+
 #[test]
 fn the_readme_shows_nothing_that_these_tests_do_not_run() {
     let unknown: Vec<String> = commands()
         .into_iter()
         .filter(|line| {
-            own(line).is_none() && line != "scripts/test" && !line.starts_with("export ")
+            let is_known = line == "scripts/test" || line.starts_with("export ");
+            own(line).is_none() && !is_known && !line.starts_with(CURL)
         })
         .collect();
     assert_eq!(unknown, Vec::<String>::new());
@@ -43,15 +55,30 @@ fn the_readme_shows_nothing_that_these_tests_do_not_run() {
 
 #[test]
 fn the_readmes_first_commands_work_in_an_empty_folder_with_nothing_installed() {
-    let place = Place::embedded();
+    let mut place = Place::embedded();
+    // The default ports may be taken on this machine.
+    place.variable("API_LISTEN", "127.0.0.1:0");
+    place.variable("PRODUCER_LISTEN", "off");
+    let mut serving = None;
     let mut ran = 0;
     for command in commands().iter().filter(|line| !is_for_real(line)) {
         if let Some(command) = own(command) {
-            Process::start(place.shell(&command)).ended().clean();
+            let process = Process::start(place.shell(&command));
+            match command.as_str() {
+                "archive_ingest serve" => serving = Some(process),
+                _ => drop(process.ended().clean()),
+            }
+            ran += 1;
+        } else if command.starts_with(CURL) {
+            let serving = serving.as_ref().expect("`serve` stands above");
+            ask(&place, serving, command);
             ran += 1;
         }
     }
-    assert!(ran >= 6, "only {ran} commands");
+    let serving = serving.expect("the README shows `serve`");
+    serving.signal("TERM");
+    serving.ended().clean();
+    assert!(ran >= 9, "only {ran} commands");
     assert!(place.path("archive/catalogue.sqlite").exists());
 }
 

@@ -97,14 +97,18 @@ impl Place {
     fn empty() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let home = text(folder.path().to_path_buf());
-        Self {
+        let mut place = Self {
             folder,
             stanzas: BTreeMap::new(),
             variables: BTreeMap::from([("HOME".to_owned(), home)]),
             detours: BTreeMap::new(),
             database: None,
             bucket: None,
-        }
+        };
+        // The default ports belong to nobody's test.
+        place.set("listen", "api-listen", "\"off\"");
+        place.set("listen", "producer-listen", "\"off\"");
+        place
     }
 
     pub fn use_kafka(&mut self, broker: &Broker, access: Access) -> Option<()> {

@@ -98,6 +98,11 @@ impl Process {
 
     /// Waits for a line on stderr that contains `text`.
     pub fn wait_for(&self, text: &str) {
+        self.line_with(text);
+    }
+
+    /// The first line on stderr that contains `text`, once it is there.
+    pub fn line_with(&self, text: &str) -> String {
         let lines = self.log.lines.lock().expect("whole");
         let (lines, waited) = self
             .log
@@ -111,6 +116,14 @@ impl Process {
             "{text:?} was never said:\n{}",
             lines.join("\n")
         );
+        let found = lines.iter().find(|line| line.contains(text));
+        found.expect("waited for").clone()
+    }
+
+    /// For what only the operating system knows of it.
+    #[allow(dead_code, reason = "not every executable of tests asks")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What was said on stderr so far.

@@ -29,6 +29,10 @@ store-type = "S3"
 store-primary-bucket = "{bucket}"
 store-endpoint-url = "http://{s3_endpoint}"
 store-request-timeout-seconds = 10
+
+[listen]
+api-listen = "off"
+producer-listen = "off"
 """
 
 

@@ -14,6 +14,7 @@ mod row;
 mod session;
 mod tls;
 mod upkeep;
+mod upload;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -86,6 +87,14 @@ impl Catalogue for PostgresCatalogue {
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
         self.call(|session| add::add(session, rows, retries))
+    }
+
+    fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
+        self.call(|session| upload::add(session, row, delivery))
+    }
+
+    fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Result<bool, CatalogueError> {
+        self.call(|session| upload::set_retracted(session, uuid, retracted))
     }
 
     fn foreign_rows(

@@ -8,27 +8,30 @@ use uuid::Uuid;
 use super::error::Fault;
 use super::row::{message_columns, retry, stored_row};
 use super::session::Session;
-use crate::catalogue::filter::Bounds;
+use crate::catalogue::filter::{Bounds, variants};
 use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
 
 /// Rows strictly between two cursors, $1 to $4, of the topics in $5 (null: of
 /// all).
 macro_rules! matching {
-    () => {
-        r#"("timestamp", id) > ($1, $2) AND ("timestamp", id) < ($3, $4)
-           AND ($5::text[] IS NULL OR topic = ANY ($5))"#
+    ($more:literal) => {
+        concat!(
+            r#"("timestamp", id) > ($1, $2) AND ("timestamp", id) < ($3, $4)
+               AND ($5::text[] IS NULL OR topic = ANY ($5))"#,
+            $more
+        )
     };
 }
 
 /// A page is found in the index over (timestamp, id), which knows the topic,
 /// before any row is read.
 macro_rules! page {
-    ($order:literal) => {
+    ($order:literal, $more:literal) => {
         concat!(
             "SELECT ",
             message_columns!(),
             r#" FROM (SELECT id FROM messages WHERE "#,
-            matching!(),
+            matching!($more),
             r#" ORDER BY "timestamp" "#,
             $order,
             ", id ",
@@ -41,8 +44,8 @@ macro_rules! page {
         )
     };
 }
-const FORWARD: &str = page!("ASC");
-const BACKWARD: &str = page!("DESC");
+const FORWARD: [&str; 4] = variants!(page, "ASC");
+const BACKWARD: [&str; 4] = variants!(page, "DESC");
 
 pub fn rows(
     session: &mut Session,
@@ -54,7 +57,7 @@ pub fn rows(
     let Bounds { after, before } = filter.page(after, reverse);
     let sql = if reverse { BACKWARD } else { FORWARD };
     let rows = session.query_long(
-        sql,
+        sql[filter.variant()],
         &[
             &after.timestamp,
             &after.id,
@@ -73,28 +76,38 @@ fn limit_of(limit: usize) -> i64 {
 
 /// Serial numbers drawn from all there ever were. Those that a row has, and
 /// that match, are rows chosen at random: no row is likelier than another.
-const DRAW: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    r#" FROM (
-        SELECT * FROM messages WHERE id IN (
-            SELECT lowest + floor(random() * (highest - lowest + 1))::bigint
-            FROM (SELECT min(id) AS lowest, max(id) AS highest FROM messages) AS ids,
-                generate_series(1, $6)
-        ) AND "#,
-    matching!(),
-    " ORDER BY random() LIMIT $7) AS m"
-);
+macro_rules! drawn {
+    ($more:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            r#" FROM (
+                SELECT * FROM messages WHERE id IN (
+                    SELECT lowest + floor(random() * (highest - lowest + 1))::bigint
+                    FROM (SELECT min(id) AS lowest, max(id) AS highest FROM messages) AS ids,
+                        generate_series(1, $6)
+                ) AND "#,
+            matching!($more),
+            " ORDER BY random() LIMIT $7) AS m"
+        )
+    };
+}
+const DRAW: [&str; 4] = variants!(drawn);
 
 /// Every row that matches gets a random number: right whatever the filter, and
 /// a walk through the whole index.
-const SHUFFLE: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM (SELECT id FROM messages WHERE ",
-    matching!(),
-    " ORDER BY random() LIMIT $6) AS sample JOIN messages m ON m.id = sample.id"
-);
+macro_rules! shuffled {
+    ($more:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM (SELECT id FROM messages WHERE ",
+            matching!($more),
+            " ORDER BY random() LIMIT $6) AS sample JOIN messages m ON m.id = sample.id"
+        )
+    };
+}
+const SHUFFLE: [&str; 4] = variants!(shuffled);
 
 /// Draws first, which costs the same however many rows there are; where the
 /// filter leaves too few of the drawn rows, all that match are shuffled.
@@ -109,9 +122,16 @@ pub fn sample(
     let (from, from_id) = (&after.timestamp, &after.id);
     let (to, to_id) = (&before.timestamp, &before.id);
     let topics = &filter.topics;
-    let drawn = session.query_long(DRAW, &[from, from_id, to, to_id, topics, &draws, &limit])?;
+    let variant = filter.variant();
+    let drawn = session.query_long(
+        DRAW[variant],
+        &[from, from_id, to, to_id, topics, &draws, &limit],
+    )?;
     let rows = if drawn.len() < n {
-        session.query_long(SHUFFLE, &[from, from_id, to, to_id, topics, &limit])?
+        session.query_long(
+            SHUFFLE[variant],
+            &[from, from_id, to, to_id, topics, &limit],
+        )?
     } else {
         drawn
     };
@@ -125,20 +145,25 @@ const TOPICS: &str = r#"
     ORDER BY topic COLLATE "C"
 "#;
 
-const COUNT: &str = concat!(
-    r#"SELECT topic, count(*), min("timestamp"), max("timestamp") FROM messages WHERE "#,
-    matching!(),
-    r#" GROUP BY topic ORDER BY topic COLLATE "C""#
-);
+macro_rules! counted {
+    ($more:literal) => {
+        concat!(
+            r#"SELECT topic, count(*), min("timestamp"), max("timestamp") FROM messages WHERE "#,
+            matching!($more),
+            r#" GROUP BY topic ORDER BY topic COLLATE "C""#
+        )
+    };
+}
+const COUNT: [&str; 4] = variants!(counted);
 
 pub fn count_by_topic(
     session: &mut Session,
     filter: &RowFilter,
 ) -> Result<Vec<TopicSummary>, Fault> {
-    let rows = if filter.has_times() {
+    let rows = if filter.needs_rows() {
         let Bounds { after, before } = filter.bounds();
         session.query_long(
-            COUNT,
+            COUNT[filter.variant()],
             &[
                 &after.timestamp,
                 &after.id,

@@ -9,6 +9,7 @@ mod migrate;
 mod read;
 mod row;
 mod upkeep;
+mod upload;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -60,6 +61,16 @@ impl Catalogue for SqliteCatalogue {
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
         self.connections.write(|file| add::add(file, rows, retries))
+    }
+
+    fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
+        self.connections
+            .write(|file| upload::add(file, row, delivery))
+    }
+
+    fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Result<bool, CatalogueError> {
+        self.connections
+            .write(|file| upload::set_retracted(file, uuid, retracted))
     }
 
     fn foreign_rows(

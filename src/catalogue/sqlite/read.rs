@@ -9,27 +9,30 @@ use uuid::Uuid;
 
 use super::error::Fault;
 use super::row::{UuidText, message_columns, retry, stored_row};
-use crate::catalogue::filter::Bounds;
+use crate::catalogue::filter::{Bounds, variants};
 use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
 
 /// Rows strictly between two cursors, ?1 to ?4, of the topics in ?5 (a JSON
 /// array; null: of all).
 macro_rules! matching {
-    () => {
-        "(timestamp, id) > (?1, ?2) AND (timestamp, id) < (?3, ?4)
-         AND (?5 IS NULL OR topic IN (SELECT value FROM json_each(?5)))"
+    ($more:literal) => {
+        concat!(
+            "(timestamp, id) > (?1, ?2) AND (timestamp, id) < (?3, ?4)
+             AND (?5 IS NULL OR topic IN (SELECT value FROM json_each(?5)))",
+            $more
+        )
     };
 }
 
 /// A page is found in the index over (timestamp, id, topic) before any row is
 /// read.
 macro_rules! page {
-    ($order:literal) => {
+    ($order:literal, $more:literal) => {
         concat!(
             "SELECT ",
             message_columns!(),
             " FROM (SELECT id FROM messages WHERE ",
-            matching!(),
+            matching!($more),
             " ORDER BY timestamp ",
             $order,
             ", id ",
@@ -42,8 +45,8 @@ macro_rules! page {
         )
     };
 }
-const FORWARD: &str = page!("ASC");
-const BACKWARD: &str = page!("DESC");
+const FORWARD: [&str; 4] = variants!(page, "ASC");
+const BACKWARD: [&str; 4] = variants!(page, "DESC");
 
 fn list(file: &Transaction<'_>, sql: &str, params: impl Params) -> Result<Vec<StoredRow>, Fault> {
     let mut select = file.prepare_cached(sql)?;
@@ -62,7 +65,7 @@ pub fn rows(
     let sql = if reverse { BACKWARD } else { FORWARD };
     list(
         file,
-        sql,
+        sql[filter.variant()],
         params![
             after.timestamp,
             after.id,
@@ -86,13 +89,18 @@ fn topics(filter: &RowFilter) -> Option<String> {
 
 /// Walks the index and gives every row that matches a random number: some
 /// seconds in a file of many millions of rows, and no row likelier than another.
-const SAMPLE: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM (SELECT id FROM messages WHERE ",
-    matching!(),
-    " ORDER BY random() LIMIT ?6) AS sample CROSS JOIN messages m ON m.id = sample.id"
-);
+macro_rules! shuffled {
+    ($more:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM (SELECT id FROM messages WHERE ",
+            matching!($more),
+            " ORDER BY random() LIMIT ?6) AS sample CROSS JOIN messages m ON m.id = sample.id"
+        )
+    };
+}
+const SAMPLE: [&str; 4] = variants!(shuffled);
 
 pub fn sample(
     file: &Transaction<'_>,
@@ -102,7 +110,7 @@ pub fn sample(
     let Bounds { after, before } = filter.bounds();
     list(
         file,
-        SAMPLE,
+        SAMPLE[filter.variant()],
         params![
             after.timestamp,
             after.id,
@@ -120,23 +128,28 @@ const TOPICS: &str = "
     ORDER BY topic
 ";
 
-const COUNT: &str = concat!(
-    "SELECT topic, count(*), min(timestamp), max(timestamp) FROM messages WHERE ",
-    matching!(),
-    " GROUP BY topic ORDER BY topic"
-);
+macro_rules! counted {
+    ($more:literal) => {
+        concat!(
+            "SELECT topic, count(*), min(timestamp), max(timestamp) FROM messages WHERE ",
+            matching!($more),
+            " GROUP BY topic ORDER BY topic"
+        )
+    };
+}
+const COUNT: [&str; 4] = variants!(counted);
 
 pub fn count_by_topic(
     file: &Transaction<'_>,
     filter: &RowFilter,
 ) -> Result<Vec<TopicSummary>, Fault> {
-    if !filter.has_times() {
+    if !filter.needs_rows() {
         let mut select = file.prepare_cached(TOPICS)?;
         let topics = select.query_map(params![topics(filter)], summary)?;
         return Ok(topics.collect::<Result<_, _>>()?);
     }
     let Bounds { after, before } = filter.bounds();
-    let mut select = file.prepare_cached(COUNT)?;
+    let mut select = file.prepare_cached(COUNT[filter.variant()])?;
     let bounds = params![
         after.timestamp,
         after.id,
