@@ -42,6 +42,9 @@ pub struct Global {
     /// Stanza of the object store [default: file-store]
     #[arg(short = 'S', long, global = true, value_name = "STANZA")]
     pub store: Option<String>,
+    /// Stanza of the kernel that entities come from [default: demo-kernel with a mock hop, else none]
+    #[arg(short = 'K', long, global = true, value_name = "STANZA")]
+    pub kernel: Option<String>,
     /// Print one JSON document, or one JSON object a line, instead of tables
     #[arg(long, global = true)]
     pub json: bool,

@@ -23,10 +23,14 @@
 //!   the signal to end; folders that survive a power cut. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
+//! - [`postgres_server`], [`sqlite_file`]: connections, time-outs and errors, for
+//!   every room that keeps something in PostgreSQL or SQLite.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
 //! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
 //!   UUID is. It knows of the store only what a location is.
 //! - [`envelope`]: record ↔ BSON; digest, UUID rule, key rule, annotations.
+//! - [`entities`]: what a database holds as entities: registered types, a bound
+//!   below which nothing new appears, pages up to it. PostgreSQL or SQLite.
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
 //!   them whole, questions about offsets, the broker inside this process.
 //! - [`archive`]: the archiver. One file decides what happens on failure.
@@ -80,11 +84,14 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod durable;
+pub mod entities;
 pub mod envelope;
 pub mod http;
 pub mod kafka;
+pub mod postgres_server;
 pub mod record;
 pub mod retry;
 pub mod shutdown;
+pub mod sqlite_file;
 pub mod store;
 pub mod verify;

@@ -10,9 +10,11 @@ const FLOORS: &[&[&str]] = &[
     &["commands"],
     &["cli"],
     &["archive", "http", "verify"],
-    &["catalogue", "envelope", "kafka"],
+    &["catalogue", "entities", "envelope", "kafka"],
     // The catalogue tells where in the store a record lies.
     &["store"],
+    // What every room that keeps something in a database needs.
+    &["postgres_server", "sqlite_file"],
     &["config"],
     &["durable", "record", "retry", "shutdown"],
 ];

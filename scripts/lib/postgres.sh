@@ -52,6 +52,7 @@ listen_addresses = '127.0.0.1'
 port = $PG_PORT
 unix_socket_directories = ''
 max_connections = 200
+max_prepared_transactions = 10
 password_encryption = 'scram-sha-256'
 ssl = on
 ssl_cert_file = '$home/server.pem'

@@ -21,6 +21,8 @@ const SHOWN: &[StanzaKind] = &[
     StanzaKind::Database,
     StanzaKind::Store,
     StanzaKind::Listen,
+    StanzaKind::Kernel,
+    StanzaKind::Produce,
 ];
 
 /// `config check`: prints a line per stanza on stdout (or one JSON document),
@@ -120,7 +122,13 @@ pub fn effective(
     environment: Environment,
 ) -> Result<Vec<Settings>, ConfigError> {
     let config = Config::load_in(selection, environment)?;
-    SHOWN.iter().map(|kind| config.settings(*kind)).collect()
+    let used =
+        |kind: &&StanzaKind| **kind != StanzaKind::Kernel || config.kernel_stanza().is_some();
+    SHOWN
+        .iter()
+        .filter(used)
+        .map(|kind| config.settings(*kind))
+        .collect()
 }
 
 /// A line per key: stanza, key, value, origin.

@@ -29,7 +29,7 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         hop: global.hop.clone(),
         database: global.database.clone(),
         store: global.store.clone(),
-        kernel: None,
+        kernel: global.kernel.clone(),
         until_eos: run.is_some_and(|run| run.until_eos),
         test_topic: run.and_then(|run| run.test_topic.clone()),
     }

@@ -164,6 +164,14 @@ pub(super) enum Problem {
         stanza: String,
         protocol: &'static str,
     },
+    #[error(
+        "-K {kernel}: its entities are made up, and -H {hop} is a real broker: choose a kernel of your own, or leave -K out"
+    )]
+    DemoOnRealHop { kernel: String, hop: String },
+    #[error("{setting}: {why}")]
+    AetherSetting { setting: String, why: String },
+    #[error("{setting} is not set ({about}): set it, or choose stanzas with -H, -D and -K")]
+    AetherMissing { setting: String, about: String },
     #[error("{at}: {why}")]
     VetoLine { at: Origin, why: String },
     #[error(

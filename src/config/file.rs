@@ -111,9 +111,6 @@ impl Stanza {
     fn check(&self, item: &Item) -> Option<ConfigError> {
         let (at, stanza) = (self.source.at(item.line), self.name.clone());
         let name = item.key.clone();
-        if is_kernel_key(&name) && self.kind == Some(StanzaKind::Kernel) {
-            return None;
-        }
         let Some((kind, key)) = StanzaKind::of_key(&name) else {
             let nearest = nearest_key(&name, self.kind).to_owned();
             let problem = Problem::UnknownKey {
@@ -165,26 +162,18 @@ fn kind_of(name: &str, items: &[Item]) -> Option<StanzaKind> {
     let by_name = StanzaKind::of_stanza(name);
     let by_key = items
         .iter()
-        .find_map(|item| match is_kernel_key(&item.key) {
-            true => Some(StanzaKind::Kernel),
-            false => StanzaKind::of_key(&item.key).map(|(kind, _)| kind),
-        });
+        .find_map(|item| StanzaKind::of_key(&item.key).map(|(kind, _)| kind));
     match by_name {
         Some(kind) if kind.option().is_none() => by_name,
         _ => by_key.or(by_name),
     }
 }
 
-/// Kernel stanzas are not built yet: any key of theirs is taken.
-fn is_kernel_key(name: &str) -> bool {
-    name.starts_with(StanzaKind::Kernel.prefix())
-}
-
 /// Among the keys of the stanza's kind, or all keys when it has none.
 fn nearest_key(name: &str, kind: Option<StanzaKind>) -> &'static str {
     let kinds = match &kind {
-        Some(kind) if !kind.keys().is_empty() => std::slice::from_ref(kind),
-        _ => StanzaKind::ALL,
+        Some(kind) => std::slice::from_ref(kind),
+        None => StanzaKind::ALL,
     };
     let keys = kinds.iter().flat_map(|kind| kind.keys());
     nearest(name, keys.map(|key| key.name)).unwrap_or("hop-type")

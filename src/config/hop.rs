@@ -166,6 +166,11 @@ impl HopConfig {
     }
 }
 
+/// Whether the broker is the one inside this process.
+pub(super) fn is_mock(settings: &Settings) -> bool {
+    matches!(settings.optional(&TYPE), Ok(Some(HopType::Mock)))
+}
+
 fn kafka(settings: &Settings) -> Result<HopKind, ConfigError> {
     let text: String = settings.require(&HOSTNAME)?;
     let default_port = settings.require(&PORT)?;

@@ -7,9 +7,11 @@ use super::environment::Environment;
 use super::error::ConfigError;
 use super::file::Stanza;
 use super::hop::{self, HopConfig};
+use super::kernel::KernelConfig;
 use super::listen::ListenConfig;
-use super::load::{Config, refuse_kernel};
+use super::load::Config;
 use super::log::LogConfig;
+use super::produce::ProduceConfig;
 use super::selection::Selection;
 use super::settings::Settings;
 use super::stanza_kind::StanzaKind;
@@ -42,15 +44,11 @@ pub struct StanzaInspection {
     pub notes: Vec<String>,
 }
 
-/// The kinds of which a stanza is always in use.
-const USED: &[StanzaKind] = &[
-    StanzaKind::Log,
-    StanzaKind::Archive,
-    StanzaKind::Hop,
-    StanzaKind::Database,
-    StanzaKind::Store,
-    StanzaKind::Listen,
-];
+/// Whether a stanza of the kind is in use: always, except that there need not
+/// be a kernel.
+fn is_used(config: &Config, kind: StanzaKind) -> bool {
+    kind != StanzaKind::Kernel || config.kernel_stanza().is_some()
+}
 
 impl Inspection {
     /// Looks at every stanza of the file and at the chosen ones, in the given
@@ -77,10 +75,7 @@ impl Inspection {
                 .map(|source| source.name().to_owned()),
             vetoes: vetoes.patterns.len(),
             stanzas,
-            errors: errors
-                .chain(refuse_kernel(selection).err())
-                .chain(veto_errors)
-                .collect(),
+            errors: errors.chain(veto_errors).collect(),
         })
     }
 
@@ -93,7 +88,7 @@ impl Inspection {
 
 fn inspect(config: &Config, stanza: &Stanza, vetoes: &VetoList) -> StanzaInspection {
     let chosen =
-        |kind: &StanzaKind| USED.contains(kind) && config.selection.stanza(*kind) == stanza.name;
+        |kind: &StanzaKind| is_used(config, *kind) && config.selection.stanza(*kind) == stanza.name;
     let mut inspection = match stanza.kind {
         Some(kind) if chosen(&kind) => inspect_chosen(config, kind, vetoes),
         Some(kind) => inspect_unchosen(config, stanza, kind, vetoes),
@@ -117,12 +112,13 @@ fn missing(config: &Config, vetoes: &VetoList) -> Vec<StanzaInspection> {
         let stanza = config.file.stanza(config.selection.stanza(**kind));
         stanza.is_none_or(|stanza| stanza.kind != Some(**kind))
     };
-    let kinds = USED.iter().filter(lacks);
+    let used = |kind: &&StanzaKind| is_used(config, **kind);
+    let kinds = StanzaKind::ALL.iter().filter(used).filter(lacks);
     let inspected = kinds.map(|kind| inspect_chosen(config, *kind, vetoes));
-    // Nobody chooses [listen]: without it there is nothing to tell.
-    let told = |found: &StanzaInspection| {
-        found.kind != Some(StanzaKind::Listen) || !found.errors.is_empty()
-    };
+    // Nobody chooses these: without them there is nothing to tell.
+    let unchosen = [Some(StanzaKind::Listen), Some(StanzaKind::Produce)];
+    let told =
+        |found: &StanzaInspection| !unchosen.contains(&found.kind) || !found.errors.is_empty();
     inspected.filter(told).collect()
 }
 
@@ -130,7 +126,12 @@ fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> Stanz
     let errors = match config.resolve(kind) {
         Err(error) => vec![error],
         Ok((settings, errors)) if errors.is_empty() => {
-            build(&settings, vetoes).err().into_iter().collect()
+            let of_kernel = || match kind {
+                StanzaKind::Kernel => config.kernel().map(drop),
+                _ => Ok(()),
+            };
+            let built = build(&settings, vetoes).and_then(|()| of_kernel());
+            built.err().into_iter().collect()
         }
         Ok((_, errors)) => errors,
     };
@@ -156,9 +157,6 @@ fn inspect_unchosen(
     let (not_built, errors): (Vec<_>, Vec<_>) =
         errors.into_iter().partition(ConfigError::is_not_built);
     let mut notes: Vec<String> = not_built.iter().map(ConfigError::to_string).collect();
-    if kind == StanzaKind::Kernel {
-        notes.push("a kernel is known but not built yet: it is not looked at".to_owned());
-    }
     if settings.is_given(&hop::LOCAL_AUTH) {
         notes.push("hop-local-auth is read only when the stanza is chosen".to_owned());
     }
@@ -180,6 +178,7 @@ fn build(settings: &Settings, vetoes: &VetoList) -> Result<(), ConfigError> {
         StanzaKind::Database => DatabaseConfig::read(settings).map(drop),
         StanzaKind::Store => StoreConfig::read(settings).map(drop),
         StanzaKind::Listen => ListenConfig::read(settings).map(drop),
-        StanzaKind::Kernel => Ok(()),
+        StanzaKind::Kernel => KernelConfig::read(settings).map(drop),
+        StanzaKind::Produce => ProduceConfig::read(settings).map(drop),
     }
 }

@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use super::aether::AetherConfig;
 use super::archive::{self, ArchiveConfig};
 use super::database::DatabaseConfig;
 use super::document::Source;
 use super::environment::Environment;
 use super::error::{ConfigError, Problem};
 use super::file::{ConfigFile, Stanza};
-use super::hop::HopConfig;
-use super::kernel;
+use super::hop::{self, HopConfig};
+use super::kernel::KernelConfig;
 use super::listen::ListenConfig;
 use super::log::LogConfig;
-use super::origin::Origin;
+use super::produce::ProduceConfig;
 use super::selection::Selection;
 use super::settings::{Layers, Settings};
 use super::stanza_kind::{ALWAYS, StanzaKind, nearest, unalias};
@@ -55,7 +56,7 @@ impl Config {
         if let Some(error) = config.file.first_error() {
             return Err(error.clone());
         }
-        refuse_kernel(selection)?;
+        config.check_kernel()?;
         config.settings(StanzaKind::Listen)?;
         Ok(config)
     }
@@ -113,6 +114,54 @@ impl Config {
             Some(error) => Err(error.clone()),
             None => HopConfig::read(&settings, &vetoes.patterns),
         }
+    }
+
+    /// The chosen kernel, `None` where there is none: see
+    /// [`Config::kernel_stanza`]. Errors: its stanza is wrong, or it is a demo
+    /// and the hop is a real broker.
+    pub fn kernel(&self) -> Result<Option<KernelConfig>, ConfigError> {
+        let Some(stanza) = self.kernel_stanza() else {
+            return Ok(None);
+        };
+        let kernel = KernelConfig::read(&self.settings(StanzaKind::Kernel)?)?;
+        if kernel.is_demo() && !self.hop_is_mock() {
+            return Err(Problem::DemoOnRealHop {
+                kernel: stanza.to_owned(),
+                hop: self.selection.stanza(StanzaKind::Hop).to_owned(),
+            }
+            .into());
+        }
+        Ok(Some(kernel))
+    }
+
+    /// The kernel that holds: `-K`, or the demo where the hop is a mock.
+    pub fn kernel_stanza(&self) -> Option<&str> {
+        let is_chosen = self.selection.kernel.is_some() || self.hop_is_mock();
+        is_chosen.then(|| self.selection.stanza(StanzaKind::Kernel))
+    }
+
+    /// That a kernel which was named can be used, whatever the command.
+    pub(super) fn check_kernel(&self) -> Result<(), ConfigError> {
+        match self.selection.kernel {
+            Some(_) => self.kernel().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A hop stanza that is wrong is none: whoever needs it says so.
+    fn hop_is_mock(&self) -> bool {
+        let settings = self.resolve(StanzaKind::Hop);
+        settings.is_ok_and(|(settings, _)| hop::is_mock(&settings))
+    }
+
+    /// What the environment says where it is one of Aether Producer's: see
+    /// [`AetherConfig`]. Reads its settings file.
+    pub fn aether(&self) -> Result<Option<AetherConfig>, ConfigError> {
+        AetherConfig::of(&self.environment)
+    }
+
+    pub fn produce(&self) -> Result<ProduceConfig, ConfigError> {
+        ProduceConfig::read(&self.settings(StanzaKind::Produce)?)
     }
 
     /// The effective values of the chosen stanza of a kind.
@@ -243,20 +292,6 @@ impl Config {
         ALWAYS
             .contains(&(name, kind))
             .then(|| self.built_in.stanza(name))?
-    }
-}
-
-/// That `-K` names a stanza: nothing reads a kernel yet.
-pub(super) fn refuse_kernel(selection: &Selection) -> Result<(), ConfigError> {
-    match &selection.kernel {
-        None => Ok(()),
-        Some(name) => Err(Problem::NotBuilt {
-            at: Origin::CommandLine { option: "-K" },
-            stanza: name.clone(),
-            what: "a kernel".to_owned(),
-            instead: kernel::INSTEAD.to_owned(),
-        }
-        .into()),
     }
 }
 

@@ -12,6 +12,8 @@
 //! environment, the command line; the later ones win. Empty text counts as not
 //! given, in the file as in the environment.
 
+mod aether;
+mod aether_file;
 mod archive;
 mod auth;
 mod auth_file;
@@ -30,6 +32,8 @@ mod listen;
 mod load;
 mod log;
 mod origin;
+mod postgres;
+mod produce;
 mod properties;
 mod selection;
 mod settings;
@@ -39,19 +43,25 @@ mod topics;
 mod value;
 mod veto;
 
+pub use aether::AetherConfig;
 pub use archive::ArchiveConfig;
 pub use auth::{HopAuth, Mechanism, Protocol};
-pub use database::{DatabaseConfig, PostgresConfig, SqliteConfig, SslMode};
+pub use database::{DatabaseConfig, SqliteConfig};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use from_value::Word;
 pub use hop::{GroupName, HopConfig, HopKind};
 pub use inspect::{Inspection, StanzaInspection};
+pub use kernel::{BoundConfig, KernelConfig, KernelKind, NamedBy};
 pub use key::{Built, Key};
 pub use listen::{ApiConfig, ControlConfig, HttpCredential, ListenAddress, ListenConfig};
 pub use load::Config;
 pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
+pub use postgres::{PostgresConfig, SslMode};
+pub use produce::{
+    AdminCredential, ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig,
+};
 pub use selection::Selection;
 pub use settings::{Setting, Settings};
 pub use stanza_kind::StanzaKind;

@@ -20,7 +20,8 @@ pub struct Selection {
     pub database: Option<String>,
     /// `-S`. Else `file-store`.
     pub store: Option<String>,
-    /// `-K`: refused, as it is not built yet.
+    /// `-K`. Else `demo-kernel` where the hop is a mock, and none where it is a
+    /// real broker.
     pub kernel: Option<String>,
     /// `--until-eos`; `false` leaves it to the configuration.
     pub until_eos: bool,
@@ -36,7 +37,9 @@ impl Selection {
             StanzaKind::Database => &self.database,
             StanzaKind::Store => &self.store,
             StanzaKind::Kernel => &self.kernel,
-            StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen => &None,
+            StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
+                &None
+            }
         };
         chosen.as_deref().unwrap_or(kind.default_stanza())
     }

@@ -1,7 +1,7 @@
 //! The kinds of stanzas, told apart by the first word of their keys.
 
 use super::key::Key;
-use super::{archive, database, hop, kernel, listen, log, store};
+use super::{archive, database, hop, kernel, listen, log, produce, store};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StanzaKind {
@@ -12,8 +12,10 @@ pub enum StanzaKind {
     Store,
     /// HTTP listeners.
     Listen,
-    /// Where entities come from; known, not built yet.
+    /// Where entities come from.
     Kernel,
+    /// How entities become records.
+    Produce,
 }
 
 /// Stanzas that are there whatever the file says.
@@ -21,6 +23,7 @@ pub(super) const ALWAYS: &[(&str, StanzaKind)] = &[
     ("mock-hop", StanzaKind::Hop),
     ("file-db", StanzaKind::Database),
     ("file-store", StanzaKind::Store),
+    ("demo-kernel", StanzaKind::Kernel),
 ];
 
 /// Other names of those, unless the file has stanzas of these names.
@@ -35,6 +38,7 @@ impl StanzaKind {
         StanzaKind::Store,
         StanzaKind::Listen,
         StanzaKind::Kernel,
+        StanzaKind::Produce,
     ];
 
     /// As reports call it.
@@ -47,6 +51,7 @@ impl StanzaKind {
             StanzaKind::Store => "store",
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "kernel",
+            StanzaKind::Produce => "produce",
         }
     }
 
@@ -60,6 +65,7 @@ impl StanzaKind {
             StanzaKind::Store => store::KEYS,
             StanzaKind::Listen => listen::KEYS,
             StanzaKind::Kernel => kernel::KEYS,
+            StanzaKind::Produce => produce::KEYS,
         }
     }
 
@@ -70,7 +76,9 @@ impl StanzaKind {
             StanzaKind::Database => Some("-D"),
             StanzaKind::Store => Some("-S"),
             StanzaKind::Kernel => Some("-K"),
-            StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen => None,
+            StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
+                None
+            }
         }
     }
 
@@ -84,6 +92,7 @@ impl StanzaKind {
             StanzaKind::Store => "store-",
             StanzaKind::Listen => "-listen",
             StanzaKind::Kernel => "kernel-",
+            StanzaKind::Produce => "produce-",
         }
     }
 
@@ -97,6 +106,7 @@ impl StanzaKind {
             StanzaKind::Store => "file-store",
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "demo-kernel",
+            StanzaKind::Produce => "produce",
         }
     }
 

@@ -93,13 +93,18 @@ pub struct ServerDatabase {
 impl ServerDatabase {
     /// `None`, said loudly, where no server is named.
     pub fn create() -> Option<Self> {
+        Self::create_with("")
+    }
+
+    /// With these options of CREATE DATABASE.
+    pub fn create_with(options: &str) -> Option<Self> {
         let server = server()?;
         let name = format!(
             "archive_ingest_test_{}",
             Uuid::from_u128(rand::random()).simple()
         );
         client(&server)
-            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .batch_execute(&format!("CREATE DATABASE {name} {options}"))
             .unwrap();
         let config = PostgresConfig {
             name,

@@ -21,6 +21,7 @@ fn the_configuration_in_the_repository_is_valid_built_in_and_as_a_file() {
         names.sort_unstable();
         let expected = [
             "archive",
+            "demo-kernel",
             "file-db",
             "file-store",
             "hop-dev",
@@ -28,9 +29,11 @@ fn the_configuration_in_the_repository_is_valid_built_in_and_as_a_file() {
             "hop-prod",
             "listen",
             "local-db",
+            "local-kernel",
             "local-store",
             "log",
             "mock-hop",
+            "produce",
         ];
         assert_eq!(names, expected);
     }

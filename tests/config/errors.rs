@@ -410,13 +410,6 @@ fn a_key_that_is_not_built_is_refused_in_a_chosen_stanza_with_what_to_do_instead
     ] {
         refused(toml, line);
     }
-    let mut scene = Scene::of("[demo-kernel]\nkernel-type = \"sqlite\"\n");
-    assert!(scene.load().is_ok());
-    scene.selection.kernel = Some("demo-kernel".to_owned());
-    assert_eq!(
-        scene.load().unwrap_err().to_string(),
-        "command line -K: a kernel in [demo-kernel] is known but not built yet: this version archives and reads no kernel; leave -K out"
-    );
 }
 
 #[test]

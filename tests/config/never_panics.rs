@@ -37,6 +37,8 @@ fn toml() -> impl Strategy<Value = String> {
         "[s]",
         "[log]",
         "[archive]",
+        "[k]",
+        "[produce]",
         "[[auth]]",
         "",
     ]);
@@ -66,6 +68,8 @@ fn errors(scene: &Scene) -> Vec<String> {
         errors.extend(config.hop().err().map(|error| error.to_string()));
         errors.extend(config.database().err().map(|error| error.to_string()));
         errors.extend(config.store().err().map(|error| error.to_string()));
+        errors.extend(config.kernel().err().map(|error| error.to_string()));
+        errors.extend(config.produce().err().map(|error| error.to_string()));
     }
     errors
 }
@@ -76,10 +80,10 @@ proptest! {
     #[test]
     fn no_text_as_configuration_panics_and_every_error_is_one_line(text in any_text()) {
         let scene = Scene::empty().file("housekeeping.toml", text);
-        for scene in [scene.hop("h").database("d").store("s")] {
-            for error in errors(&scene) {
-                prop_assert!(!error.contains(char::is_control), "{error}");
-            }
+        let scene = scene.hop("h").database("d").store("s");
+        let without_kernel = errors(&scene);
+        for error in without_kernel.into_iter().chain(errors(&scene.kernel("k"))) {
+            prop_assert!(!error.contains(char::is_control), "{error}");
         }
     }
 
@@ -106,6 +110,7 @@ proptest! {
     ) {
         let keys: Vec<_> = StanzaKind::ALL.iter().flat_map(|kind| kind.keys()).collect();
         let scene = Scene::empty().hop(stanza).database("local-db").store("local-store");
+        let scene = scene.kernel("local-kernel");
         for error in errors(&scene.env(&index.get(&keys).variable(), &text)) {
             prop_assert!(!error.contains(char::is_control), "{error}");
         }

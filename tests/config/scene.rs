@@ -61,6 +61,11 @@ impl Scene {
         self
     }
 
+    pub fn kernel(mut self, stanza: &str) -> Self {
+        self.selection.kernel = Some(stanza.to_owned());
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -91,6 +96,8 @@ impl Scene {
             config.hop()?;
             config.database()?;
             config.store()?;
+            config.kernel()?;
+            config.produce()?;
             Ok(())
         };
         let outcome: Result<(), ConfigError> = everything();

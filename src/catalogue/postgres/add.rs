@@ -3,9 +3,8 @@
 use uuid::Uuid;
 
 use super::columns::RowColumns;
-use super::error::Fault;
-use super::session::Session;
 use crate::catalogue::{Added, Origin, Retry, Row};
+use crate::postgres_server::{Fault, Session};
 
 /// One transaction: the retries, then the rows. Rows come last because counting
 /// them locks their topics for every other writer until the commit.

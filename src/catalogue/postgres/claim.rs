@@ -27,10 +27,9 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::error::Fault;
 use super::row::{MESSAGE_COLUMNS, digest, message_columns, stored_row, topic};
-use super::session::Session;
 use crate::catalogue::{Claim, Owner};
+use crate::postgres_server::{Fault, Session};
 use crate::record::Delivery;
 
 /// See the module's documentation, 1 to 3.

@@ -1,8 +1,7 @@
 //! What retention took before it was archived.
 
-use super::error::Fault;
-use super::session::Session;
 use crate::catalogue::Gap;
+use crate::postgres_server::{Fault, Session};
 
 const ADD: &str = "
     INSERT INTO gaps (topic, kafka_partition, from_offset, to_offset)

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use refinery::{Runner, SchemaVersion, Target};
 use tracing::subscriber::NoSubscriber;
 
-use super::connect::Connector;
-use super::error::Fault;
-use super::session::Session;
+use crate::postgres_server::{Connector, Fault, Session};
 
 mod embedded {
     refinery::embed_migrations!("src/catalogue/migrations/postgres");

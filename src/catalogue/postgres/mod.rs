@@ -3,16 +3,10 @@
 mod add;
 mod claim;
 mod columns;
-mod connect;
-mod driver;
-mod error;
 mod gaps;
 mod migrate;
-mod pool;
 mod read;
 mod row;
-mod session;
-mod tls;
 mod upkeep;
 mod upload;
 
@@ -26,11 +20,20 @@ use super::{
     SetAside, StoredRow, TopicSummary, Upkeep, Verification,
 };
 use crate::config::PostgresConfig;
+use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
 
-use connect::Connector;
-use error::Fault;
-use pool::Sessions;
-use session::Session;
+const WORDS: &Words = &Words {
+    host: "db-host",
+    port: "db-port",
+    name: "db-name",
+    username: "db-username",
+    password: "DB_PASSWORD",
+    sslmode: "db-sslmode",
+    sslrootcert: "db-sslrootcert",
+    pool_size: "db-pool-size",
+    wrong_schema: "its schema is not the archive's",
+    schema_remedy: "correct db-name, or start archive_ingest run, which makes the tables",
+};
 
 /// A catalogue in a PostgreSQL database, shared with other instances of this
 /// program and with archive-core.
@@ -45,7 +48,7 @@ impl PostgresCatalogue {
     /// Connects once, within 10 s, so that whatever is wrong is told here.
     /// Connections are made as calls need them, `pool_size` at most.
     pub fn open(config: &PostgresConfig) -> Result<Self, CatalogueError> {
-        let connector = Arc::new(Connector::new(config)?);
+        let connector = Arc::new(Connector::new(config, WORDS)?);
         connector
             .session()
             .map_err(|fault| connector.error(fault))?;
@@ -60,7 +63,7 @@ impl PostgresCatalogue {
         &self,
         call: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, CatalogueError> {
-        self.sessions.run(call)
+        Ok(self.sessions.run(call)?)
     }
 }
 
@@ -70,7 +73,7 @@ impl Catalogue for PostgresCatalogue {
     }
 
     fn migrate(&self) -> Result<(), CatalogueError> {
-        migrate::migrate(&self.connector).map_err(|fault| self.connector.error(fault))
+        migrate::migrate(&self.connector).map_err(|fault| self.connector.error(fault).into())
     }
 
     fn check(&self) -> Result<(), CatalogueError> {
@@ -200,5 +203,14 @@ impl Upkeep for PostgresCatalogue {
 
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
         self.call(upkeep::newest_row)
+    }
+}
+
+impl From<ServerError> for CatalogueError {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            ServerError::Refused { database, cause } => Self::Refused { database, cause },
+        }
     }
 }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::error::Fault;
 use super::row::{message_columns, retry, stored_row};
-use super::session::Session;
 use crate::catalogue::filter::{Bounds, variants};
 use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
+use crate::postgres_server::{Fault, Session};
 
 /// Rows strictly between two cursors, $1 to $4, of the topics in $5 (null: of
 /// all).

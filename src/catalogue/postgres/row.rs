@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio_postgres::types::FromSql;
 
-use super::error::Fault;
 use crate::catalogue::{Origin, Retry, Row, StoredRow};
+use crate::postgres_server::Fault;
 use crate::record::{ContentDigest, TimestampType};
 
 /// The columns of `messages` (as `m`) that [`stored_row`] reads, first in a

@@ -4,11 +4,10 @@
 use uuid::Uuid;
 
 use super::columns::{RowColumns, given_rows, row_columns};
-use super::error::Fault;
 use super::row::{message_columns, stored_row};
-use super::session::{LONG, Session};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
 use crate::catalogue::{Row, SetAside, StoredRow, Verification};
+use crate::postgres_server::{Fault, LONG, Session};
 
 /// In the order of their UUIDs, as the archiver adds rows.
 const ADOPT: &str = concat!(

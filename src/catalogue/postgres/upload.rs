@@ -2,10 +2,9 @@
 
 use uuid::Uuid;
 
-use super::error::Fault;
-use super::session::Session;
 use crate::catalogue::Row;
 use crate::catalogue::text::storable;
+use crate::postgres_server::{Fault, Session};
 use crate::record::Delivery;
 
 /// One statement spends the claim and adds the row.

@@ -2,10 +2,10 @@
 
 use rusqlite::{Transaction, params};
 
-use super::error::Fault;
 use super::row::UuidText;
 use crate::catalogue::text::storable;
 use crate::catalogue::{Added, Origin, Retry, Row};
+use crate::sqlite_file::Fault;
 
 pub fn add(file: &Transaction<'_>, rows: &[Row], retries: &[Retry]) -> Result<Added, Fault> {
     let mut added = Added::default();

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::error::Fault;
 use super::read::row_of;
 use super::row::{UuidText, digest, topic};
 use crate::catalogue::{Claim, Owner};
 use crate::record::Delivery;
+use crate::sqlite_file::Fault;
 
 const CLAIM: &str = "
     INSERT INTO uuid_claims

@@ -2,8 +2,8 @@
 
 use rusqlite::{Row, Transaction, params};
 
-use super::error::Fault;
 use crate::catalogue::Gap;
+use crate::sqlite_file::Fault;
 
 const ADD: &str = "
     INSERT OR IGNORE INTO gaps (topic, kafka_partition, from_offset, to_offset)

@@ -5,9 +5,8 @@
 //! another process could begin the same; here one transaction, which only one
 //! process has at a time, reads the version and does all that follows from it.
 
+use crate::sqlite_file::Fault;
 use rusqlite::Transaction;
-
-use super::error::Fault;
 
 mod embedded {
     refinery::embed_migrations!("src/catalogue/migrations/sqlite");

@@ -2,8 +2,6 @@
 
 mod add;
 mod claim;
-mod connections;
-mod error;
 mod gaps;
 mod migrate;
 mod read;
@@ -21,8 +19,7 @@ use super::{
     SetAside, StoredRow, TopicSummary, Upkeep, Verification,
 };
 use crate::config::SqliteConfig;
-
-use connections::Connections;
+use crate::sqlite_file::{Connections, FileError};
 
 /// A catalogue in one file, which several processes may use at once: one writes
 /// at a time, and reading goes on meanwhile.
@@ -33,7 +30,7 @@ pub struct SqliteCatalogue {
 impl SqliteCatalogue {
     /// Opens the file, or makes it and its directory.
     pub fn open(config: &SqliteConfig) -> Result<Self, CatalogueError> {
-        let connections = Connections::open(&config.path)?;
+        let connections = Connections::open(&config.path, "db-path")?;
         Ok(Self { connections })
     }
 }
@@ -44,23 +41,25 @@ impl Catalogue for SqliteCatalogue {
     }
 
     fn migrate(&self) -> Result<(), CatalogueError> {
-        self.connections.write(migrate::migrate)
+        Ok(self.connections.write(migrate::migrate)?)
     }
 
     fn check(&self) -> Result<(), CatalogueError> {
-        self.connections.read(migrate::check)
+        Ok(self.connections.read(migrate::check)?)
     }
 
     fn owners(&self, uuids: &[Uuid]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
-        self.connections.read(|file| claim::owners(file, uuids))
+        Ok(self.connections.read(|file| claim::owners(file, uuids))?)
     }
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
-        self.connections.write(|file| claim::claim(file, claims))
+        Ok(self.connections.write(|file| claim::claim(file, claims))?)
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
-        self.connections.write(|file| add::add(file, rows, retries))
+        Ok(self
+            .connections
+            .write(|file| add::add(file, rows, retries))?)
     }
 
     fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
@@ -77,13 +76,15 @@ impl Catalogue for SqliteCatalogue {
         &self,
         alike: &[(Arc<str>, i64, u32)],
     ) -> Result<Vec<StoredRow>, CatalogueError> {
-        self.connections
-            .read(|file| read::foreign_rows(file, alike))
+        Ok(self
+            .connections
+            .read(|file| read::foreign_rows(file, alike))?)
     }
 
     fn set_origin(&self, id: i64, origin: &Origin) -> Result<bool, CatalogueError> {
-        self.connections
-            .write(|file| add::set_origin(file, id, origin))
+        Ok(self
+            .connections
+            .write(|file| add::set_origin(file, id, origin))?)
     }
 
     fn rows(
@@ -93,12 +94,15 @@ impl Catalogue for SqliteCatalogue {
         limit: usize,
         reverse: bool,
     ) -> Result<Vec<StoredRow>, CatalogueError> {
-        self.connections
-            .read(|file| read::rows(file, filter, after, limit, reverse))
+        Ok(self
+            .connections
+            .read(|file| read::rows(file, filter, after, limit, reverse))?)
     }
 
     fn sample(&self, filter: &RowFilter, n: usize) -> Result<Vec<StoredRow>, CatalogueError> {
-        self.connections.read(|file| read::sample(file, filter, n))
+        Ok(self
+            .connections
+            .read(|file| read::sample(file, filter, n))?)
     }
 
     fn count(&self, filter: &RowFilter) -> Result<u64, CatalogueError> {
@@ -107,8 +111,9 @@ impl Catalogue for SqliteCatalogue {
     }
 
     fn count_by_topic(&self, filter: &RowFilter) -> Result<Vec<TopicSummary>, CatalogueError> {
-        self.connections
-            .read(|file| read::count_by_topic(file, filter))
+        Ok(self
+            .connections
+            .read(|file| read::count_by_topic(file, filter))?)
     }
 
     fn retries(
@@ -117,25 +122,36 @@ impl Catalogue for SqliteCatalogue {
         partition: i32,
         offsets: Range<i64>,
     ) -> Result<Vec<Retry>, CatalogueError> {
-        self.connections
-            .read(|file| read::retries(file, topic, partition, offsets))
+        Ok(self
+            .connections
+            .read(|file| read::retries(file, topic, partition, offsets))?)
     }
 
     fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError> {
-        self.connections.write(|file| gaps::add(file, gaps))
+        Ok(self.connections.write(|file| gaps::add(file, gaps))?)
     }
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
-        self.connections.read(gaps::all)
+        Ok(self.connections.read(gaps::all)?)
     }
 
     fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {
-        self.connections
-            .read(|file| read::packed(file, bucket, keys))
+        Ok(self
+            .connections
+            .read(|file| read::packed(file, bucket, keys))?)
     }
 
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
-        self.connections.read(|file| read::fetch(file, uuids))
+        Ok(self.connections.read(|file| read::fetch(file, uuids))?)
+    }
+}
+
+impl From<FileError> for CatalogueError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            FileError::Refused { database, cause } => Self::Refused { database, cause },
+        }
     }
 
     fn upkeep(&self) -> &dyn Upkeep {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, Params, Transaction, params};
 use uuid::Uuid;
 
-use super::error::Fault;
 use super::row::{UuidText, message_columns, retry, stored_row};
 use crate::catalogue::filter::{Bounds, variants};
 use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
+use crate::sqlite_file::Fault;
 
 /// Rows strictly between two cursors, ?1 to ?4, of the topics in ?5 (a JSON
 /// array; null: of all).

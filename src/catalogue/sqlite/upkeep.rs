@@ -5,10 +5,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::add::add_row;
-use super::error::Fault;
 use super::row::{UuidText, message_columns, stored_row};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
 use crate::catalogue::{Row, SetAside, StoredRow, Verification, storable};
+use crate::sqlite_file::Fault;
 
 pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
     let mut adopted = vec![];

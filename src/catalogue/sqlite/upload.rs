@@ -4,10 +4,10 @@ use rusqlite::{Transaction, params};
 use uuid::Uuid;
 
 use super::add::add_row;
-use super::error::Fault;
 use super::row::UuidText;
 use crate::catalogue::Row;
 use crate::record::Delivery;
+use crate::sqlite_file::Fault;
 
 const SPEND: &str = "
     DELETE FROM uuid_claims

@@ -1,12 +1,14 @@
 //! A connection, its prepared statements, and how long an answer may take.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use postgres_native_tls::MakeTlsConnector;
 use refinery::Runner;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Row, Statement};
+use tokio_postgres::{Client, Config, Portal, Row, Statement};
 
 use super::driver::Driver;
 use super::error::Fault;
@@ -22,7 +24,7 @@ pub const MARGIN: Duration = Duration::from_secs(5);
 pub struct Session {
     // Dropped first, so that the driver has its goodbye to send.
     client: Client,
-    prepared: HashMap<&'static str, Statement>,
+    prepared: HashMap<String, Statement>,
     driver: Driver,
     /// For one answer.
     patience: Duration,
@@ -67,12 +69,12 @@ impl Session {
             .wait(self.patience, self.client.query_one(sql, params))
     }
 
-    pub fn prepare(&mut self, sql: &'static str) -> Result<Statement, Fault> {
+    pub fn prepare(&mut self, sql: &str) -> Result<Statement, Fault> {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
         let statement = self.driver.wait(self.patience, self.client.prepare(sql))?;
-        self.prepared.insert(sql, statement.clone());
+        self.prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 
@@ -81,20 +83,20 @@ impl Session {
         self.prepared.clear();
     }
 
-    pub fn query(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Fault> {
+    pub fn query(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         let statement = self.prepare(sql)?;
         self.driver
             .wait(self.patience, self.client.query(&statement, params))
     }
 
-    pub fn execute(&mut self, sql: &'static str, params: Params<'_>) -> Result<u64, Fault> {
+    pub fn execute(&mut self, sql: &str, params: Params<'_>) -> Result<u64, Fault> {
         let statement = self.prepare(sql)?;
         self.driver
             .wait(self.patience, self.client.execute(&statement, params))
     }
 
     /// A query over more rows than a batch has, which may take 10 minutes.
-    pub fn query_long(&mut self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>, Fault> {
+    pub fn query_long(&mut self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         let statement = self.prepare(sql)?;
         self.in_transaction(|transaction| {
             transaction.allow(LONG)?;
@@ -164,6 +166,32 @@ impl Transaction<'_> {
     pub fn query(&mut self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         self.driver
             .wait(self.patience, self.inner.query(statement, params))
+    }
+
+    /// A query whose rows are asked for in pieces, with [`Transaction::piece`].
+    pub fn bind(&mut self, statement: &Statement, params: Params<'_>) -> Result<Portal, Fault> {
+        self.driver
+            .wait(self.patience, self.inner.bind(statement, params))
+    }
+
+    /// The next `rows` rows at most, each handed over as it comes; `take` says
+    /// whether it wants more of them.
+    pub fn piece(
+        &mut self,
+        portal: &Portal,
+        rows: i32,
+        mut take: impl FnMut(&Row) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        let inner = &self.inner;
+        self.driver.wait(self.patience, async {
+            let mut coming = pin!(inner.query_portal_raw(portal, rows).await?);
+            while let Some(row) = coming.try_next().await? {
+                if !take(&row)? {
+                    break;
+                }
+            }
+            Ok::<(), Fault>(())
+        })
     }
 
     pub fn execute(&mut self, statement: &Statement, params: Params<'_>) -> Result<u64, Fault> {

@@ -1,4 +1,4 @@
-//! `db-sslmode`, with libpq's meaning
+//! `sslmode`, with libpq's meaning
 //! (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 //!
 //! The driver knows whether to encrypt; whom to trust is decided here.
@@ -8,6 +8,7 @@ use std::path::Path;
 use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
 
+use super::words::Words;
 use crate::config::SslMode;
 
 /// Whether the driver asks for encryption. libpq never asks for it over a
@@ -30,7 +31,11 @@ pub fn encryption(mode: SslMode, host: &str) -> tokio_postgres::config::SslMode 
 /// then they verify as `verify-ca` does.
 ///
 /// Errors are one line that names the file.
-pub fn connector(mode: SslMode, root_cert: Option<&Path>) -> Result<MakeTlsConnector, String> {
+pub fn connector(
+    mode: SslMode,
+    root_cert: Option<&Path>,
+    words: &Words,
+) -> Result<MakeTlsConnector, String> {
     let mut builder = TlsConnector::builder();
     match mode {
         // An unused file is not looked at.
@@ -46,7 +51,7 @@ pub fn connector(mode: SslMode, root_cert: Option<&Path>) -> Result<MakeTlsConne
     }
     if let Some(path) = root_cert.filter(|_| mode != SslMode::Disable) {
         builder.disable_built_in_roots(true);
-        for certificate in root_certificates(path)? {
+        for certificate in root_certificates(path, words.sslrootcert)? {
             builder.add_root_certificate(certificate);
         }
     }
@@ -56,13 +61,13 @@ pub fn connector(mode: SslMode, root_cert: Option<&Path>) -> Result<MakeTlsConne
     Ok(MakeTlsConnector::new(connector))
 }
 
-fn root_certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+fn root_certificates(path: &Path, setting: &str) -> Result<Vec<Certificate>, String> {
     let shown = path.display();
     let pem = std::fs::read(path)
-        .map_err(|error| format!("db-sslrootcert {shown} cannot be read: {error}"))?;
+        .map_err(|error| format!("{setting} {shown} cannot be read: {error}"))?;
     let certificates = Certificate::stack_from_pem(&pem).unwrap_or_default();
     if certificates.is_empty() {
-        return Err(format!("db-sslrootcert {shown} holds no PEM certificate"));
+        return Err(format!("{setting} {shown} holds no PEM certificate"));
     }
     Ok(certificates)
 }

@@ -7,34 +7,36 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::error::{Fault, explain};
-use crate::catalogue::CatalogueError;
+use super::error::{Fault, FileError, explain};
 use crate::durable;
 
 /// How long another process's write is waited for.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Statements of ours that a connection keeps prepared.
+/// Statements that a connection keeps prepared.
 const PREPARED: usize = 32;
 
 pub struct Connections {
     name: String,
     path: PathBuf,
+    /// Where the path was configured, for messages.
+    setting: &'static str,
     writer: Mutex<Connection>,
     idle_readers: Mutex<Vec<Connection>>,
 }
 
 impl Connections {
     /// Opens the file, made where it is missing, in a directory made where that
-    /// is missing.
-    pub fn open(path: &Path) -> Result<Self, CatalogueError> {
+    /// is missing. `setting` is where the path was configured.
+    pub fn open(path: &Path, setting: &'static str) -> Result<Self, FileError> {
         let name = format!("sqlite {}", path.display());
-        let writer = directory(path)
+        let writer = directory(path, setting)
             .and_then(|()| writer(path))
-            .map_err(|fault| explain(&name, fault))?;
+            .map_err(|fault| explain(&name, setting, fault))?;
         Ok(Self {
             name,
             path: path.to_owned(),
+            setting,
             writer: Mutex::new(writer),
             idle_readers: Mutex::default(),
         })
@@ -49,17 +51,37 @@ impl Connections {
     pub fn write<T>(
         &self,
         call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, CatalogueError> {
+    ) -> Result<T, FileError> {
         let mut writer = held(&self.writer);
         in_transaction(&mut writer, TransactionBehavior::Immediate, call)
-            .map_err(|fault| explain(&self.name, fault))
+            .map_err(|fault| explain(&self.name, self.setting, fault))
+    }
+
+    /// Runs a call in such a transaction, if nobody else writes now; `None`
+    /// where another process does.
+    pub fn try_write<T>(
+        &self,
+        call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, FileError> {
+        let mut writer = held(&self.writer);
+        let run = || {
+            writer.busy_timeout(Duration::ZERO)?;
+            let result = in_transaction(&mut writer, TransactionBehavior::Immediate, call);
+            writer.busy_timeout(BUSY_TIMEOUT)?;
+            result
+        };
+        match run() {
+            Ok(value) => Ok(Some(value)),
+            Err(fault) if fault.is_busy() => Ok(None),
+            Err(fault) => Err(explain(&self.name, self.setting, fault)),
+        }
     }
 
     /// Runs a call that only reads, on one state of the file.
     pub fn read<T>(
         &self,
         call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, CatalogueError> {
+    ) -> Result<T, FileError> {
         let idle = held(&self.idle_readers).pop();
         let run = || -> Result<T, Fault> {
             let mut reader = match idle {
@@ -70,7 +92,7 @@ impl Connections {
             held(&self.idle_readers).push(reader);
             result
         };
-        run().map_err(|fault| explain(&self.name, fault))
+        run().map_err(|fault| explain(&self.name, self.setting, fault))
     }
 }
 
@@ -92,12 +114,12 @@ fn in_transaction<T>(
 
 /// SQLite syncs the names of its files into their directory, and that one's own
 /// name nowhere.
-fn directory(path: &Path) -> Result<(), Fault> {
+fn directory(path: &Path, setting: &str) -> Result<(), Fault> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => {
             durable::make_folder(parent).map_err(|error| {
                 Fault::Refused(format!(
-                    "the directory {} cannot be made ({error}): correct db-path",
+                    "the directory {} cannot be made ({error}): correct {setting}",
                     parent.display()
                 ))
             })

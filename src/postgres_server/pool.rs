@@ -6,9 +6,8 @@ use std::time::Duration;
 use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
 
 use super::connect::{CONNECT_TIMEOUT, Connector};
-use super::error::Fault;
+use super::error::{Fault, ServerError};
 use super::session::Session;
-use crate::catalogue::CatalogueError;
 
 /// A server that is there gives a session sooner.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -60,7 +59,7 @@ impl Sessions {
     pub fn run<T>(
         &self,
         call: impl FnOnce(&mut Session) -> Result<T, Fault>,
-    ) -> Result<T, CatalogueError> {
+    ) -> Result<T, ServerError> {
         let pool = self.pool.as_ref().ok_or_else(|| {
             self.connector
                 .error(Fault::Unavailable("the pool is closed".into()))
@@ -76,7 +75,7 @@ impl Sessions {
 
     /// A server that is away is not waited for as long as other calls are: the
     /// caller tries again.
-    fn session(&self, pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, CatalogueError> {
+    fn session(&self, pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, ServerError> {
         match pool.get_timeout(AT_ONCE) {
             Ok(session) => Ok(session),
             Err(_) if self.last_error.get().is_some() => Err(self.no_session(pool)),
@@ -86,13 +85,14 @@ impl Sessions {
 
     /// The pool keeps of its connections' errors only a text; why the last one
     /// could not be made decides what the caller may do.
-    fn no_session(&self, pool: &Pool<Manager>) -> CatalogueError {
+    fn no_session(&self, pool: &Pool<Manager>) -> ServerError {
         self.last_error.get().unwrap_or_else(|| {
             let state = pool.state();
             self.connector.error(Fault::Unavailable(format!(
-                "no connection within {} s: {} of db-pool-size {} are busy",
+                "no connection within {} s: {} of {} {} are busy",
                 pool.connection_timeout().as_secs(),
                 state.connections - state.idle_connections,
+                self.connector.words().pool_size,
                 pool.max_size(),
             )))
         })
@@ -106,9 +106,9 @@ struct Manager {
 
 impl ManageConnection for Manager {
     type Connection = Session;
-    type Error = CatalogueError;
+    type Error = ServerError;
 
-    fn connect(&self) -> Result<Session, CatalogueError> {
+    fn connect(&self) -> Result<Session, ServerError> {
         let session = self
             .connector
             .session()
@@ -117,7 +117,7 @@ impl ManageConnection for Manager {
         session
     }
 
-    fn is_valid(&self, session: &mut Session) -> Result<(), CatalogueError> {
+    fn is_valid(&self, session: &mut Session) -> Result<(), ServerError> {
         session
             .ping(CONNECT_TIMEOUT)
             .map_err(|fault| self.connector.error(fault))
@@ -130,17 +130,17 @@ impl ManageConnection for Manager {
 
 /// Why the pool's last attempt to connect failed, if it did.
 #[derive(Clone, Default)]
-struct LastError(Arc<Mutex<Option<CatalogueError>>>);
+struct LastError(Arc<Mutex<Option<ServerError>>>);
 
 impl LastError {
     // The value is whole whenever the lock is free, also after a panic.
 
-    fn get(&self) -> Option<CatalogueError> {
+    fn get(&self) -> Option<ServerError> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.clone()
     }
 
-    fn set(&self, error: Option<CatalogueError>) {
+    fn set(&self, error: Option<ServerError>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }

@@ -5,8 +5,20 @@ use std::time::Duration;
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use crate::catalogue::CatalogueError;
+use super::words::Words;
 use crate::config::PostgresConfig;
+
+/// Why a server did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ServerError {
+    /// It cannot be reached, failed, or gave up a transaction: the same call
+    /// may succeed later.
+    #[error("{database}: {cause}")]
+    Unavailable { database: String, cause: String },
+    /// Credentials, permissions or the schema are wrong. No retry helps.
+    #[error("{database}: {cause}")]
+    Refused { database: String, cause: String },
+}
 
 /// What went wrong, before it is known of which database.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +43,11 @@ pub struct Target {
     database: String,
     username: String,
     has_password: bool,
+    words: &'static Words,
 }
 
 impl Target {
-    pub fn new(config: &PostgresConfig) -> Self {
+    pub fn new(config: &PostgresConfig, words: &'static Words) -> Self {
         let server = format!("{}:{}", config.host, config.port);
         Self {
             name: format!("postgres {server}/{}", config.name),
@@ -42,7 +55,12 @@ impl Target {
             database: config.name.clone(),
             username: config.username.clone(),
             has_password: config.password.is_some(),
+            words,
         }
+    }
+
+    pub fn words(&self) -> &'static Words {
+        self.words
     }
 
     pub fn name(&self) -> &str {
@@ -52,13 +70,19 @@ impl Target {
     /// The server took the connection and said nothing for so long.
     pub fn no_answer(&self, after: Duration) -> Fault {
         Fault::Unavailable(format!(
-            "cannot be reached (no answer within {} s): does the server run, and are db-host and db-port right?",
-            after.as_secs()
+            "cannot be reached (no answer within {} s): {}",
+            after.as_secs(),
+            self.is_it_there()
         ))
     }
 
+    fn is_it_there(&self) -> String {
+        let Words { host, port, .. } = self.words;
+        format!("does the server run, and are {host} and {port} right?")
+    }
+
     /// The error for the caller: one line, with what to do where that is known.
-    pub fn error(&self, fault: Fault) -> CatalogueError {
+    pub fn error(&self, fault: Fault) -> ServerError {
         let fault = match fault {
             Fault::Driver(error) => self.driver(&error),
             Fault::Migration(error) => self.migration(&error),
@@ -66,8 +90,8 @@ impl Target {
         };
         let database = self.name.clone();
         match fault {
-            Fault::Refused(cause) => CatalogueError::Refused { database, cause },
-            fault => CatalogueError::Unavailable {
+            Fault::Refused(cause) => ServerError::Refused { database, cause },
+            fault => ServerError::Unavailable {
                 database,
                 cause: fault.to_string(),
             },
@@ -97,19 +121,20 @@ impl Target {
         let code = answer.code();
         match code {
             _ if code.code().starts_with("28") => Fault::Refused(format!(
-                "{} refuses user \"{}\" ({says}): check db-username and DB_PASSWORD",
-                self.server, self.username
+                "{} refuses user \"{}\" ({says}): check {} and {}",
+                self.server, self.username, self.words.username, self.words.password
             )),
             &SqlState::INVALID_CATALOG_NAME => Fault::Refused(format!(
-                "{} has no database \"{}\": create it, or correct db-name",
-                self.server, self.database
+                "{} has no database \"{}\": create it, or correct {}",
+                self.server, self.database, self.words.name
             )),
             &SqlState::INSUFFICIENT_PRIVILEGE => Fault::Refused(format!(
                 "user \"{}\" lacks a permission ({says}): grant it",
                 self.username
             )),
             &SqlState::UNDEFINED_TABLE | &SqlState::UNDEFINED_COLUMN => Fault::Refused(format!(
-                "its schema is not the archive's ({says}): correct db-name, or start archive_ingest run, which makes the tables"
+                "{} ({says}): {}",
+                self.words.wrong_schema, self.words.schema_remedy
             )),
             &SqlState::UNIQUE_VIOLATION => Fault::Refused(match answer.detail() {
                 Some(detail) => format!("{says}: {detail}"),
@@ -129,11 +154,12 @@ impl Target {
         // The driver tells its kinds of error only by their text.
         match error.to_string().as_str() {
             "error connecting to server" => Fault::Unavailable(format!(
-                "cannot be reached ({cause}): does the server run, and are db-host and db-port right?"
+                "cannot be reached ({cause}): {}",
+                self.is_it_there()
             )),
             "invalid configuration" if !self.has_password => Fault::Refused(format!(
-                "{} asks user \"{}\" for a password: set DB_PASSWORD",
-                self.server, self.username
+                "{} asks user \"{}\" for a password: set {}",
+                self.server, self.username, self.words.password
             )),
             "invalid configuration" | "authentication error" => Fault::Refused(format!(
                 "{} cannot authenticate user \"{}\": {cause}",
@@ -143,7 +169,8 @@ impl Target {
                 Fault::Unavailable(format!("the TLS handshake broke off: {cause}"))
             }
             TLS => Fault::Refused(format!(
-                "no TLS connection ({cause}): check db-sslmode and db-sslrootcert"
+                "no TLS connection ({cause}): check {} and {}",
+                self.words.sslmode, self.words.sslrootcert
             )),
             "error communicating with the server" | "connection closed" => {
                 Fault::Unavailable(format!("the connection was lost: {cause}"))
@@ -153,7 +180,7 @@ impl Target {
                 || kind.starts_with("error deserializing")
                 || kind.starts_with("invalid column") =>
             {
-                Fault::Refused(format!("its schema is not the archive's: {kind}: {cause}"))
+                Fault::Refused(format!("{}: {kind}: {cause}", self.words.wrong_schema))
             }
             kind => Fault::Unavailable(format!("{kind}: {cause}")),
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::Config;
 
-use super::error::{Fault, Target, is_tls};
+use super::error::{Fault, ServerError, Target, is_tls};
 use super::session::{MARGIN, Session};
 use super::tls;
-use crate::catalogue::CatalogueError;
+use super::words::Words;
 use crate::config::{PostgresConfig, SslMode};
 
 /// From the name look-up to the end of the authentication.
@@ -20,14 +20,16 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a session is set to, whatever the server, the database or the role
 /// say. Not as start-up options, which connection poolers refuse.
 ///
-/// - the argument about claims (claim.rs) is one about read committed
-/// - plans are made for the arrays at hand, which are of very different lengths
+/// - what rooms say about races is said of read committed
+/// - plans are made for the values at hand, which are very different from call
+///   to call; servers before 12 have no such setting
 /// - `Ok` means durable: a server that acknowledges before it has written is
 ///   told not to; one that waits for its replicas keeps doing so
 const SETTINGS: &str = "
     SET application_name = 'archive_ingest';
     SET default_transaction_isolation = 'read committed';
-    SET plan_cache_mode = 'force_custom_plan';
+    SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings
+    WHERE name = 'plan_cache_mode';
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') = 'off';
 ";
@@ -40,13 +42,15 @@ pub struct Connector {
     tls: MakeTlsConnector,
     /// For one statement.
     timeout: Duration,
+    /// What a session of this connector is set to beside [`SETTINGS`].
+    settings: &'static str,
 }
 
 impl Connector {
     /// `Refused` when the TLS settings cannot be followed.
-    pub fn new(config: &PostgresConfig) -> Result<Self, CatalogueError> {
-        let target = Target::new(config);
-        let tls = tls::connector(config.sslmode, config.sslrootcert.as_deref())
+    pub fn new(config: &PostgresConfig, words: &'static Words) -> Result<Self, ServerError> {
+        let target = Target::new(config, words);
+        let tls = tls::connector(config.sslmode, config.sslrootcert.as_deref(), words)
             .map_err(|cause| target.error(Fault::Refused(cause)))?;
         Ok(Self {
             config: driver_config(config),
@@ -54,7 +58,19 @@ impl Connector {
             target,
             tls,
             timeout: Duration::from_secs(config.request_timeout_seconds.max(1)),
+            settings: "",
         })
+    }
+
+    /// Sessions run these statements too before they are used.
+    #[must_use]
+    pub fn with_settings(mut self, settings: &'static str) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    pub fn words(&self) -> &'static Words {
+        self.target.words()
     }
 
     pub fn name(&self) -> &str {
@@ -62,12 +78,11 @@ impl Connector {
     }
 
     /// The error for the caller, which names the database.
-    pub fn error(&self, fault: Fault) -> CatalogueError {
+    pub fn error(&self, fault: Fault) -> ServerError {
         self.target.error(fault)
     }
 
-    /// A new connection, whose statements may take `db-request-timeout-seconds`
-    /// each. The server breaks off what takes longer, and what stands still
+    /// A new connection, whose statements may take `request_timeout_seconds` each. The server breaks off what takes longer, and what stands still
     /// within a transaction, because a worker that vanished there must not keep
     /// its locks; a server that says nothing is given up a little later.
     pub fn session(&self) -> Result<Session, Fault> {
@@ -78,6 +93,7 @@ impl Connector {
             "SET statement_timeout = '{seconds}s';
              SET idle_in_transaction_session_timeout = '{seconds}s'"
         ))?;
+        session.batch_execute(self.settings)?;
         Ok(session)
     }
 
