@@ -44,6 +44,11 @@ pub(super) async fn archive_batch(
         let before = messages.len();
         let outcome = round(&workshop, &mut messages).await;
         messages = finish(&workshop.progress, messages);
+        if outcome.is_ok() {
+            // Read again by whoever has their partition then. What failed is
+            // tried for as long as there is time: it may be half done.
+            messages.retain(|message| message.item.ticket.is_wanted());
+        }
         match outcome {
             Err(error) if !error.is_passing() => return Err(error),
             Err(_) => {}
@@ -86,8 +91,8 @@ async fn round(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
     stored
 }
 
-/// Stores the objects of all messages whose claim stands. One that fails is
-/// tried again in the next round; the others go on.
+/// Stores the objects of all messages whose claim stands and that are still
+/// wanted. One that fails is tried again in the next round; the others go on.
 async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(), ArchiveError> {
     let to_store: Vec<_> = messages
         .iter_mut()
@@ -113,6 +118,10 @@ async fn store_one(workshop: &Arc<Workshop>, message: &mut Message) -> Result<()
             part: "PUT limit",
             cause: error.to_string(),
         })?;
+    if !message.item.ticket.is_wanted() {
+        drop(permit);
+        return Ok(());
+    }
     let stored = store_message(
         &workshop.store,
         &workshop.topics,
