@@ -334,7 +334,7 @@ impl Place {
         match self.is_on_postgres() {
             true => self.use_postgres().expect("it was there a moment ago"),
             false => {
-                let name = format!("{}.sqlite", unique());
+                let name = format!("{}.sqlite", super::unique());
                 self.set_path("db", "db-path", &name);
             }
         }

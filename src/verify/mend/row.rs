@@ -92,15 +92,15 @@ impl Verifier {
         {
             return Ok(Ok(plan));
         }
-        if let Some(plan) = self.from_backup(mending, row).await? {
+        if let Some(plan) = self.copy_in_backup(mending, row).await? {
             return Ok(Ok(plan));
         }
         if let Some(bytes) = &here
-            && let Some(plan) = self.from_exchange(row, bytes).await?
+            && let Some(plan) = self.exchanged_object(row, bytes).await?
         {
             return Ok(Ok(plan));
         }
-        self.from_kafka(mending, row).await
+        self.copy_in_kafka(mending, row).await
     }
 
     /// Where its key could also be.
@@ -142,7 +142,7 @@ impl Verifier {
         }))
     }
 
-    async fn from_backup(&self, mending: &Mending, row: &Row) -> Result<Option<Plan>> {
+    async fn copy_in_backup(&self, mending: &Mending, row: &Row) -> Result<Option<Plan>> {
         let Some(bucket) = &mending.backup_bucket else {
             return Ok(None);
         };
@@ -158,7 +158,7 @@ impl Verifier {
     }
 
     /// Another message's object lies here: this one's may lie there.
-    async fn from_exchange(&self, row: &Row, bytes: &[u8]) -> Result<Option<Plan>> {
+    async fn exchanged_object(&self, row: &Row, bytes: &[u8]) -> Result<Option<Plan>> {
         let Ok(document) = envelope::decode(bytes) else {
             return Ok(None);
         };
@@ -182,7 +182,7 @@ impl Verifier {
         Ok(None)
     }
 
-    async fn from_kafka(
+    async fn copy_in_kafka(
         &self,
         mending: &Mending,
         row: &Row,
