@@ -60,7 +60,7 @@ fn a_client_that_does_not_read_holds_nobody_up() {
 #[test]
 fn a_body_of_a_gigabyte_is_refused_unread_wherever_it_is_sent() {
     let serving = Serving::with_credential();
-    let before = memory(&serving);
+    let before = serving.process.memory();
     let requests = [
         ("POST", "/topic/t", 413),
         ("POST", "/api/topic/range", 413),
@@ -89,20 +89,8 @@ fn a_body_of_a_gigabyte_is_refused_unread_wherever_it_is_sent() {
         .take_while(|_| stream.write_all(&chunk).is_ok())
         .count();
     assert!(sent < 1024, "all of it was read");
-    let grown = memory(&serving).saturating_sub(before);
+    let grown = serving.process.memory().saturating_sub(before);
     assert!(grown < 300 << 20, "{grown} bytes more");
-}
-
-/// Resident bytes.
-fn memory(serving: &Serving) -> u64 {
-    let status = format!("/proc/{}/status", serving.process.id());
-    let status = std::fs::read_to_string(status).expect("it runs");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("there");
-    let kilobytes = line.split_whitespace().nth(1).expect("a number");
-    kilobytes.parse::<u64>().expect("a number") * 1024
 }
 
 #[test]

@@ -120,12 +120,6 @@ impl Process {
         found.expect("waited for").clone()
     }
 
-    /// For what only the operating system knows of it.
-    #[allow(dead_code, reason = "not every executable of tests asks")]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What was said on stderr so far.
     pub fn log(&self) -> String {
         // Whole also when the thread that waits for a line has given up.
