@@ -82,7 +82,8 @@ impl Connector {
         self.target.error(fault)
     }
 
-    /// A new connection, whose statements may take `request_timeout_seconds` each. The server breaks off what takes longer, and what stands still
+    /// A new connection, whose statements may take `request_timeout_seconds`
+    /// each. The server breaks off what takes longer, and what stands still
     /// within a transaction, because a worker that vanished there must not keep
     /// its locks; a server that says nothing is given up a little later.
     pub fn session(&self) -> Result<Session, Fault> {

@@ -34,6 +34,7 @@ mod kernel;
 #[allow(dead_code)]
 mod place;
 #[path = "../support/skip.rs"]
+#[allow(dead_code)]
 mod skip;
 
 mod bounds;
