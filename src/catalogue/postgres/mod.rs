@@ -21,6 +21,7 @@ use super::{
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
+use crate::record::Delivery;
 
 const WORDS: &Words = &Words {
     host: "db-host",

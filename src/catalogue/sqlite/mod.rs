@@ -19,6 +19,7 @@ use super::{
     SetAside, StoredRow, TopicSummary, Upkeep, Verification,
 };
 use crate::config::SqliteConfig;
+use crate::record::Delivery;
 use crate::sqlite_file::{Connections, FileError};
 
 /// A catalogue in one file, which several processes may use at once: one writes
@@ -63,13 +64,15 @@ impl Catalogue for SqliteCatalogue {
     }
 
     fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
-        self.connections
-            .write(|file| upload::add(file, row, delivery))
+        Ok(self
+            .connections
+            .write(|file| upload::add(file, row, delivery))?)
     }
 
     fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Result<bool, CatalogueError> {
-        self.connections
-            .write(|file| upload::set_retracted(file, uuid, retracted))
+        Ok(self
+            .connections
+            .write(|file| upload::set_retracted(file, uuid, retracted))?)
     }
 
     fn foreign_rows(
@@ -144,15 +147,6 @@ impl Catalogue for SqliteCatalogue {
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError> {
         Ok(self.connections.read(|file| read::fetch(file, uuids))?)
     }
-}
-
-impl From<FileError> for CatalogueError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            FileError::Refused { database, cause } => Self::Refused { database, cause },
-        }
-    }
 
     fn upkeep(&self) -> &dyn Upkeep {
         self
@@ -161,25 +155,29 @@ impl From<FileError> for CatalogueError {
 
 impl Upkeep for SqliteCatalogue {
     fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
-        self.connections.write(|file| upkeep::adopt(file, rows))
+        Ok(self.connections.write(|file| upkeep::adopt(file, rows))?)
     }
 
     fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {
-        self.connections.write(|file| upkeep::mend(file, id, row))
+        Ok(self.connections.write(|file| upkeep::mend(file, id, row))?)
     }
 
     fn recount(&self, topic: &str) -> Result<(), CatalogueError> {
-        self.connections.write(|file| upkeep::recount(file, topic))
+        Ok(self
+            .connections
+            .write(|file| upkeep::recount(file, topic))?)
     }
 
     fn acknowledge_gaps(&self, topics: Option<&[String]>) -> Result<u64, CatalogueError> {
-        self.connections
-            .write(|file| gaps::acknowledge(file, topics))
+        Ok(self
+            .connections
+            .write(|file| gaps::acknowledge(file, topics))?)
     }
 
     fn set_aside(&self, objects: &[SetAside]) -> Result<(), CatalogueError> {
-        self.connections
-            .write(|file| upkeep::set_aside(file, objects))
+        Ok(self
+            .connections
+            .write(|file| upkeep::set_aside(file, objects))?)
     }
 
     fn which_set_aside(
@@ -187,21 +185,33 @@ impl Upkeep for SqliteCatalogue {
         bucket: &str,
         keys: &[String],
     ) -> Result<Vec<String>, CatalogueError> {
-        self.connections
-            .read(|file| upkeep::which_set_aside(file, bucket, keys))
+        Ok(self
+            .connections
+            .read(|file| upkeep::which_set_aside(file, bucket, keys))?)
     }
 
     fn save_verification(&self, verification: &Verification) -> Result<i64, CatalogueError> {
-        self.connections
-            .write(|file| upkeep::save_verification(file, verification))
+        Ok(self
+            .connections
+            .write(|file| upkeep::save_verification(file, verification))?)
     }
 
     fn verifications(&self, limit: usize) -> Result<Vec<Verification>, CatalogueError> {
-        self.connections
-            .read(|file| upkeep::verifications(file, limit))
+        Ok(self
+            .connections
+            .read(|file| upkeep::verifications(file, limit))?)
     }
 
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
-        self.connections.read(upkeep::newest_row)
+        Ok(self.connections.read(upkeep::newest_row)?)
+    }
+}
+
+impl From<FileError> for CatalogueError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            FileError::Refused { database, cause } => Self::Refused { database, cause },
+        }
     }
 }

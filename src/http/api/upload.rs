@@ -48,9 +48,6 @@ const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
 /// Owners that a UUID may turn out to have in turn, and keys that may be taken.
 const TRIES: u32 = 10;
 
-/// A claim without a row is abandoned after so many ms, as for the archiver.
-const ABANDONED_CLAIM: i64 = 15 * 60 * 1000;
-
 /// What takes uploads.
 pub struct Uploads {
     largest: usize,
@@ -183,7 +180,7 @@ impl Archive {
             uuid,
             delivery: delivery.clone(),
         };
-        let claims = [claim.clone()];
+        let claims = [claim];
         let owners = self.ask(move |catalogue| catalogue.claim(&claims)).await?;
         match owners.into_iter().next() {
             Some((_, Owner::Row(row))) => match self.is_same(&row.row, delivery).await? {
@@ -192,12 +189,6 @@ impl Archive {
             },
             Some((_, Owner::Claim { delivery: of, .. })) if of == *delivery => {
                 self.store_and_add(uuid, record, delivery, public).await
-            }
-            Some((uuid, Owner::Claim { delivery, age_ms })) if age_ms > ABANDONED_CLAIM => {
-                let (from, to) = (Claim { uuid, delivery }, claim.delivery);
-                self.ask(move |catalogue| catalogue.take_over(&from, &to))
-                    .await?;
-                Ok(Outcome::Again)
             }
             _ => Ok(Outcome::Taken),
         }
