@@ -25,7 +25,10 @@ pub struct Kernel {
 }
 
 enum Place {
-    File(tempfile::TempDir),
+    /// Gone when it is dropped.
+    File {
+        _folder: tempfile::TempDir,
+    },
     Server(ServerDatabase),
 }
 
@@ -33,7 +36,10 @@ impl Kernel {
     pub fn demo() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("made/kernel.sqlite");
-        Self::new(KernelKind::Demo { path }, Place::File(directory))
+        Self::new(
+            KernelKind::Demo { path },
+            Place::File { _folder: directory },
+        )
     }
 
     /// `None`, said loudly, where no server is named.
@@ -96,7 +102,7 @@ impl Kernel {
     pub fn server(&self) -> &PostgresConfig {
         match &self.place {
             Place::Server(database) => &database.config,
-            Place::File(_) => panic!("not a server"),
+            Place::File { .. } => panic!("not a server"),
         }
     }
 
@@ -108,7 +114,7 @@ impl Kernel {
     pub fn application(&self) -> Application {
         match (&self.place, &self.config.kind) {
             (Place::Server(database), _) => Application::Server(Box::new(database.client())),
-            (Place::File(_), KernelKind::Demo { path }) => {
+            (Place::File { .. }, KernelKind::Demo { path }) => {
                 let file = rusqlite::Connection::open(path).unwrap();
                 file.busy_timeout(Duration::from_secs(30)).unwrap();
                 Application::File(file)
@@ -145,7 +151,7 @@ impl Kernel {
                  INSERT INTO kernel_schemadecorator (id, name, project_id, schema_id)
                      VALUES ('{decorator}', '{name}', '{project}', '{schema_id}');"
             ),
-            Place::File(_) => format!(
+            Place::File { .. } => format!(
                 "INSERT OR IGNORE INTO schema VALUES ('{schema_id}', '{name}', '{definition}', '1');
                  INSERT INTO schemadecorator
                      VALUES ('{decorator}', '{name}', '{schema_id}', '{realm}', '2026-01-01');"

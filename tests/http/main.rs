@@ -1,7 +1,11 @@
 //! What the HTTP listeners promise: to real clients, and to those that mean
 //! harm. One executable for all of it: each would link the whole program again.
 
-#[expect(dead_code, reason = "the services can do more than is needed here")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the services can do more than is needed here"
+)]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -9,6 +9,7 @@ use archive_ingest::catalogue::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
     StoredRow, TopicSummary, Upkeep,
 };
+use archive_ingest::record::Delivery;
 use archive_ingest::store::{Location, ObjectInfo, Page, Put, Store, StoreError};
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -123,6 +124,14 @@ impl Catalogue for DyingCatalogue {
 
     fn owners(&self, uuids: &[Uuid]) -> Answer<Vec<(Uuid, Owner)>> {
         self.inner.owners(uuids)
+    }
+
+    fn add_upload(&self, row: &Row, delivery: &Delivery) -> Answer<bool> {
+        self.inner.add_upload(row, delivery)
+    }
+
+    fn set_retracted(&self, uuid: Uuid, retracted: bool) -> Answer<bool> {
+        self.inner.set_retracted(uuid, retracted)
     }
 
     fn claim(&self, claims: &[Claim]) -> Answer<Vec<(Uuid, Owner)>> {

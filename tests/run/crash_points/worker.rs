@@ -76,6 +76,7 @@ fn archiver(config: &Config, point: Point) -> (Archiver, Arc<Cluster>) {
             drain: archive.shutdown,
         },
         config: archive,
+        progress: Arc::default(),
     };
     (archiver, cluster)
 }
