@@ -37,8 +37,10 @@ pub(super) async fn archive_batch(
     slot: OwnedSemaphorePermit,
 ) -> Result<(), ArchiveError> {
     let mut slot = Some(slot);
-    let wanted = items.into_iter().filter(|item| item.ticket.is_wanted());
-    let mut messages: Vec<Message> = wanted.map(Message::new).collect();
+    let mut messages: Vec<Message> = items
+        .into_iter()
+        .filter_map(|mut item| item.ticket.begin().then(|| Message::new(item)))
+        .collect();
     let mut backoff = Backoff::default();
     while !messages.is_empty() {
         let before = messages.len();
@@ -91,13 +93,15 @@ async fn round(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
     stored
 }
 
-/// Stores the objects of all messages whose claim stands and that are still
-/// wanted. One that fails is tried again in the next round; the others go on.
+/// Stores the objects of all messages whose claim stands. One that fails is
+/// tried again in the next round; the others go on. When partitions are let go
+/// the round ends with what is under way: somebody waits for its rows.
 async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(), ArchiveError> {
+    let let_gos = messages.first().map_or(0, |m| m.item.ticket.let_gos());
     let to_store: Vec<_> = messages
         .iter_mut()
         .filter(|message| message.next == Next::Store && message.row.is_none())
-        .map(|message| store_one(workshop, message))
+        .map(|message| store_one(workshop, message, let_gos))
         .collect();
     let mut stored = stream::iter(to_store).buffer_unordered(workshop.puts.most());
     let mut first_error = None;
@@ -109,7 +113,11 @@ async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
     first_error.map_or(Ok(()), Err)
 }
 
-async fn store_one(workshop: &Arc<Workshop>, message: &mut Message) -> Result<(), ArchiveError> {
+async fn store_one(
+    workshop: &Arc<Workshop>,
+    message: &mut Message,
+    let_gos: u64,
+) -> Result<(), ArchiveError> {
     let permit = workshop
         .puts
         .begin()
@@ -118,8 +126,7 @@ async fn store_one(workshop: &Arc<Workshop>, message: &mut Message) -> Result<()
             part: "PUT limit",
             cause: error.to_string(),
         })?;
-    if !message.item.ticket.is_wanted() {
-        drop(permit);
+    if message.item.ticket.let_gos() != let_gos {
         return Ok(());
     }
     let stored = store_message(

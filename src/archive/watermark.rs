@@ -3,7 +3,7 @@
 //! topic that it is an offset of.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -13,23 +13,31 @@ use crate::kafka::{GroupOffset, TopicId, TopicPartition};
 #[derive(Default)]
 pub struct Watermarks {
     partitions: Mutex<BTreeMap<TopicPartition, Arc<Partition>>>,
-    /// Told whenever a record is done, for those who wait for the last one.
-    done: Arc<(Mutex<()>, Condvar)>,
+    signals: Arc<Signals>,
+}
+
+/// What all partitions tell.
+#[derive(Default)]
+struct Signals {
+    /// Told whenever a partition may have become idle.
+    idle: (Mutex<()>, Condvar),
+    /// How often something was let go.
+    let_gos: AtomicU64,
 }
 
 #[derive(Default)]
 struct Partition {
     flight: Mutex<Flight>,
-    /// Whether what is not begun yet need not be begun any more.
-    unwanted: AtomicBool,
 }
 
 /// Records between «received» and «archived», oldest first.
 #[derive(Default)]
 struct Flight {
     records: VecDeque<InFlight>,
-    /// Records whose ticket somebody holds.
-    held: usize,
+    /// Records that are begun: [`Ticket::begin`].
+    begun: usize,
+    /// Whether what is not begun yet need not be begun any more.
+    is_let_go: bool,
     /// Serial number of the front record.
     front: u64,
     /// One past the last record of the contiguous archived ones.
@@ -60,7 +68,8 @@ struct InFlight {
 pub struct Ticket {
     partition: Arc<Partition>,
     serial: u64,
-    done: Arc<(Mutex<()>, Condvar)>,
+    is_begun: bool,
+    signals: Arc<Signals>,
 }
 
 impl Watermarks {
@@ -129,13 +138,13 @@ impl Watermarks {
             offset,
             done: false,
         });
-        flight.held += 1;
         let serial = flight.front + flight.records.len() as u64 - 1;
         drop(flight);
         Ticket {
             partition,
             serial,
-            done: self.done.clone(),
+            is_begun: false,
+            signals: self.signals.clone(),
         }
     }
 
@@ -183,20 +192,21 @@ impl Watermarks {
     pub fn let_go(&self, partitions: Option<&[TopicPartition]>) {
         for (partition, state) in &*lock(&self.partitions) {
             if partitions.is_none_or(|some| some.contains(partition)) {
-                state.unwanted.store(true, Ordering::Relaxed);
+                lock(&state.flight).is_let_go = true;
             }
         }
+        self.signals.let_gos.fetch_add(1, Ordering::Release);
     }
 
     /// Waits until every record of these partitions (of all, with `None`) is
-    /// archived or abandoned. Whether that was so before the time was over.
+    /// archived; where they were let go, every record that is begun. Whether that was so before the time was over.
     pub fn wait_idle(&self, partitions: Option<&[TopicPartition]>, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        let mut guard = lock(&self.done.0);
+        let mut guard = lock(&self.signals.idle.0);
         loop {
             let busy = match partitions {
-                Some(partitions) => partitions.iter().any(|p| self.is_held(p)),
-                None => self.any_is_held(),
+                Some(partitions) => partitions.iter().any(|p| self.is_busy(p)),
+                None => self.any_is_busy(),
             };
             if !busy {
                 return true;
@@ -204,23 +214,23 @@ impl Watermarks {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 return false;
             };
-            guard = match self.done.1.wait_timeout(guard, left) {
+            guard = match self.signals.idle.1.wait_timeout(guard, left) {
                 Ok((guard, _)) => guard,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
     }
 
-    fn is_held(&self, partition: &TopicPartition) -> bool {
+    fn is_busy(&self, partition: &TopicPartition) -> bool {
         lock(&self.partitions)
             .get(partition)
-            .is_some_and(|state| lock(&state.flight).held > 0)
+            .is_some_and(|state| lock(&state.flight).is_busy())
     }
 
-    fn any_is_held(&self) -> bool {
+    fn any_is_busy(&self) -> bool {
         lock(&self.partitions)
             .values()
-            .any(|state| lock(&state.flight).held > 0)
+            .any(|state| lock(&state.flight).is_busy())
     }
 
     /// Gives partitions up: what is still in flight of them may finish, and is
@@ -250,11 +260,37 @@ impl Flight {
     }
 }
 
+impl Flight {
+    fn is_busy(&self) -> bool {
+        match self.is_let_go {
+            true => self.begun > 0,
+            false => !self.records.is_empty(),
+        }
+    }
+}
+
 impl Ticket {
-    /// Whether the record is still to be archived here. If not, the ticket can
-    /// be dropped: the record is read again, here or elsewhere.
+    /// Whether the record is to be archived here: it is waited for then. If
+    /// not, its partition was let go: it is read again, here or elsewhere.
+    pub fn begin(&mut self) -> bool {
+        let mut flight = lock(&self.partition.flight);
+        if flight.is_let_go {
+            return false;
+        }
+        flight.begun += 1;
+        self.is_begun = true;
+        true
+    }
+
+    /// Whether the partition was not let go.
     pub fn is_wanted(&self) -> bool {
-        !self.partition.unwanted.load(Ordering::Relaxed)
+        !lock(&self.partition.flight).is_let_go
+    }
+
+    /// How often any partition was let go so far: whoever has begun much ends
+    /// it sooner then.
+    pub fn let_gos(&self) -> u64 {
+        self.signals.let_gos.load(Ordering::Acquire)
     }
 
     /// The record is in the catalogue.
@@ -276,11 +312,11 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut flight = lock(&self.partition.flight);
-        flight.held -= 1;
-        if flight.held == 0 {
+        flight.begun -= usize::from(self.is_begun);
+        if flight.begun == 0 {
             drop(flight);
-            drop(lock(&self.done.0));
-            self.done.1.notify_all();
+            drop(lock(&self.signals.idle.0));
+            self.signals.idle.1.notify_all();
         }
     }
 }
@@ -362,11 +398,11 @@ mod tests {
     fn records_that_were_let_go_are_waited_for_only_where_they_are_begun() {
         let (left, kept) = (partition(0), partition(1));
         let marks = reading(&[left.clone(), kept.clone()]);
-        let (begun, queued) = (marks.received(&left, 0), marks.received(&left, 1));
-        let other = marks.received(&kept, 0);
+        let (mut begun, mut queued) = (marks.received(&left, 0), marks.received(&left, 1));
+        let mut other = marks.received(&kept, 0);
+        assert!(begun.begin() && other.begin());
         marks.let_go(Some(std::slice::from_ref(&left)));
-        assert!(!queued.is_wanted() && other.is_wanted());
-        drop(queued);
+        assert!(!queued.begin() && other.is_wanted());
         assert!(!marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
         begun.done();
         assert!(marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
