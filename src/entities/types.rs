@@ -6,10 +6,10 @@ use super::EntityType;
 
 /// The types that share a key with another one, by that key: `key_of` is, for
 /// example, the topic that a type is published to. Nothing of the kind is empty.
-pub fn conflicting<'a, K: Ord>(
-    types: &'a [EntityType],
+pub fn conflicting<K: Ord>(
+    types: &[EntityType],
     key_of: impl Fn(&EntityType) -> K,
-) -> BTreeMap<K, Vec<&'a EntityType>> {
+) -> BTreeMap<K, Vec<&EntityType>> {
     let mut by_key: BTreeMap<K, Vec<&EntityType>> = BTreeMap::new();
     for entity_type in types {
         by_key

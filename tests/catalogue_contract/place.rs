@@ -1,7 +1,7 @@
 //! Databases to test on: a SQLite file, and a PostgreSQL database of one's own.
 
 #[path = "../support/skip.rs"]
-mod skip;
+pub mod skip;
 
 use std::any::Any;
 

@@ -9,7 +9,7 @@ use jiff::{Timestamp, ToSpan};
 use uuid::Uuid;
 
 use crate::place::ServerDatabase;
-use crate::skip::service;
+use crate::place::skip::service;
 
 pub const WINDOW: Duration = Duration::from_millis(300);
 pub const MARGIN: Duration = Duration::from_millis(100);
@@ -25,11 +25,8 @@ pub struct Kernel {
 }
 
 enum Place {
-    /// Gone when it is dropped.
-    File {
-        _folder: tempfile::TempDir,
-    },
-    Server(ServerDatabase),
+    File { _directory: tempfile::TempDir },
+    Server(Box<ServerDatabase>),
 }
 
 impl Kernel {
@@ -38,7 +35,9 @@ impl Kernel {
         let path = directory.path().join("made/kernel.sqlite");
         Self::new(
             KernelKind::Demo { path },
-            Place::File { _folder: directory },
+            Place::File {
+                _directory: directory,
+            },
         )
     }
 
@@ -65,7 +64,7 @@ impl Kernel {
             },
             named_by: NamedBy::Stanza,
         };
-        Self::new(kind, Place::Server(database))
+        Self::new(kind, Place::Server(Box::new(database)))
     }
 
     fn new(kind: KernelKind, place: Place) -> Self {

@@ -33,9 +33,6 @@ mod kernel;
 #[path = "../catalogue_contract/place.rs"]
 #[allow(dead_code)]
 mod place;
-#[path = "../support/skip.rs"]
-#[allow(dead_code)]
-mod skip;
 
 mod bounds;
 mod demo;

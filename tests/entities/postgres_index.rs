@@ -32,10 +32,7 @@ fn fill(kernel: &Kernel, many: &Type, few: &Type) -> Box<Client> {
 /// Has the server know what there is, and count what this session has read, which it does only now and
 /// then by itself.
 fn tidy(client: &mut Client) {
-    for statement in [
-        "VACUUM ANALYZE kernel_entity",
-        "SELECT pg_stat_force_next_flush()",
-    ] {
+    for statement in ["VACUUM ANALYZE", "SELECT pg_stat_force_next_flush()"] {
         client.batch_execute(statement).unwrap();
     }
 }
