@@ -17,6 +17,9 @@ const RECENT: usize = 50;
 pub(super) struct Logbook {
     verification: Verification,
     pub saved: Saved,
+    /// Rows before the place, while that is among the rows: those after it are
+    /// looked at again.
+    pub settled: u64,
     /// `None`: nothing is kept, or no longer, because it cannot be.
     next: Option<Instant>,
 }
@@ -42,6 +45,7 @@ impl Verifier {
         Ok(Logbook {
             verification,
             saved: Saved::default(),
+            settled: 0,
             next: Some(Instant::now() + self.save_every),
         })
     }
@@ -54,6 +58,7 @@ impl Verifier {
             .and_then(|last| {
                 let saved = serde_json::from_str(last.place.as_deref()?).ok()?;
                 Some(Logbook {
+                    settled: u64::try_from(last.messages).unwrap_or_default(),
                     verification: last,
                     saved,
                     next: Some(Instant::now() + self.save_every),
@@ -88,7 +93,11 @@ impl Verifier {
         let of = &mut log.verification;
         of.saved_at = now();
         of.finished_at = finished_at;
-        of.messages = done.messages as i64;
+        let messages = match log.saved.place {
+            Place::Messages { .. } if finished_at.is_none() => log.settled,
+            _ => done.messages,
+        };
+        of.messages = messages as i64;
         of.objects = done.objects as i64;
         of.bytes = done.bytes as i64;
         of.defects = counts.defects;
@@ -116,6 +125,7 @@ impl Logbook {
         Self {
             verification: Verification::default(),
             saved: Saved::default(),
+            settled: 0,
             next: None,
         }
     }

@@ -15,6 +15,7 @@ pub(super) struct Pages {
 /// One page: its last row, and how many of its rows are not done.
 pub(super) struct Page {
     last: Cursor,
+    rows: usize,
     left: AtomicUsize,
 }
 
@@ -23,6 +24,7 @@ impl Pages {
     pub fn begin(&self, last: Cursor, rows: usize) -> Arc<Page> {
         let page = Arc::new(Page {
             last,
+            rows,
             left: AtomicUsize::new(rows),
         });
         self.open().push_back(page.clone());
@@ -30,14 +32,17 @@ impl Pages {
     }
 
     /// The last row of the pages that are done and have no open one before
-    /// them, since this was asked the last time.
-    pub fn done_to(&self) -> Option<Cursor> {
+    /// them, and how many rows they have, since this was asked the last time.
+    pub fn done_to(&self) -> Option<(Cursor, u64)> {
         let mut open = self.open();
-        let mut done = None;
+        let (mut last, mut rows) = (None, 0);
         while open.front().is_some_and(|page| page.is_done()) {
-            done = open.pop_front().map(|page| page.last);
+            if let Some(page) = open.pop_front() {
+                rows += page.rows as u64;
+                last = Some(page.last);
+            }
         }
-        done
+        last.map(|last| (last, rows))
     }
 
     fn open(&self) -> MutexGuard<'_, VecDeque<Arc<Page>>> {
@@ -71,7 +76,7 @@ mod tests {
         first.row_done();
         assert_eq!(pages.done_to(), None);
         first.row_done();
-        assert_eq!(pages.done_to(), Some(at(3)));
+        assert_eq!(pages.done_to(), Some((at(3), 3)));
         assert_eq!(pages.done_to(), None);
     }
 }

@@ -72,7 +72,8 @@ impl Verifier {
             if missing.len() == SUSPECTS || is_save_due {
                 self.look_again(&mut missing, &memory, findings).await?;
             }
-            if is_save_due && let Some(last) = pages.done_to() {
+            if is_save_due && let Some((last, rows)) = pages.done_to() {
+                log.settled += rows;
                 self.save(log, findings, Place::after_row(last)).await;
             }
         }
