@@ -83,7 +83,18 @@ fn is_read_enough(error: &anyhow::Error) -> bool {
     output::reader_has_left(error) && !error.is::<verify::NotFinished>()
 }
 
+/// A kernel that is named and not read would be a promise that nothing keeps.
+fn refuse_kernel(cli: &Cli) -> Result<(), UsageError> {
+    match (&cli.global.kernel, &cli.command) {
+        (None, _) | (_, Command::Config(_)) => Ok(()),
+        (Some(_), _) => Err(UsageError(
+            "-K: entities are not published yet; leave it out".to_owned(),
+        )),
+    }
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    refuse_kernel(&cli)?;
     let selection = open::selection(&cli.global, &cli.command);
     let json = cli.global.json;
     let config = || {

@@ -13,7 +13,8 @@ pub struct Uploaded {
 }
 
 /// `{message: binary, headers: [[name, binary]…], key?: binary}`; headers may
-/// be a document too, and their values text, as clients send them. The error
+/// be a document too (of values that are not null), and their values text, as
+/// clients send them. The error
 /// says what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Uploaded, String> {
     let not_bson = |_| "Request must be valid BSON".to_owned();
@@ -56,6 +57,9 @@ fn headers_of(element: RawBsonRef<'_>) -> Result<Vec<Header>, String> {
         RawBsonRef::Document(document) => {
             for element in document {
                 let (name, value) = element.map_err(not_bson)?;
+                if value == RawBsonRef::Null {
+                    return Err(format!("Header with key {name} is not binary data"));
+                }
                 headers.push(header_of(name.as_str(), value)?);
             }
         }
