@@ -50,7 +50,10 @@ fn schemathesis(serving: &Serving, arguments: &[&str]) {
 fn schemathesis_finds_no_difference_between_the_api_and_its_description() {
     let serving = Serving::with_credential();
     let credential = crate::scene::basic(crate::scene::USER, crate::scene::PASSWORD);
-    schemathesis(&serving, &["-H", &credential]);
+    // Whether a BSON body breaks its schema it cannot tell: it says so of arrays
+    // that it calls valid itself. Malformed uploads have tests of their own.
+    let excluded = ["--exclude-checks", "negative_data_rejection"];
+    schemathesis(&serving, &["-H", &credential, excluded[0], excluded[1]]);
 }
 
 #[test]

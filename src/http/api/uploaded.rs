@@ -12,9 +12,8 @@ pub struct Uploaded {
     pub headers: Vec<Header>,
 }
 
-/// `{message: binary, headers: [[name, binary]…], key?: binary}`; headers may
-/// be a document too, and their values text, as clients send them. The error
-/// says what is wrong.
+/// `{message: binary, headers: [[name, binary]…], key?: binary}`; values
+/// may be text too. The error says what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Uploaded, String> {
     let not_bson = |_| "Request must be valid BSON".to_owned();
     let document = RawDocument::from_bytes(bytes).map_err(not_bson)?;
@@ -45,21 +44,13 @@ fn bytes_of(what: &str, element: RawBsonRef<'_>) -> Result<Vec<u8>, String> {
 }
 
 fn headers_of(element: RawBsonRef<'_>) -> Result<Vec<Header>, String> {
-    let not_bson = |_| "Request must be valid BSON".to_owned();
+    let RawBsonRef::Array(pairs) = element else {
+        return Err("headers are not an array".to_owned());
+    };
     let mut headers = Vec::new();
-    match element {
-        RawBsonRef::Array(pairs) => {
-            for pair in pairs {
-                headers.push(pair_of(pair.map_err(not_bson)?)?);
-            }
-        }
-        RawBsonRef::Document(document) => {
-            for element in document {
-                let (name, value) = element.map_err(not_bson)?;
-                headers.push(header_of(name.as_str(), value)?);
-            }
-        }
-        _ => return Err("headers are neither an array nor a document".to_owned()),
+    for pair in pairs {
+        let pair = pair.map_err(|_| "Request must be valid BSON".to_owned())?;
+        headers.push(pair_of(pair)?);
     }
     Ok(headers)
 }

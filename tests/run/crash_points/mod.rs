@@ -33,7 +33,7 @@ const POINTS: [[Point; 2]; 9] = [
     [after(Effect::Rows, 1), after(Effect::Rows, 4)],
     [before(Effect::Origin, 1), before(Effect::Origin, 5)],
     [after(Effect::Origin, 1), after(Effect::Origin, 5)],
-    [before(Effect::Commit, 2), before(Effect::Commit, 5)],
+    [before(Effect::Commit, 2), before(Effect::Commit, 1)],
 ];
 
 #[test]

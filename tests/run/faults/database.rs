@@ -47,12 +47,11 @@ fn a_connection_that_hangs_for_ever_in_a_transaction_is_given_up_by_both_sides()
     };
     let topic = broker.create("hang", 2);
     let records = plain_records(&topic, 2, 200);
-    broker.send(&records);
     let proxy = place.database_through_proxy();
     place.set("archive", "archive-batch-records", "50");
     place.set("db", "db-request-timeout-seconds", "2");
     let process = place.start(&["run", "--json"]);
-    process.wait_for("archiving");
+    process.wait_for("partitions more");
     let commits = Counter::default();
     proxy.decide(
         move |request| match is_commit(request) && commits.next() == 2 {
@@ -60,7 +59,8 @@ fn a_connection_that_hangs_for_ever_in_a_transaction_is_given_up_by_both_sides()
             false => Deed::Pass,
         },
     );
-    process.wait_for("no answer within");
+    broker.send(&records);
+    process.wait_for("trying again until it works");
     let ended = finish(&place, process, &records);
     assert_told_once(&ended, "catalogue");
 }

@@ -1,5 +1,7 @@
 //! An empty PostgreSQL database, gone when this is dropped.
 
+use std::time::{Duration, Instant};
+
 use crate::support::skip::service;
 use crate::support::unique;
 
@@ -33,6 +35,11 @@ impl OwnDatabase {
     }
 
     fn execute_in(&self, database: &str, sql: &str) {
+        self.try_in(database, sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    fn try_in(&self, database: &str, sql: &str) -> Result<(), postgres::Error> {
         postgres::Config::new()
             .host(&self.host)
             .port(self.port)
@@ -41,12 +48,18 @@ impl OwnDatabase {
             .dbname(database)
             .connect(postgres::NoTls)
             .and_then(|mut client| client.batch_execute(sql))
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
 
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
-        self.on_server(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        // The server's own vacuum may be at work in it, which only a superuser
+        // may end.
+        while let Err(error) = self.try_in("postgres", &drop) {
+            assert!(Instant::now() < deadline, "{drop}: {error}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 }
