@@ -61,6 +61,14 @@ pub enum Command {
     /// on stdout. `run` answers it too.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve,
+    /// Carry the events of an agent (ACA-Py) to Kafka, and records to the agent
+    ///
+    /// Events come by webhook, or from the plugin in plugins/, and are answered
+    /// for once Kafka has acknowledged them. Records of acapy-inbound-... go to
+    /// the agent, and are committed once it has taken them. Where it listens is
+    /// printed on stdout. See docs/bridge.md.
+    #[command(after_help = BRIDGE_EXAMPLES)]
+    Bridge(BridgeArgs),
     /// List the topics on Kafka and how far each is archived
     ///
     /// RECORDS counts offsets, so compacted topics and transactions have fewer.
@@ -171,6 +179,23 @@ const RUN_EXAMPLES: &str = "Examples:\n  \
 const SERVE_EXAMPLES: &str = "Examples:\n  \
   archive_ingest serve\n  \
   API_LISTEN=127.0.0.1:0 archive_ingest serve -D local-db -S local-store";
+
+const BRIDGE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest bridge -H hop-local\n  \
+  BRIDGE_AGENT_URL=http://127.0.0.1:8031 archive_ingest bridge --plugin-config plugins-config.yaml";
+
+#[derive(Args, Debug)]
+pub struct BridgeArgs {
+    /// Stanza of the bridge
+    #[arg(default_value = "bridge", value_name = "STANZA")]
+    pub name: String,
+    /// The agent's plugin configuration (YAML), whose kafka_events holds here too
+    ///
+    /// Without -H the cluster is the one that it names.
+    #[arg(long, value_name = "FILE")]
+    pub plugin_config: Option<PathBuf>,
+}
+
 /// What `run` runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Loop {

@@ -49,6 +49,7 @@
 //!   catalogue; mending; the catalogue from the store alone.
 //! - [`http`]: the archive API, the producer's control, health and metrics.
 //!   It shows and controls what the commands hand it, through small traits.
+//! - [`bridge`]: an agent's events to Kafka, and records of Kafka to the agent.
 //! - [`produce`]: entities to Kafka: Avro containers, transactions, positions
 //!   and the quarantine. Blocks, on threads of its own.
 //! - [`cli`], [`commands`]: what can be typed, and a file for each command that
@@ -92,6 +93,7 @@
 )]
 
 pub mod archive;
+pub mod bridge;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;

@@ -2,6 +2,8 @@
 
 mod archive_metrics;
 mod asked_uuids;
+pub mod bridge;
+mod bridge_port;
 pub mod config;
 mod destination;
 mod entity_types;
@@ -96,6 +98,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     };
     match &cli.command {
         Command::Run(args) => run::run(&config()?, args, json),
+        Command::Bridge(_) => bridge::bridge(&config()?, json),
         Command::Serve => serve::serve(&config()?, json),
         Command::Topics(args) => topics::list(&config()?, args, json),
         Command::ListArchive(args) => list_archive::list(&config()?, args, json),

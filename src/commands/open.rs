@@ -29,6 +29,10 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         Command::Run(run) => Some(run),
         _ => None,
     };
+    let bridge = match command {
+        Command::Bridge(bridge) => Some(bridge),
+        _ => None,
+    };
     Selection {
         config_file: global.config.clone(),
         veto_list: global.veto_list.clone(),
@@ -36,6 +40,8 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         database: global.database.clone(),
         store: global.store.clone(),
         kernel: global.kernel.clone(),
+        bridge: bridge.map(|bridge| bridge.name.clone()),
+        plugin_config: bridge.and_then(|bridge| bridge.plugin_config.clone()),
         until_eos: run.is_some_and(|run| run.until_eos),
         test_topic: run.and_then(|run| run.test_topic.clone()),
     }

@@ -2,6 +2,7 @@
 //! anything: what `config check` tells.
 
 use super::archive::ArchiveConfig;
+use super::bridge::BridgeConfig;
 use super::database::DatabaseConfig;
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -45,9 +46,13 @@ pub struct StanzaInspection {
 }
 
 /// Whether a stanza of the kind is in use: always, except that there need not
-/// be a kernel.
+/// be a kernel, nor a bridge.
 fn is_used(config: &Config, kind: StanzaKind) -> bool {
-    kind != StanzaKind::Kernel || config.kernel_stanza().is_some()
+    match kind {
+        StanzaKind::Kernel => config.kernel_stanza().is_some(),
+        StanzaKind::Bridge => config.bridge_stanza().is_some(),
+        _ => true,
+    }
 }
 
 impl Inspection {
@@ -128,6 +133,7 @@ fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> Stanz
         Ok((settings, errors)) if errors.is_empty() => {
             let of_kernel = || match kind {
                 StanzaKind::Kernel => config.kernel().map(drop),
+                StanzaKind::Bridge => config.bridge().map(drop),
                 _ => Ok(()),
             };
             let built = build(&settings, vetoes).and_then(|()| of_kernel());
@@ -180,5 +186,6 @@ fn build(settings: &Settings, vetoes: &VetoList) -> Result<(), ConfigError> {
         StanzaKind::Listen => ListenConfig::read(settings).map(drop),
         StanzaKind::Kernel => KernelConfig::read(settings).map(drop),
         StanzaKind::Produce => ProduceConfig::read(settings).map(drop),
+        StanzaKind::Bridge => BridgeConfig::read(settings, None).map(drop),
     }
 }

@@ -1,7 +1,7 @@
 //! The kinds of stanzas, told apart by the first word of their keys.
 
 use super::key::Key;
-use super::{archive, database, hop, kernel, listen, log, produce, store};
+use super::{archive, bridge, database, hop, kernel, listen, log, produce, store};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StanzaKind {
@@ -16,6 +16,8 @@ pub enum StanzaKind {
     Kernel,
     /// How entities become records.
     Produce,
+    /// An agent whose events go to Kafka, and records to it.
+    Bridge,
 }
 
 /// Stanzas that are there whatever the file says.
@@ -24,6 +26,7 @@ pub(super) const ALWAYS: &[(&str, StanzaKind)] = &[
     ("file-db", StanzaKind::Database),
     ("file-store", StanzaKind::Store),
     ("demo-kernel", StanzaKind::Kernel),
+    ("bridge", StanzaKind::Bridge),
 ];
 
 /// Other names of those, unless the file has stanzas of these names.
@@ -39,6 +42,7 @@ impl StanzaKind {
         StanzaKind::Listen,
         StanzaKind::Kernel,
         StanzaKind::Produce,
+        StanzaKind::Bridge,
     ];
 
     /// As reports call it.
@@ -52,6 +56,7 @@ impl StanzaKind {
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "kernel",
             StanzaKind::Produce => "produce",
+            StanzaKind::Bridge => "bridge",
         }
     }
 
@@ -66,6 +71,7 @@ impl StanzaKind {
             StanzaKind::Listen => listen::KEYS,
             StanzaKind::Kernel => kernel::KEYS,
             StanzaKind::Produce => produce::KEYS,
+            StanzaKind::Bridge => bridge::KEYS,
         }
     }
 
@@ -76,6 +82,7 @@ impl StanzaKind {
             StanzaKind::Database => Some("-D"),
             StanzaKind::Store => Some("-S"),
             StanzaKind::Kernel => Some("-K"),
+            StanzaKind::Bridge => Some("--bridge"),
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 None
             }
@@ -93,6 +100,7 @@ impl StanzaKind {
             StanzaKind::Listen => "-listen",
             StanzaKind::Kernel => "kernel-",
             StanzaKind::Produce => "produce-",
+            StanzaKind::Bridge => "bridge-",
         }
     }
 
@@ -107,6 +115,7 @@ impl StanzaKind {
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "demo-kernel",
             StanzaKind::Produce => "produce",
+            StanzaKind::Bridge => "bridge",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Kafka: the connection, the consumer, producers with and without
+//! Kafka: the connection, consumers, producers with and without
 //! transactions, topics and the ends of their logs, questions about offsets, and
 //! the broker inside this process.
 
@@ -8,9 +8,11 @@ mod commits;
 mod consumer;
 mod group_offset;
 mod headers;
+mod inbox;
 mod known_data;
 mod message;
 mod mock;
+mod outbox;
 mod partition;
 mod probe;
 mod producer;
@@ -25,7 +27,9 @@ pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;
 pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
 pub use group_offset::{GroupOffset, GroupOffsets};
+pub use inbox::{Inbox, InboxConfig};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
+pub use outbox::{Letter, Outbox, SendFailure};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
 pub use reader::{Reading, RecordReader};
