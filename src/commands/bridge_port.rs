@@ -34,7 +34,12 @@ impl BridgePort for Port {
         self.outgoing.publish(&event).await.map_err(failure)
     }
 
-    async fn webhook(&self, topic: &str, payload: Bytes) -> Result<(), BridgeFailure> {
+    async fn webhook(
+        &self,
+        topic: &str,
+        wallet_id: Option<String>,
+        payload: Bytes,
+    ) -> Result<(), BridgeFailure> {
         if !self.webhook_topics.is_match(topic) {
             let topic: String = topic.chars().take(80).collect();
             return Err(BridgeFailure::NotThere(format!(
@@ -44,7 +49,7 @@ impl BridgePort for Port {
         let event = Event {
             topic: of_webhook(topic),
             payload,
-            wallet_id: None,
+            wallet_id,
             id: None,
         };
         self.outgoing.publish(&event).await.map_err(failure)

@@ -201,7 +201,7 @@ fn agent(settings: &Settings, messages: MessageForm) -> Result<Option<AgentConfi
             return Err(settings.refused(key, why));
         }
     }
-    if didcomm_url.is_some() && messages == MessageForm::Plain {
+    if didcomm_url.is_some() && messages == MessageForm::Plain && settings.chosen {
         let why = "it needs bridge-messages = \"enveloped\": plain records are events of the bus";
         return Err(settings.refused(&DIDCOMM_URL, why));
     }

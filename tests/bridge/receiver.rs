@@ -111,8 +111,7 @@ fn answer(stream: TcpStream, taken: &Mutex<Vec<Taken>>, answers: &Answers) -> Op
             key,
         });
     }
-    let text = format!(
-        "HTTP/1.1 {status} Said\r\nContent-Length: 5\r\nConnection: close\r\n\r\nsaid\n"
-    );
+    let text =
+        format!("HTTP/1.1 {status} Said\r\nContent-Length: 5\r\nConnection: close\r\n\r\nsaid\n");
     reader.get_mut().write_all(text.as_bytes()).ok()
 }

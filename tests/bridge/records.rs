@@ -22,7 +22,10 @@ impl Inward {
         let mut scene = Scene::on(&broker.address);
         scene.set("bridge-agent-url", &format!("\"http://{receiver}/\""));
         let suffix = &broker.suffix;
-        scene.set("bridge-inbound-topics", &format!("'acapy-inbound-.*{suffix}'"));
+        scene.set(
+            "bridge-inbound-topics",
+            &format!("'acapy-inbound-.*{suffix}'"),
+        );
         scene.set(
             "bridge-dead-letter-topic",
             &format!("\"dead-letters-{}\"", unique()),
@@ -63,22 +66,35 @@ fn records_reach_the_agent_once_and_in_order_and_new_topics_are_picked_up() {
     inward.scene.variable("BRIDGE_AGENT_KEY", "admin");
     let first = inward.broker.create("acapy-inbound-test", 3);
     let bridge = inward.scene.start_with_agent();
-    inward.send(&first, (0..300).map(|n| ((n % 3) as i32, json!({ "n": n }))));
-    eventually("all have come", || (receiver.bodies().len() >= 300).then_some(()));
+    inward.send(
+        &first,
+        (0..300).map(|n| ((n % 3) as i32, json!({ "n": n }))),
+    );
+    eventually("all have come", || {
+        (receiver.bodies().len() >= 300).then_some(())
+    });
     let later = inward.broker.create("acapy-inbound-later", 1);
     inward.send(&later, [(0, json!({ "n": 300 }))]);
-    eventually("a new topic's record", || (receiver.bodies().len() > 300).then_some(()));
+    eventually("a new topic's record", || {
+        (receiver.bodies().len() > 300).then_some(())
+    });
     let taken = receiver.taken.lock().expect("whole").clone();
     assert_in_order(&receiver.bodies()[..300], 3, 300);
     assert_eq!(taken[0].topic, first.replace('-', "::"));
     assert_eq!(taken[300].topic, later.replace('-', "::"));
-    assert!(taken.iter().all(|taken| taken.key.as_deref() == Some("admin")));
+    assert!(
+        taken
+            .iter()
+            .all(|taken| taken.key.as_deref() == Some("admin"))
+    );
     // In good order nothing comes again.
     bridge.signal("TERM");
     bridge.ended().clean();
     let _again = inward.scene.start_with_agent();
     inward.send(&later, [(0, json!({ "n": 301 }))]);
-    eventually("the next one", || (receiver.bodies().len() >= 302).then_some(()));
+    eventually("the next one", || {
+        (receiver.bodies().len() >= 302).then_some(())
+    });
     assert_eq!(receiver.bodies().len(), 302);
 }
 
@@ -90,7 +106,10 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     };
     let topic = inward.broker.create("acapy-inbound-test", 2);
     let bridge = inward.scene.start_with_agent();
-    inward.send(&topic, (0..100).map(|n| ((n % 2) as i32, json!({ "n": n }))));
+    inward.send(
+        &topic,
+        (0..100).map(|n| ((n % 2) as i32, json!({ "n": n }))),
+    );
     bridge.wait_for("its records wait");
     assert_eq!(inward.scene.status()["agent_away"], json!(true));
     let receiver = Receiver::at(address, Arc::default(), |_| 503);
@@ -98,7 +117,9 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     std::thread::sleep(Duration::from_millis(500));
     drop(receiver);
     let receiver = Receiver::at(address, taken, |_| 200);
-    eventually("all have come", || (receiver.bodies().len() >= 100).then_some(()));
+    eventually("all have come", || {
+        (receiver.bodies().len() >= 100).then_some(())
+    });
     assert_in_order(&receiver.bodies(), 2, 100);
     assert_eq!(inward.scene.status()["records_given"], json!(100));
     assert_eq!(inward.scene.status()["dead_letters"], json!(0));
@@ -122,7 +143,9 @@ fn what_the_agent_can_never_take_is_set_aside_with_the_reason() {
     let kafka = &inward.broker.address;
     let values = ["{\"n\":0}", "no json", "{\"bad\":true}", "", "{\"n\":1}"];
     topic::send(kafka, &topic, values.map(|value| (0, value.to_owned())));
-    eventually("the others go on", || (receiver.bodies().len() >= 2).then_some(()));
+    eventually("the others go on", || {
+        (receiver.bodies().len() >= 2).then_some(())
+    });
     assert_eq!(receiver.bodies(), [json!({"n": 0}), json!({"n": 1})]);
     let letters = topic::read(kafka, &dead);
     let reasons: Vec<&str> = letters
@@ -131,7 +154,10 @@ fn what_the_agent_can_never_take_is_set_aside_with_the_reason() {
         .collect();
     assert_eq!(letters.len(), 3, "{reasons:?}");
     assert!(reasons[0].contains("not JSON"), "{reasons:?}");
-    assert!(reasons[1].contains("422") && reasons[1].contains("said"), "{reasons:?}");
+    assert!(
+        reasons[1].contains("422") && reasons[1].contains("said"),
+        "{reasons:?}"
+    );
     assert_eq!(letters[0].value.as_deref(), Some(&b"no json"[..]));
     assert_eq!(letters[1].headers["dead-letter-topic"], topic);
     assert_eq!(letters[1].headers["dead-letter-offset"], "2");
@@ -160,7 +186,9 @@ fn stopped_it_lets_nothing_through_and_started_again_nothing_is_missing() {
         let answer = inward.scene.get("/kafka/start").with(200);
         assert_eq!(answer.json(), json!({"result": "Kafka plugin started"}));
     }
-    eventually("what waited", || (receiver.bodies().len() >= 10).then_some(()));
+    eventually("what waited", || {
+        (receiver.bodies().len() >= 10).then_some(())
+    });
     assert_in_order(&receiver.bodies(), 1, 10);
     drop(bridge);
 }
@@ -175,7 +203,9 @@ fn software_without_a_kafka_client_writes_and_reads_by_http() {
     let topic = broker.create("acapy-inbound-test", 1);
     let produce = format!("/produce?topic={topic}");
     for n in 0..3 {
-        let answer = scene.post(&produce, &json!({ "n": n }).to_string()).with(202);
+        let answer = scene
+            .post(&produce, &json!({ "n": n }).to_string())
+            .with(202);
         assert_eq!(answer.json(), json!({"result": true}));
     }
     for (path, body) in [
@@ -188,7 +218,10 @@ fn software_without_a_kafka_client_writes_and_reads_by_http() {
     }
     let topics = scene.get("/topics").with(200).json();
     assert!(topics.as_array().expect("a list").contains(&json!(topic)));
-    let values = scene.get(&format!("/consume?topic={topic}")).with(200).json();
+    let values = scene
+        .get(&format!("/consume?topic={topic}"))
+        .with(200)
+        .json();
     assert_eq!(values, json!([{"n": 0}, {"n": 1}, {"n": 2}]));
     let last = scene.get(&format!("/consume?topic={topic}&limit=1"));
     assert_eq!(last.with(200).json(), json!([{"n": 2}]));
@@ -230,6 +263,8 @@ fn enveloped_records_say_whose_they_are_and_are_unwrapped_for_the_agent() {
     assert_eq!(sent[0].json()["service"], json!({"url": "http://peer"}));
     let wrapped = json!({"payload": sent[0].json()["payload"]}).to_string();
     topic::send(&broker.address, &topic, [(0, wrapped)]);
-    eventually("it is unwrapped", || (!receiver.bodies().is_empty()).then_some(()));
+    eventually("it is unwrapped", || {
+        (!receiver.bodies().is_empty()).then_some(())
+    });
     assert_eq!(receiver.bodies(), [json!({"n": 7})]);
 }

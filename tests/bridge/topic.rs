@@ -78,7 +78,8 @@ fn headers(message: &impl Message) -> BTreeMap<String, String> {
     let Some(headers) = message.headers() else {
         return BTreeMap::new();
     };
-    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    let text =
+        |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
     headers
         .iter()
         .map(|header| (header.key.to_owned(), text(header.value)))
@@ -97,7 +98,10 @@ pub fn send(kafka: &str, topic: &str, values: impl IntoIterator<Item = (i32, Str
         let record = BaseRecord::<(), str>::to(topic)
             .partition(partition)
             .payload(&value);
-        producer.send(record).map_err(|(error, _)| error).expect("room");
+        producer
+            .send(record)
+            .map_err(|(error, _)| error)
+            .expect("room");
     }
     producer.flush(PATIENCE).expect("acknowledged");
     // Delivery reports are served by then.

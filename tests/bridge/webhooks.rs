@@ -34,7 +34,10 @@ fn a_webhook_is_answered_when_it_is_on_kafka_under_the_events_name() {
         }
     }
     let records = topic::read(&kafka, &format!("acapy-webhook-{name}"));
-    let numbers: Vec<_> = records.iter().map(|record| record.json()["n"].clone()).collect();
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| record.json()["n"].clone())
+        .collect();
     let sent: Vec<_> = (0..20).flat_map(|n| [json!(n), json!(n)]).collect();
     assert_eq!(numbers, sent);
     assert!(records.iter().all(|record| record.key.is_none()));
@@ -74,11 +77,22 @@ fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
     for _ in 0..62 {
         for (path, header, body, status) in cases {
             let answer = http::ask(scene.address, "POST", path, &[header], Some(body));
-            assert_eq!(answer.status, status, "{path} {header} {body:?}: {}", answer.text());
+            assert_eq!(
+                answer.status,
+                status,
+                "{path} {header} {body:?}: {}",
+                answer.text()
+            );
         }
     }
     // A control character as it is; one that is read as a head is hyper's.
-    let raw = http::ask(scene.address, "POST", "/topic/a\u{1}b/", &[key], Some(b"{}"));
+    let raw = http::ask(
+        scene.address,
+        "POST",
+        "/topic/a\u{1}b/",
+        &[key],
+        Some(b"{}"),
+    );
     assert_eq!(raw.status, 400);
     let large = vec![b' '; 50 << 20];
     for _ in 0..4 {
@@ -87,7 +101,13 @@ fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
     }
     http::ask(scene.address, "GET", &good, &[key], None).with(405);
     http::ask(scene.address, "GET", "/livez", &[], None).with(200);
-    let answer = http::ask(scene.address, "POST", &good, &[key], Some(b"{\"good\": true}"));
+    let answer = http::ask(
+        scene.address,
+        "POST",
+        &good,
+        &[key],
+        Some(b"{\"good\": true}"),
+    );
     answer.with(200);
     let records = topic::read(&kafka, &format!("acapy-webhook-{name}"));
     assert_eq!(records.len(), 1, "what was refused is not on Kafka");
@@ -111,8 +131,14 @@ fn what_kafka_does_not_acknowledge_is_not_answered_for() {
         (scene.post("/topic/hook", "{\"n\": 3}").status == 200).then_some(())
     });
     let records = topic::read(&kafka.address, "acapy-webhook-hook");
-    let numbers: Vec<_> = records.iter().map(|record| record.json()["n"].clone()).collect();
-    assert!(numbers.contains(&json!(1)) && numbers.contains(&json!(3)), "{numbers:?}");
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| record.json()["n"].clone())
+        .collect();
+    assert!(
+        numbers.contains(&json!(1)) && numbers.contains(&json!(3)),
+        "{numbers:?}"
+    );
 }
 
 #[test]

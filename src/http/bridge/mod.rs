@@ -29,6 +29,9 @@ pub use port::{AgentEvent, BridgeFailure, BridgePort};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
+/// Which tenant's webhook it is, of an agent that has some.
+const WALLET_ID: HeaderName = HeaderName::from_static("x-wallet-id");
+
 /// Bodies that are held in memory at once; more requests wait.
 const BODIES: usize = 64;
 
@@ -136,8 +139,11 @@ impl BridgeApi {
 
     async fn webhook(&self, topic: &str, request: Request) -> Result<Response<Body>, Problem> {
         let _slot = self.slot().await?;
+        let wallet_id = request.headers.get(WALLET_ID);
+        let wallet_id = wallet_id.and_then(|id| id.to_str().ok()).map(str::to_owned);
         let payload = request.read_body(self.limit).await?;
-        self.port.webhook(topic, payload).await.map_err(problem)?;
+        let sent = self.port.webhook(topic, wallet_id, payload);
+        sent.await.map_err(problem)?;
         respond::json(&json!({ "status": "sent_to_external_queue" }))
     }
 

@@ -39,7 +39,12 @@ pub trait BridgePort: Send + Sync {
 
     /// The same for an event that an agent without the plugin tells, under the
     /// topic that its webhooks have.
-    async fn webhook(&self, topic: &str, payload: Bytes) -> Result<(), BridgeFailure>;
+    async fn webhook(
+        &self,
+        topic: &str,
+        wallet_id: Option<String>,
+        payload: Bytes,
+    ) -> Result<(), BridgeFailure>;
 
     /// Puts a JSON value on a topic.
     async fn produce(&self, topic: &str, value: Bytes) -> Result<(), BridgeFailure>;
