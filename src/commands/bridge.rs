@@ -34,8 +34,9 @@ const GRACE: Duration = Duration::from_secs(15);
 pub fn bridge(config: &Config, json: bool) -> anyhow::Result<Exit> {
     let plan = Plan::of(config)?;
     let (trigger, shutdown) = shutdown::signal();
-    let patience = plan.bridge.delivery + GRACE;
-    let running = Running::start(plan)?;
+    let patience = plan.patience();
+    let cluster = plan.cluster(None)?;
+    let running = Running::start(plan, &cluster)?;
     running.runtime.spawn(listen_to_signals(
         trigger,
         Arc::new(AtomicBool::new(true)),
@@ -86,6 +87,32 @@ impl Plan {
             form,
         })
     }
+
+    /// What a good end may take.
+    pub fn patience(&self) -> Duration {
+        self.bridge.delivery + GRACE
+    }
+
+    /// The cluster that is open already, where it is the same one; else it must
+    /// answer: wrong credentials are told at once. Blocks.
+    pub fn cluster(
+        &self,
+        open: Option<(&HopConfig, &Arc<Cluster>)>,
+    ) -> Result<Arc<Cluster>, KafkaFailure> {
+        if let Some((hop, cluster)) = open
+            && hop.kind == self.hop.kind
+            && hop.properties == self.hop.properties
+        {
+            return Ok(cluster.clone());
+        }
+        let cluster = Arc::new(Cluster::open(&self.hop)?);
+        let admin = Admin::open(&cluster, "archive_ingest")?;
+        open::patiently(
+            || admin.topics(),
+            |error| matches!(error, KafkaFailure::Unavailable { .. }),
+        )?;
+        Ok(cluster)
+    }
 }
 
 /// A bridge at work.
@@ -99,17 +126,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Opens everything and begins. Blocks until Kafka answers.
-    pub fn start(plan: Plan) -> anyhow::Result<Self> {
+    /// Opens everything and begins.
+    pub fn start(plan: Plan, cluster: &Arc<Cluster>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("bridge")
             .enable_all()
             .build()?;
         let (trigger, shutdown) = shutdown::signal();
-        let cluster = cluster(&plan.hop)?;
         let gate = Arc::<Gate>::default();
-        let outgoing = Outgoing::open(&cluster, &plan.bridge, plan.form.clone(), gate.clone())?;
+        let outgoing = Outgoing::open(cluster, &plan.bridge, plan.form.clone(), gate.clone())?;
         let outgoing = Arc::new(outgoing);
         let mut running = Self {
             runtime,
@@ -135,7 +161,7 @@ impl Running {
             let serving = listener.serve(Arc::new(api), shutdown.clone(), plan.bridge.delivery);
             running.listening = Some(running.runtime.spawn(serving));
         }
-        if let Some(incoming) = incoming(&plan, &cluster, &outgoing, &gate)? {
+        if let Some(incoming) = incoming(&plan, cluster, &outgoing, &gate)? {
             let handle = running.runtime.handle().clone();
             let thread = thread::Builder::new().name("bridge-incoming".to_owned());
             let run = move || incoming.run(&handle, &shutdown);
@@ -189,15 +215,4 @@ fn incoming(
         courier: Arc::new(courier),
         gate: gate.clone(),
     }))
-}
-
-/// The cluster, which must answer: wrong credentials are told at once.
-fn cluster(hop: &HopConfig) -> Result<Arc<Cluster>, KafkaFailure> {
-    let cluster = Arc::new(Cluster::open(hop)?);
-    let admin = Admin::open(&cluster, "archive_ingest")?;
-    open::patiently(
-        || admin.topics(),
-        |error| matches!(error, KafkaFailure::Unavailable { .. }),
-    )?;
-    Ok(cluster)
 }

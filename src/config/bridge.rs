@@ -233,7 +233,7 @@ fn inbound_topics(
         });
     }
     if let Some(topics) = &plugin.inbound_topics {
-        let names: Vec<String> = topics.iter().map(|topic| regex::escape(topic)).collect();
+        let names: Vec<String> = topics.iter().map(|t| t.replace('.', "\\.")).collect();
         return Ok(format!("^({})$", names.join("|")));
     }
     Ok(match messages {

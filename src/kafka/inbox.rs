@@ -2,7 +2,7 @@
 //! whose names match a pattern.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -17,7 +17,7 @@ use super::admin;
 use super::client::{self, Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::consumer::Polled;
 use super::message::read_record;
-use super::partition::TopicPartition;
+use super::partition::{Offsets, TopicPartition};
 use crate::record::Record;
 
 /// What librdkafka does unless the configuration says otherwise: new topics are
@@ -53,6 +53,9 @@ struct Context {
     complaints: Complaints,
     /// Partitions that were given up since the owner last asked.
     revoked: Mutex<HashSet<TopicPartition>>,
+    /// Partitions that were assigned, and of which it is not known yet whether
+    /// the group has committed anything.
+    assigned: Mutex<HashSet<TopicPartition>>,
 }
 
 impl Inbox {
@@ -62,6 +65,7 @@ impl Inbox {
         let context = Context {
             complaints: Complaints::default(),
             revoked: Mutex::default(),
+            assigned: Mutex::default(),
         };
         let consumer: BaseConsumer<Context> = client_config(cluster, config)
             .create_with_context(context)
@@ -79,7 +83,9 @@ impl Inbox {
 
     /// The next record. Rebalances happen within; see [`Inbox::revoked`].
     pub fn poll(&self, timeout: Duration) -> Polled {
-        match self.consumer.poll(timeout) {
+        let polled = self.consumer.poll(timeout);
+        self.remember_beginnings();
+        match polled {
             None | Some(Err(KafkaError::PartitionEOF(_))) => Polled::Nothing,
             Some(Ok(message)) => Polled::Record(read_record(&message, message.topic().into())),
             Some(Err(error)) => self.trouble(error),
@@ -98,7 +104,7 @@ impl Inbox {
     /// Partitions that were given up since this was last asked: what is held of
     /// them belongs to somebody else.
     pub fn revoked(&self) -> HashSet<TopicPartition> {
-        std::mem::take(&mut *self.consumer.context().lock())
+        std::mem::take(&mut *lock(&self.consumer.context().revoked))
     }
 
     /// Stops fetching; polling goes on, so that the group keeps this member.
@@ -111,6 +117,36 @@ impl Inbox {
     pub fn resume(&self) -> Result<(), KafkaFailure> {
         let assignment = self.explained(self.consumer.assignment())?;
         self.explained(self.consumer.resume(&assignment))
+    }
+
+    /// Commits where the group begins with partitions that are new to it: a group
+    /// that has committed nothing would begin at the end again when it comes
+    /// back, and pass over what it had not taken.
+    fn remember_beginnings(&self) {
+        let assigned = std::mem::take(&mut *lock(&self.consumer.context().assigned));
+        if assigned.is_empty() {
+            return;
+        }
+        if let Err(error) = self.commit_beginnings(assigned.iter().cloned().collect()) {
+            warn!("where the group begins was not committed ({error}); trying again");
+            lock(&self.consumer.context().assigned).extend(assigned);
+        }
+    }
+
+    fn commit_beginnings(&self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
+        let asked = admin::partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
+        let committed = self.consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+        let new: Vec<TopicPartition> = committed
+            .elements()
+            .iter()
+            .filter(|element| !is_known(element.offset()))
+            .map(|element| TopicPartition::new(element.topic(), element.partition()))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let starts = admin::offsets_at(&self.consumer, &new, Offset::Beginning)?;
+        self.consumer.commit(&offsets(&starts)?, CommitMode::Sync)
     }
 
     /// Commits the end of each topic that is there, where the group has never
@@ -133,13 +169,11 @@ impl Inbox {
         }
         let asked = admin::partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
         let committed = self.consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
-        let is_known = |place: Offset| matches!(place, Offset::Offset(_));
         if committed.elements().iter().any(|e| is_known(e.offset())) {
             return Ok(());
         }
         let ends = admin::offsets_at(&self.consumer, &partitions, Offset::End)?;
-        let ends = admin::partition_list(ends.iter().map(|(p, end)| (p, Offset::Offset(*end))))?;
-        match self.consumer.commit(&ends, CommitMode::Sync) {
+        match self.consumer.commit(&offsets(&ends)?, CommitMode::Sync) {
             Ok(()) => info!("a new group: it begins at the end of what is there"),
             // Others are in the group already, who know where they are.
             Err(error) => warn!("the group's beginning is left to its other members: {error}"),
@@ -155,6 +189,13 @@ impl Inbox {
         match error {
             KafkaError::MessageConsumptionFatal(_) => {
                 Polled::Fatal(complaints.explain(&self.cluster, error))
+            }
+            // No topic matches the pattern yet.
+            error
+                if error.rdkafka_error_code()
+                    == Some(RDKafkaErrorCode::UnknownTopicOrPartition) =>
+            {
+                Polled::Nothing
             }
             error => Polled::Trouble(client::failure(&self.cluster, &error, None)),
         }
@@ -187,10 +228,20 @@ fn client_config(cluster: &Cluster, inbox: &InboxConfig) -> ClientConfig {
     config
 }
 
-impl Context {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<TopicPartition>> {
-        self.revoked.lock().unwrap_or_else(|lock| lock.into_inner())
-    }
+/// Whether it is an offset that was committed.
+fn is_known(place: Offset) -> bool {
+    matches!(place, Offset::Offset(_))
+}
+
+fn offsets(offsets: &Offsets) -> KafkaResult<TopicPartitionList> {
+    let places = offsets
+        .iter()
+        .map(|(p, offset)| (p, Offset::Offset(*offset)));
+    admin::partition_list(places)
+}
+
+fn lock(set: &Mutex<HashSet<TopicPartition>>) -> MutexGuard<'_, HashSet<TopicPartition>> {
+    set.lock().unwrap_or_else(|lock| lock.into_inner())
 }
 
 impl ClientContext for Context {
@@ -206,7 +257,15 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
-            self.lock().extend(partitions(list));
+            let given_up = partitions(list);
+            lock(&self.assigned).retain(|partition| !given_up.contains(partition));
+            lock(&self.revoked).extend(given_up);
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            lock(&self.assigned).extend(partitions(list));
         }
     }
 

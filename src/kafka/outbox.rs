@@ -12,7 +12,7 @@ use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{self, Cluster, Complaints, KafkaFailure};
 use super::topics::TopicAdmin;
@@ -140,7 +140,13 @@ impl Outbox {
             return Ok(());
         }
         let (admin, name) = (self.topics.clone(), topic.to_owned());
-        let made = spawn_blocking(move || admin.create_by_default(&name)).await;
+        let made = spawn_blocking(move || admin.create_by_default(&name));
+        let Ok(made) = timeout(self.patience, made).await else {
+            let cluster = self.cluster.name();
+            return Err(SendFailure::Away(format!(
+                "kafka {cluster} does not answer"
+            )));
+        };
         match made {
             // Whoever may not make topics may still write to one.
             Ok(Ok(_) | Err(KafkaFailure::Refused { .. })) => {}

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, RwLock};
 
 use serde_json::{Value, json};
 
@@ -86,9 +86,8 @@ fn nothing_is_lost_either_way_whatever_is_killed() {
     let config = scene.write("plugins-config.yaml", "kafka_events:\n");
     let inbound = broker.create("acapy-inbound-test", PARTITIONS);
     let mut bridge = Some(scene.start_with_agent());
-    let agent = Agent::with_plugin(&acapy, admin, scene.address, &config, None);
-    let agent = RwLock::new(agent);
-    let (emitted, put, asked_again) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(0));
+    let mut agent = Agent::with_plugin(&acapy, admin, scene.address, &config, None);
+    let (emitted, asked_again) = (AtomicUsize::new(0), Mutex::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in 0..count {
@@ -102,10 +101,15 @@ fn nothing_is_lost_either_way_whatever_is_killed() {
             }
         });
         scope.spawn(|| {
+            let sender = topic::Sender::new(&address);
             for n in 0..count {
+                // Spread over the same time.
+                while emitted.load(Ordering::SeqCst) < n && n % 10 == 0 {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
                 let value = json!({ "n": n }).to_string();
-                topic::send(&address, &inbound, [(n as i32 % PARTITIONS, value)]);
-                put.store(n + 1, Ordering::SeqCst);
+                sender.enqueue(&inbound, n as i32 % PARTITIONS, &value);
+                sender.flush();
             }
         });
         // Faults, spread over the first events.
@@ -130,7 +134,6 @@ fn nothing_is_lost_either_way_whatever_is_killed() {
                     bridge = Some(scene.start());
                 }
                 "agent" => {
-                    let mut agent = agent.write().expect("whole");
                     agent.kill();
                     agent.begin();
                 }
@@ -142,7 +145,6 @@ fn nothing_is_lost_either_way_whatever_is_killed() {
             }
         }
     });
-    let agent = agent.into_inner().expect("whole");
     eventually("the last record", || {
         let came: std::collections::BTreeSet<u64> =
             inwards(&agent).into_values().flatten().collect();

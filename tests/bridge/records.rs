@@ -1,7 +1,7 @@
 //! Records of Kafka, on their way to the agent.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -104,17 +104,28 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     let Some(inward) = Inward::new(address) else {
         return;
     };
-    let topic = inward.broker.create("acapy-inbound-test", 2);
     let bridge = inward.scene.start_with_agent();
+    let topic = inward.broker.create("acapy-inbound-test", 2);
     inward.send(
         &topic,
         (0..100).map(|n| ((n % 2) as i32, json!({ "n": n }))),
     );
     bridge.wait_for("its records wait");
+    // Nor is it by a bridge that dies before the group has taken anything.
+    bridge.kill();
+    let bridge = inward.scene.start_with_agent();
+    bridge.wait_for("its records wait");
     assert_eq!(inward.scene.status()["agent_away"], json!(true));
-    let receiver = Receiver::at(address, Arc::default(), |_| 503);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let receiver = Receiver::at(address, Arc::default(), move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        503
+    });
     let taken = receiver.taken.clone();
-    std::thread::sleep(Duration::from_millis(500));
+    eventually("it is asked again and again", || {
+        (asked.load(Ordering::SeqCst) > 2).then_some(())
+    });
     drop(receiver);
     let receiver = Receiver::at(address, taken, |_| 200);
     eventually("all have come", || {

@@ -86,24 +86,39 @@ fn headers(message: &impl Message) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Puts values on topics, one after another.
+pub struct Sender(BaseProducer);
+
+impl Sender {
+    pub fn new(kafka: &str) -> Self {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", kafka)
+            .set("enable.idempotence", "true")
+            .create();
+        Self(producer.expect("a sound configuration"))
+    }
+
+    pub fn enqueue(&self, topic: &str, partition: i32, value: &str) {
+        let record = BaseRecord::<(), str>::to(topic)
+            .partition(partition)
+            .payload(value);
+        let sent = self.0.send(record).map_err(|(error, _)| error);
+        sent.expect("room");
+    }
+
+    pub fn flush(&self) {
+        self.0.flush(PATIENCE).expect("acknowledged");
+        // Delivery reports are served by then.
+        self.0.poll(Duration::ZERO);
+    }
+}
+
 /// Puts values on a topic, each acknowledged, those with the same partition in
 /// their order.
 pub fn send(kafka: &str, topic: &str, values: impl IntoIterator<Item = (i32, String)>) {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", kafka)
-        .set("enable.idempotence", "true")
-        .create()
-        .expect("a sound configuration");
+    let sender = Sender::new(kafka);
     for (partition, value) in values {
-        let record = BaseRecord::<(), str>::to(topic)
-            .partition(partition)
-            .payload(&value);
-        producer
-            .send(record)
-            .map_err(|(error, _)| error)
-            .expect("room");
+        sender.enqueue(topic, partition, &value);
     }
-    producer.flush(PATIENCE).expect("acknowledged");
-    // Delivery reports are served by then.
-    producer.poll(Duration::ZERO);
+    sender.flush();
 }

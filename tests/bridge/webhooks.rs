@@ -1,8 +1,6 @@
 //! An agent without the plugin, which tells its events by webhook; and what
 //! else may come to the same address.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::agent::Agent;
@@ -157,7 +155,6 @@ fn a_bridge_that_is_away_loses_nothing_that_the_agent_retries() {
     for _ in 0..count {
         agent.create_invitation();
     }
-    std::thread::sleep(Duration::from_secs(2));
     let _bridge = scene.start();
     let told = agent.bus_log_of("acapy::record::");
     assert!(!told.is_empty(), "the agent has made events");

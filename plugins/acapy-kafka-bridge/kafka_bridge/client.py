@@ -97,7 +97,9 @@ class Bridge:
         body: bytes | None = None,
     ) -> tuple[int, str]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=TIMEOUT)
+            # Shorter than the bridge keeps an idle connection.
+            connector = aiohttp.TCPConnector(keepalive_timeout=5)
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT, connector=connector)
         headers = {"content-type": "application/json"}
         if self._config.api_key:
             headers["x-api-key"] = self._config.api_key

@@ -31,7 +31,7 @@ async def _order(request: web.Request, name: str) -> web.Response:
     try:
         return web.json_response(await bus.bridge.order(name))
     except BridgeAway as error:
-        raise web.HTTPServiceUnavailable(text=f"the bridge is away: {error}") from error
+        return web.Response(status=503, text=f"the bridge is away: {error}")
 
 
 async def records(request: web.Request) -> web.Response:
@@ -39,11 +39,11 @@ async def records(request: web.Request) -> web.Response:
     context, bus = _of(request)
     topic = request.query.get("topic")
     if not topic:
-        raise web.HTTPNotFound(text="topic is missing in the query")
+        return web.Response(status=404, text="topic is missing in the query")
     try:
         payload = json.loads(await request.read())
     except ValueError as error:
-        raise web.HTTPUnprocessableEntity(text=f"not JSON: {error}") from error
+        return web.Response(status=422, text=f"not JSON: {error}")
     new = await bus.publish(context.profile, topic, payload, request.query.get("record"))
     return web.json_response({"new": new})
 
