@@ -1,7 +1,7 @@
 //! The row of an object, read from the object.
 
 use super::content;
-use crate::catalogue::{Origin, Row};
+use crate::catalogue::{Lying, Origin, Row};
 use crate::envelope::{self, Annotations, Document};
 use crate::record::{Record, TimestampType};
 
@@ -115,26 +115,11 @@ pub(super) fn row_of(
     old: Option<&Row>,
 ) -> Option<Row> {
     let notes = &document.annotations;
+    let object = Lying { bucket, key, bytes };
     let row = Row {
-        topic: document.topic.clone(),
-        timestamp: document.timestamp,
-        uuid: notes.uuid,
-        size: i32::try_from(bytes.len()).ok()?,
-        key: key.to_owned(),
-        bucket: bucket.to_owned(),
-        crc32: crc32fast::hash(bytes),
-        is_client_uuid: notes.is_client_uuid,
-        public: notes.public,
-        direct_upload: notes.direct_upload,
-        message_crc32: notes.message_crc32,
-        title: notes.title.clone(),
-        sender: notes.sender.clone(),
-        media_type: notes.media_type.clone(),
-        file_name: notes.file_name.clone(),
-        originator: notes.originator.clone(),
         retracted: old.is_some_and(|old| old.retracted),
         origin: origin_of(document),
-        object_offset: None,
+        ..Row::describe(&document.topic, document.timestamp, notes, object)?
     };
     Some(match old {
         Some(old) if notes.digest.is_none() => Row {

@@ -4,10 +4,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::add::add_row;
-use super::row::{UuidText, message_columns, stored_row};
+use super::add::{add_row, bind};
+use super::row::{message_columns, stored_row};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
-use crate::catalogue::{Row, SetAside, StoredRow, Verification, storable};
+use crate::catalogue::{Row, SetAside, StoredRow, Verification};
 use crate::sqlite_file::Fault;
 
 pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
@@ -31,33 +31,10 @@ const MEND: &str = "
 ";
 
 pub fn mend(file: &Transaction<'_>, id: i64, row: &Row) -> Result<bool, Fault> {
-    let origin = row.origin.as_ref();
-    let mended = file.prepare_cached(MEND)?.execute(params![
-        row.topic,
-        row.timestamp,
-        UuidText(row.uuid),
-        row.size,
-        row.key,
-        row.bucket,
-        row.crc32,
-        row.is_client_uuid,
-        row.public,
-        row.direct_upload,
-        row.message_crc32,
-        storable(&row.title),
-        storable(&row.sender),
-        storable(&row.media_type),
-        storable(&row.file_name),
-        storable(&row.originator),
-        row.retracted,
-        row.object_offset,
-        origin.map(|origin| origin.partition),
-        origin.map(|origin| origin.offset),
-        origin.map(|origin| origin.timestamp_type.as_str()),
-        origin.map(|origin| origin.digest.0),
-        id,
-    ])?;
-    Ok(mended == 1)
+    let mut mend = file.prepare_cached(MEND)?;
+    bind(&mut mend, row)?;
+    mend.raw_bind_parameter(23, id)?;
+    Ok(mend.raw_execute()? == 1)
 }
 
 const FORGET: &str = "DELETE FROM topics WHERE topic = ?1";
