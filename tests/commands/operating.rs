@@ -1,22 +1,10 @@
 //! Every command that docs/operating.md shows, typed as it stands there.
 
 use crate::support::broker::plain_records;
+use crate::support::shell_blocks::commands;
 use crate::support::{Broker, Place, Process};
 
-/// The lines of the shell blocks.
-fn commands() -> Vec<&'static str> {
-    let mut in_block = false;
-    let mut lines = vec![];
-    for line in include_str!("../../docs/operating.md").lines() {
-        match line {
-            "```sh" => in_block = true,
-            "```" => in_block = false,
-            line if in_block => lines.push(line),
-            _ => {}
-        }
-    }
-    lines
-}
+const MANUAL: &str = include_str!("../../docs/operating.md");
 
 #[test]
 fn every_command_of_the_operating_manual_works_on_a_real_deployment() {
@@ -32,7 +20,7 @@ fn every_command_of_the_operating_manual_works_on_a_real_deployment() {
     let topic = broker.create("operating", 2);
     broker.send(&plain_records(&topic, 2, 20));
     place.run_to_end();
-    let commands = commands();
+    let commands = commands(MANUAL);
     assert!(commands.len() >= 12, "only {} commands", commands.len());
     for command in commands {
         assert!(command.starts_with("archive_ingest "), "{command}");
@@ -53,12 +41,11 @@ fn kinds() -> Vec<&'static str> {
 
 #[test]
 fn every_kind_of_defect_is_in_the_operating_manual() {
-    let manual = include_str!("../../docs/operating.md");
     let kinds = kinds();
     assert!(kinds.len() >= 17, "{kinds:?}");
     let missing: Vec<_> = kinds
         .into_iter()
-        .filter(|kind| !manual.contains(&format!("`{kind}`")))
+        .filter(|kind| !MANUAL.contains(&format!("`{kind}`")))
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
 }
