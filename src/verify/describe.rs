@@ -15,7 +15,7 @@ pub(super) enum Proof {
     /// archiver's object proves.
     Value,
     /// Every byte is what this program writes for the record, and the UUID is
-    /// the client's.
+    /// the client's; or it is a direct upload, whose UUID may be a random one.
     Content,
     /// Every byte is what this program writes for the record, and the UUID
     /// follows from topic, partition, offset, time and content.
@@ -39,34 +39,39 @@ pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
     let record = record_of(document)?;
     let delivery = envelope::delivery(&record);
     let is_derived = || (0..ATTEMPTS).any(|n| envelope::derived_uuid(&delivery, n) == notes.uuid);
-    let proof = match envelope::client_uuid(&document.headers) == Some(notes.uuid) {
+    let is_the_clients = envelope::client_uuid(&document.headers) == Some(notes.uuid);
+    let proof = match is_the_clients || notes.direct_upload {
         true => Proof::Content,
         false if is_derived() => Proof::Identity,
         false => return None,
     };
     // Another version of this program may have told the media type otherwise:
     // whoever relies on it compares that with the row.
-    let media_type = |written: Annotations| Annotations {
+    let again = Annotations {
         media_type: notes.media_type.clone(),
-        ..written
+        direct_upload: notes.direct_upload,
+        ..envelope::annotate(&record, digest, notes.uuid, notes.public)
     };
-    let again = media_type(envelope::annotate(
-        &record,
-        digest,
-        notes.uuid,
-        notes.public,
-    ));
     (envelope::encode(&record, &again) == bytes).then_some(proof)
 }
 
-/// The record that a document of this program's archives.
+/// The record that a document of this program's archives. A direct upload was
+/// never on the stream.
 fn record_of(document: &Document) -> Option<Record> {
+    let (partition, offset, timestamp_type) = match document.annotations.direct_upload {
+        true => (-1, -1, TimestampType::None),
+        false => (
+            document.partition?,
+            document.offset?,
+            document.timestamp_type?,
+        ),
+    };
     Some(Record {
         topic: document.topic.clone(),
-        partition: document.partition?,
-        offset: document.offset?,
+        partition,
+        offset,
         timestamp: document.timestamp,
-        timestamp_type: document.timestamp_type?,
+        timestamp_type,
         key: document.key.clone(),
         value: document.value.clone(),
         headers: document.headers.clone(),
