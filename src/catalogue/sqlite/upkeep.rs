@@ -81,11 +81,12 @@ pub fn which_set_aside(
 /// ?1 is null for a new one.
 const SAVE_VERIFICATION: &str = "
     INSERT INTO verifications
-        (id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        (id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place,
+         mended)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (id) DO UPDATE SET
         asked = ?2, started_at = ?3, saved_at = ?4, finished_at = ?5, messages = ?6,
-        objects = ?7, bytes = ?8, defects = ?9, place = ?10
+        objects = ?7, bytes = ?8, defects = ?9, place = ?10, mended = ?11
     RETURNING id
 ";
 
@@ -102,13 +103,15 @@ pub fn save_verification(file: &Transaction<'_>, of: &Verification) -> Result<i6
         of.bytes,
         defects_to_json(&of.defects),
         of.place,
+        of.mended,
     ];
     let mut save = file.prepare_cached(SAVE_VERIFICATION)?;
     Ok(save.query_row(values, |row| row.get(0))?)
 }
 
 const VERIFICATIONS: &str = "
-    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place
+    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place,
+        mended
     FROM verifications ORDER BY id DESC LIMIT ?1
 ";
 
@@ -138,6 +141,7 @@ fn verification(row: &rusqlite::Row<'_>) -> Result<Verification, Fault> {
         defects: defects_from_json(&defects)
             .ok_or_else(|| Fault::Refused(format!("the verification {id} is damaged")))?,
         place: row.get(9)?,
+        mended: row.get(10)?,
     })
 }
 
