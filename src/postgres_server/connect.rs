@@ -5,11 +5,12 @@ use std::time::Duration;
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::Config;
 
-use super::error::{Fault, ServerError, Target, is_tls};
+use super::error::{Fault, Target, is_tls};
 use super::session::{MARGIN, Session};
 use super::tls;
 use super::words::Words;
 use crate::config::{PostgresConfig, SslMode};
+use crate::database::DatabaseError;
 
 /// From the name look-up to the end of the authentication.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ pub struct Connector {
 
 impl Connector {
     /// `Refused` when the TLS settings cannot be followed.
-    pub fn new(config: &PostgresConfig, words: &'static Words) -> Result<Self, ServerError> {
+    pub fn new(config: &PostgresConfig, words: &'static Words) -> Result<Self, DatabaseError> {
         let target = Target::new(config, words);
         let tls = tls::connector(config.sslmode, config.sslrootcert.as_deref(), words)
             .map_err(|cause| target.error(Fault::Refused(cause)))?;
@@ -83,7 +84,7 @@ impl Connector {
     }
 
     /// The error for the caller, which names the database.
-    pub fn error(&self, fault: Fault) -> ServerError {
+    pub fn error(&self, fault: Fault) -> DatabaseError {
         self.target.error(fault)
     }
 
