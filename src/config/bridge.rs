@@ -187,12 +187,9 @@ impl BridgeConfig {
 }
 
 fn agent(settings: &Settings, messages: MessageForm) -> Result<Option<AgentConfig>, ConfigError> {
-    let (url, key) = (
-        settings.optional(&AGENT_URL)?,
-        settings.optional(&AGENT_KEY)?,
-    );
+    let url: Option<String> = settings.optional(&AGENT_URL)?;
+    let key = settings.optional(&AGENT_KEY)?;
     let didcomm_url: Option<String> = settings.optional(&DIDCOMM_URL)?;
-    let url: Option<String> = url;
     for (key, url) in [(&AGENT_URL, &url), (&DIDCOMM_URL, &didcomm_url)] {
         if let Some(url) = url
             && !is_http(url)

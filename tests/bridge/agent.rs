@@ -138,11 +138,6 @@ impl Agent {
         }
     }
 
-    /// Whether anybody listens there.
-    pub fn is_there(&self) -> bool {
-        std::net::TcpStream::connect(self.admin).is_ok()
-    }
-
     pub fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, None)
     }
