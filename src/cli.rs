@@ -219,6 +219,12 @@ pub struct RunArgs {
     /// Run this loop and no other [default: archiver]
     #[arg(long, value_name = "LOOP", conflicts_with_all = ["until_eos", "max_messages", "test_topic"])]
     pub only: Option<Loop>,
+    /// Carry the events of this stanza's agent too (see `bridge`)
+    #[arg(long, value_name = "STANZA", conflicts_with = "only")]
+    pub bridge: Option<String>,
+    /// With --bridge: the agent's plugin configuration (YAML)
+    #[arg(long, value_name = "FILE", requires = "bridge")]
+    pub plugin_config: Option<PathBuf>,
 }
 
 const PRODUCE_EXAMPLES: &str = "Examples:\n  \

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::archive_metrics;
 use super::listeners::Listeners;
 use super::watch::Watch;
-use super::{Exit, open, output, table, verify_metrics};
+use super::{Exit, bridge, open, output, table, verify_metrics};
 use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::{Loop, RunArgs};
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
@@ -38,6 +38,13 @@ fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     let (hop, archive) = (config.hop()?, config.archive()?);
     config.store()?;
     config.listen()?;
+    let bridge = match config.bridge_stanza() {
+        Some(_) => Some(bridge::Plan::of(config)?),
+        None => None,
+    };
+    let bridges_for = bridge
+        .as_ref()
+        .map_or(Duration::ZERO, bridge::Plan::patience);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -46,7 +53,7 @@ fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     runtime.spawn(listen_to_signals(
         trigger,
         is_reading.clone(),
-        archive.shutdown + GRACE,
+        archive.shutdown + GRACE + bridges_for,
     ));
     let catalogue = open::catalogue_to_write(config)?;
     let cluster = open_cluster(&hop)?;
@@ -60,6 +67,13 @@ fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
         archive_metrics::watch_lag(&listeners, &cluster, &hop, &group, every)?,
         verify_metrics::watch(&listeners, every)?,
     ];
+    let bridge = match bridge {
+        Some(plan) => {
+            let cluster = plan.cluster(Some((&hop, &cluster)))?;
+            Some(bridge::Running::start(plan, &cluster)?)
+        }
+        None => None,
+    };
     let outcome = runtime.block_on(async {
         is_reading.store(true, Ordering::Release);
         info!(
@@ -82,6 +96,9 @@ fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     });
     watches.into_iter().flatten().for_each(Watch::stop);
     listeners.stop();
+    if let Some(bridge) = bridge {
+        bridge.stop();
+    }
     // What still runs (a request to a service that hangs) must not hold the
     // exit.
     runtime.shutdown_background();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::receiver::Receiver;
 use crate::scene::{Scene, eventually, free_address};
+use crate::support::program::Process;
 use crate::support::{Broker, unique};
 use crate::topic;
 
@@ -141,11 +142,10 @@ fn what_the_agent_can_never_take_is_set_aside_with_the_reason() {
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let refuses = |body: &Value| if body["bad"] == json!(true) { 422 } else { 200 };
     let receiver = Receiver::at(any, Arc::default(), refuses);
-    let Some(inward) = Inward::new(receiver.address) else {
+    let Some(mut inward) = Inward::new(receiver.address) else {
         return;
     };
     let dead = format!("dead-letters-{}", unique());
-    let mut inward = inward;
     inward
         .scene
         .set("bridge-dead-letter-topic", &format!("{dead:?}"));
@@ -242,7 +242,7 @@ fn software_without_a_kafka_client_writes_and_reads_by_http() {
 #[test]
 fn enveloped_records_say_whose_they_are_and_are_unwrapped_for_the_agent() {
     let receiver = Receiver::start();
-    let Some(mut inward) = Inward::new(receiver.address) else {
+    let Some(inward) = Inward::new(receiver.address) else {
         return;
     };
     let suffix = inward.broker.suffix.clone();
@@ -278,4 +278,28 @@ fn enveloped_records_say_whose_they_are_and_are_unwrapped_for_the_agent() {
         (!receiver.bodies().is_empty()).then_some(())
     });
     assert_eq!(receiver.bodies(), [json!({"n": 7})]);
+}
+
+#[test]
+fn run_bridges_and_archives_in_one_process() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let mut scene = Scene::on(&broker.address);
+    let name = format!("archived{}", unique());
+    let topic = format!("acapy-webhook-{name}");
+    scene.variable("HOP_TOPICS", &topic);
+    scene.variable("HOP_TOPIC_REFRESH_INTERVAL_SECONDS", "1");
+    let run = Process::start(scene.command_of(&["run", "-H", "kafka", "--bridge", "bridge"]));
+    run.wait_for("bridge on http://");
+    scene
+        .post(&format!("/topic/{name}"), "{\"n\": 1}")
+        .with(200);
+    let archived = || {
+        let listed = Process::start(scene.command_of(&["list-archive", "--json"])).ended();
+        listed.stdout.contains(&topic).then_some(())
+    };
+    eventually("it is archived", archived);
+    run.signal("TERM");
+    run.ended().clean();
 }

@@ -63,12 +63,15 @@ impl Scene {
         file
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
     /// `bridge` with the options, not started yet.
     pub fn command(&self) -> std::process::Command {
+        let mut command = self.command_of(&["bridge"]);
+        command.args(&self.options);
+        command
+    }
+
+    /// Another command in the same place, with an archive in its folder.
+    pub fn command_of(&self, arguments: &[&str]) -> std::process::Command {
         let mut text = format!(
             "[listen]\napi-listen = \"off\"\nproducer-listen = \"off\"\nbridge-listen = \"{}\"\n\
              [kafka]\nhop-type = \"kafka\"\nhop-hostname = \"{}\"\n\
@@ -85,8 +88,10 @@ impl Scene {
         }
         let file = self.write("housekeeping.toml", &text);
         let mut command = program::command();
-        command.arg("--config").arg(file).arg("bridge");
-        command.args(&self.options).envs(&self.variables);
+        command.arg("--config").arg(file).args(arguments);
+        command
+            .envs(&self.variables)
+            .current_dir(self.folder.path());
         command
     }
 
