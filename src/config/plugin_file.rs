@@ -338,7 +338,8 @@ fn wrong(file: &str, why: &str) -> ConfigError {
 /// The parser's words without the excerpt of the file, which may hold a secret.
 fn one_line(error: impl fmt::Display) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let line = text.lines().next().unwrap_or_default().trim();
+    line.trim_start_matches("error: ").to_owned()
 }
 
 impl fmt::Debug for PluginFile {
