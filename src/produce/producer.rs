@@ -82,13 +82,13 @@ impl Producer {
                         error!("{conflict}");
                     }
                     told = conflicts;
-                    self.rounds.set_source_error(None);
+                    self.rounds.asked_source(None);
                     self.rounds.follow(types, &self.context);
                     self.context.config.types_interval
                 }
                 Err(error) => {
                     warn!("the registered types cannot be read: {error}");
-                    self.rounds.set_source_error(Some(error.to_string()));
+                    self.rounds.asked_source(Some(error.to_string()));
                     self.context.config.retry_pause
                 }
             };
