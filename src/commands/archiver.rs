@@ -14,10 +14,6 @@ use crate::cli::RunArgs;
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig};
 use crate::kafka::Cluster;
 
-/// The broker inside this process has no topics but those that this process
-/// makes: they are looked for as soon as they may be there.
-const MOCK_REFRESH: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// An archiver with everything that it works with.
 pub(super) struct Archiving {
     archiver: Archiver,
@@ -40,10 +36,7 @@ impl Archiving {
             catalogue,
             store,
             topics: hop.topics.clone(),
-            topic_refresh: match cluster.is_mock() {
-                true => hop.topic_refresh.min(MOCK_REFRESH),
-                false => hop.topic_refresh,
-            },
+            topic_refresh: hop.topic_refresh,
             group: group_name(&hop.group),
             bounds: bounds(hop, &archive, args),
             config: archive,

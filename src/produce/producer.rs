@@ -59,6 +59,17 @@ impl Producer {
         }
     }
 
+    /// Makes the topics of all registered types, which otherwise come with the
+    /// first entity.
+    pub fn make_topics(&self) -> Result<(), PublishError> {
+        let new = &self.context.config.topic;
+        for one in self.context.source.types()? {
+            let topic = new.name(&one.id.realm, &one.schema_name);
+            self.context.outlet.partitions(&topic, new)?;
+        }
+        Ok(())
+    }
+
     /// Publishes until told to end. What fails is tried again, for as long as
     /// it runs. Blocks; must not be called on a thread of an async runtime.
     pub fn run(&self, shutdown: &Shutdown) {
