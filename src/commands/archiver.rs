@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-use super::archive_metrics::{self, LagWatch};
 use super::listeners::Listeners;
 use super::loops::Loop;
-use super::{Exit, open, output, table};
+use super::watch::Watch;
+use super::{Exit, archive_metrics, open, output, table, verify_metrics};
 use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::RunArgs;
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig};
@@ -48,8 +48,8 @@ impl Archiving {
         })
     }
 
-    /// Tells Prometheus what it does, and how far behind it is.
-    pub fn show(&self, hop: &HopConfig, listeners: &Listeners) -> anyhow::Result<LagWatch> {
+    /// Tells Prometheus what it does, how far behind it is, and what was verified.
+    pub fn watch(&self, hop: &HopConfig, listeners: &Listeners) -> anyhow::Result<Vec<Watch>> {
         let Archiver {
             group,
             config,
@@ -57,7 +57,12 @@ impl Archiving {
             ..
         } = &self.archiver;
         archive_metrics::register(&listeners.metrics, progress);
-        LagWatch::start(listeners, &self.cluster, hop, group, config.status_interval)
+        let every = config.status_interval;
+        let watches = [
+            archive_metrics::watch_lag(listeners, &self.cluster, hop, group, every)?,
+            verify_metrics::watch(listeners, every)?,
+        ];
+        Ok(watches.into_iter().flatten().collect())
     }
 
     /// Exit 0 when all that was received is archived and committed, 3 when some

@@ -56,7 +56,8 @@ pub(super) struct Listeners {
     runtime: Runtime,
     trigger: Trigger,
     listening: Vec<JoinHandle<()>>,
-    /// Kept: a database's connection must not be closed from within a runtime.
+    /// With connections of its own. Kept: a database's connection must not be
+    /// closed from within a runtime.
     archive: Option<Archive>,
     pub metrics: Metrics,
     /// Where the archive API really listens; `None` is off.
@@ -177,6 +178,12 @@ impl Listeners {
         });
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         drop(self.archive);
+    }
+
+    /// The catalogue that requests read, where there is an archive.
+    pub fn catalogue(&self) -> Option<Arc<dyn Catalogue>> {
+        let archive = self.archive.as_ref();
+        archive.map(|archive| archive.catalogue.clone())
     }
 
     /// Waits until `shutdown` is due.

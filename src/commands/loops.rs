@@ -37,6 +37,7 @@ pub(super) fn run_together(
     trigger: &Trigger,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Exit> {
+    let several = loops.len() > 1;
     let ended: Vec<(&str, anyhow::Result<Exit>)> = thread::scope(|scope| {
         let started: Vec<_> = loops
             .into_iter()
@@ -53,7 +54,8 @@ pub(super) fn run_together(
                 Err(first)
             }
             (Err(first), Ok(_)) => Err(first),
-            (Ok(_), Err(failure)) => Err(failure.context(name)),
+            (Ok(_), Err(failure)) if several => Err(failure.context(name)),
+            (Ok(_), Err(failure)) => Err(failure),
             (Ok(one), Ok(other)) => Ok(one.worse(other)),
         };
     }

@@ -41,9 +41,13 @@ impl Producing {
     }
 
     /// For the listeners.
-    pub fn watched(&self, shutdown: &Shutdown) -> anyhow::Result<Arc<RunningProducer>> {
+    pub fn running(&self) -> Arc<RunningProducer> {
         let control = self.publishing.producer.control();
-        RunningProducer::watch(control, &self.cluster, self.idle_limit, shutdown)
+        Arc::new(RunningProducer::new(
+            control,
+            &self.cluster,
+            self.idle_limit,
+        ))
     }
 
     /// Until told to end. Whatever fails meanwhile is told and tried again.

@@ -3,16 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::watch::Watch;
 use crate::entities::TypeId;
 use crate::kafka::{Admin, Cluster, KafkaFailure};
 use crate::produce::{Control, Snapshot};
-use crate::shutdown::Shutdown;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
-const TICK: Duration = Duration::from_millis(200);
 
 /// A broker that takes longer does not answer.
 const KAFKA_PATIENCE: Duration = Duration::from_secs(3);
@@ -51,15 +50,8 @@ struct Kafka {
 }
 
 impl RunningProducer {
-    /// Looks until the shutdown is due, on a thread of its own. It is not waited
-    /// for: a question may be under way to a service that hangs.
-    pub fn watch(
-        control: Control,
-        cluster: &Arc<Cluster>,
-        idle_limit: Duration,
-        shutdown: &Shutdown,
-    ) -> anyhow::Result<Arc<Self>> {
-        let producer = Arc::new(Self {
+    pub fn new(control: Control, cluster: &Arc<Cluster>, idle_limit: Duration) -> Self {
+        Self {
             control,
             idle_limit,
             kafka: Kafka {
@@ -67,21 +59,12 @@ impl RunningProducer {
                 admin: Mutex::default(),
             },
             seen: Mutex::default(),
-        });
-        let (watched, shutdown) = (producer.clone(), shutdown.clone());
-        std::thread::Builder::new()
-            .name("producer-watch".into())
-            .spawn(move || {
-                let mut next = Instant::now();
-                while !shutdown.is_due() {
-                    if Instant::now() >= next {
-                        watched.look();
-                        next = Instant::now() + EVERY;
-                    }
-                    std::thread::sleep(TICK);
-                }
-            })?;
-        Ok(producer)
+        }
+    }
+
+    /// Looks now and then.
+    pub fn watch(self: Arc<Self>) -> std::io::Result<Watch> {
+        Watch::start("producer-watch", EVERY, move || self.look())
     }
 
     pub fn seen(&self) -> Seen {

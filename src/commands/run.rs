@@ -14,6 +14,7 @@ use super::archiver::Archiving;
 use super::listeners::{Listeners, Served};
 use super::loops::run_together;
 use super::producer::Producing;
+use super::watch::Watch;
 use super::{Exit, UsageError, open};
 use crate::cli::{Loop, RunArgs};
 use crate::config::{ApiConfig, Config, ControlConfig, HopConfig, NamedBy, PublishingConfig};
@@ -64,30 +65,25 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
         Some(producing) if plan.hop.until_eos => (None, producing.once(&shutdown)?),
         producing => (producing, Exit::Clean),
     };
-    let producer = match &producing {
-        Some(producing) => Some(producing.watched(&shutdown)?),
-        None => None,
-    };
+    let producer = producing.as_ref().map(Producing::running);
     let served = Served {
         api: plan.api,
         control: plan.control,
         has_archive: plan.archives,
-        producer,
+        producer: producer.clone(),
     };
     let listeners = Listeners::start(config, served, LAST_ANSWERS)?;
-    let mut loops = Vec::new();
-    let mut lag = None;
+    let (mut loops, mut watches) = (Vec::new(), Vec::new());
     if let Some(archiving) = archiving {
-        lag = Some(archiving.show(&plan.hop, &listeners)?);
+        watches.extend(archiving.watch(&plan.hop, &listeners)?);
         loops.push(archiving.into_loop(runtime.handle(), json));
     }
     if let Some(producing) = producing {
+        watches.extend(producer.map(|running| running.watch()).transpose()?);
         loops.push(producing.into_loop());
     }
     let ended = run_together(loops, &trigger, &shutdown);
-    if let Some(lag) = lag {
-        lag.stop();
-    }
+    watches.into_iter().for_each(Watch::stop);
     listeners.stop();
     // What still runs (a request to a service that hangs) must not hold the
     // exit.
@@ -220,6 +216,6 @@ pub(super) async fn listen_to_signals(
         name = next() => format!("{name} again"),
         () = tokio::time::sleep(patience) => format!("not finished after {patience:?}"),
     };
-    error!("{why}: ending now; what was in flight is done again by the next run");
+    error!("{why}: ending now; what was in flight is read again by the next run");
     std::process::exit(Exit::Failed.code().into());
 }
