@@ -13,13 +13,14 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::bridge_port::Port;
+use super::loops::Loop;
 use super::run::listen_to_signals;
 use super::{Exit, UsageError, open, output};
 use crate::bridge::{self, Agent, Browser, Courier, Gate, Incoming, Outgoing};
 use crate::config::{BridgeConfig, BridgeListenConfig, Config, HopConfig};
 use crate::http::Listener;
 use crate::http::bridge::BridgeApi;
-use crate::kafka::{Admin, Cluster, InboxConfig, KafkaFailure};
+use crate::kafka::{Cluster, InboxConfig, KafkaFailure};
 use crate::shutdown::{self, Trigger};
 
 /// Threads for events, records and requests.
@@ -36,13 +37,13 @@ pub fn bridge(config: &Config, json: bool) -> anyhow::Result<Exit> {
     let (trigger, shutdown) = shutdown::signal();
     let patience = plan.patience();
     let cluster = plan.cluster(None)?;
-    let running = Running::start(plan, &cluster)?;
-    running.runtime.spawn(listen_to_signals(
-        trigger,
+    let bridging = Bridging::start(plan, &cluster)?;
+    bridging.runtime.spawn(listen_to_signals(
+        Arc::new(trigger),
         Arc::new(AtomicBool::new(true)),
         patience,
     ));
-    if let Some(address) = running.address {
+    if let Some(address) = bridging.address {
         let url = format!("http://{address}");
         let line = match json {
             true => json!({ "bridge": url }).to_string(),
@@ -54,8 +55,8 @@ pub fn bridge(config: &Config, json: bool) -> anyhow::Result<Exit> {
             _ => {}
         }
     }
-    running.runtime.block_on(shutdown.due());
-    running.stop();
+    bridging.runtime.block_on(shutdown.due());
+    bridging.stop();
     Ok(Exit::Clean)
 }
 
@@ -88,6 +89,12 @@ impl Plan {
         })
     }
 
+    /// What is to be bridged beside other loops; `None` where the command line
+    /// names no bridge.
+    pub fn beside(config: &Config) -> anyhow::Result<Option<Self>> {
+        config.bridge_stanza().map(|_| Self::of(config)).transpose()
+    }
+
     /// What a good end may take.
     pub fn patience(&self) -> Duration {
         self.bridge.delivery + GRACE
@@ -105,18 +112,12 @@ impl Plan {
         {
             return Ok(cluster.clone());
         }
-        let cluster = Arc::new(Cluster::open(&self.hop)?);
-        let admin = Admin::open(&cluster, "archive_ingest")?;
-        open::patiently(
-            || admin.topics(),
-            |error| matches!(error, KafkaFailure::Unavailable { .. }),
-        )?;
-        Ok(cluster)
+        open::cluster(&self.hop)
     }
 }
 
 /// A bridge at work.
-pub(super) struct Running {
+pub(super) struct Bridging {
     runtime: Runtime,
     trigger: Trigger,
     listening: Option<JoinHandle<()>>,
@@ -125,7 +126,7 @@ pub(super) struct Running {
     address: Option<SocketAddr>,
 }
 
-impl Running {
+impl Bridging {
     /// Opens everything and begins.
     pub fn start(plan: Plan, cluster: &Arc<Cluster>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -168,6 +169,15 @@ impl Running {
             running.incoming = Some(thread.spawn(run)?);
         }
         Ok(running)
+    }
+
+    /// Until told to end.
+    pub fn into_loop(self) -> Loop {
+        Loop::new("bridge", move |shutdown| {
+            self.runtime.block_on(shutdown.due());
+            self.stop();
+            Ok(Exit::Clean)
+        })
     }
 
     /// Takes nothing more; what is in flight may end, what was taken is

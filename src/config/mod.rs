@@ -67,9 +67,7 @@ pub use origin::Origin;
 pub use plugin_file::PluginFile;
 pub use plugin_options::{Becomes, PluginOption, Section, table as plugin_options_table};
 pub use postgres::{PostgresConfig, SslMode};
-pub use produce::{
-    AdminCredential, ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig,
-};
+pub use produce::{ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig};
 pub use selection::Selection;
 pub use settings::{Setting, Settings};
 pub use stanza_kind::StanzaKind;
