@@ -48,8 +48,8 @@ mod veto;
 
 pub use aether::AetherConfig;
 pub use archive::ArchiveConfig;
-pub use bridge::{AgentConfig, BridgeConfig, MessageForm};
 pub use auth::{HopAuth, Mechanism, Protocol};
+pub use bridge::{AgentConfig, BridgeConfig, MessageForm};
 pub use database::{DatabaseConfig, SqliteConfig};
 pub use environment::Environment;
 pub use error::ConfigError;
