@@ -9,12 +9,13 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["commands"],
     &["cli"],
-    &["archive", "http", "produce", "verify"],
-    &["catalogue", "entities", "envelope", "kafka"],
+    &["archive", "events", "http", "produce", "verify"],
+    &["catalogue", "entities", "envelope", "kafka", "registry"],
     // The catalogue tells where in the store a record lies.
     &["store"],
-    // What every room that keeps something in a database needs.
-    &["postgres_server", "sqlite_file"],
+    // What every room that keeps something in a database needs, and every one
+    // that knows Avro.
+    &["avro", "postgres_server", "sqlite_file"],
     &["config"],
     &["durable", "record", "retry", "shutdown"],
 ];

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::error::{ConfigError, Problem};
 use super::from_value::Word;
 use super::key::Key;
+use super::registry::RegistryConfig;
 use super::settings::Settings;
 use super::value::Hidden;
 
@@ -38,6 +39,8 @@ pub struct ProduceConfig {
     /// `produce-reconcile-interval-seconds`: between two comparisons of
     /// everything. Default 86400 s (a day); `None` (0) is on command only.
     pub reconcile_interval: Option<Duration>,
+    /// `produce-format`. Default containers.
+    pub format: MessageFormat,
     pub container: ContainerConfig,
     pub topic: TopicConfig,
     /// `PRODUCER_ADMIN_USER` and `PRODUCER_ADMIN_PW`: who may use the control
@@ -45,7 +48,24 @@ pub struct ProduceConfig {
     pub admin: Option<AdminCredential>,
 }
 
-/// What one message holds.
+/// What a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// An Avro object container with several entities.
+    Container,
+    /// One entity in the format of this schema registry, which is there
+    /// wherever the whole configuration has been read.
+    Registry(Option<RegistryConfig>),
+}
+
+/// `produce-format`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FormatWord {
+    Container,
+    Registry,
+}
+
+/// What one container holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerConfig {
     /// `produce-container-entities`: most entities. Default 250.
@@ -148,6 +168,11 @@ const RECONCILE_INTERVAL: Key = Key::number(
     "seconds between two comparisons of everything; 0 on command only",
 )
 .default("86400");
+const FORMAT: Key = Key::choice::<FormatWord>(
+    "produce-format",
+    "what a message is: a container, or an entity in the format of -R's registry",
+)
+.default("container");
 const CONTAINER_ENTITIES: Key = Key::number(
     "produce-container-entities",
     1,
@@ -208,6 +233,7 @@ pub(super) const KEYS: &[&Key] = &[
     &LOOK_BACK,
     &LOOK_BACK_INTERVAL,
     &RECONCILE_INTERVAL,
+    &FORMAT,
     &CONTAINER_ENTITIES,
     &CONTAINER_BYTES,
     &COMPRESSION,
@@ -234,6 +260,10 @@ impl ProduceConfig {
             look_back: seconds(&LOOK_BACK)?,
             look_back_interval: seconds(&LOOK_BACK_INTERVAL)?,
             reconcile_interval: (reconcile > 0).then_some(Duration::from_secs(reconcile)),
+            format: match settings.require(&FORMAT)? {
+                FormatWord::Container => MessageFormat::Container,
+                FormatWord::Registry => MessageFormat::Registry(None),
+            },
             container: ContainerConfig {
                 entities: settings.require(&CONTAINER_ENTITIES)?,
                 bytes: settings.require(&CONTAINER_BYTES)?,
@@ -258,6 +288,7 @@ impl Default for ProduceConfig {
             look_back: Duration::from_secs(900),
             look_back_interval: Duration::from_secs(60),
             reconcile_interval: Some(Duration::from_secs(86_400)),
+            format: MessageFormat::Container,
             container: ContainerConfig {
                 entities: 250,
                 bytes: 100_000,
@@ -340,6 +371,21 @@ impl fmt::Debug for AdminCredential {
             .field("password", &Hidden)
             .finish()
     }
+}
+
+impl Word for FormatWord {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("container", FormatWord::Container),
+        ("registry", FormatWord::Registry),
+    ];
+}
+
+/// That the format needs a registry and none is chosen.
+pub(super) fn no_registry(settings: &Settings) -> ConfigError {
+    settings.refused(
+        &FORMAT,
+        "it is registry, and no schema registry is chosen: name its stanza with -R",
+    )
 }
 
 impl Word for ContainerCompression {
