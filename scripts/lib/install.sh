@@ -21,8 +21,9 @@ PY_BSON=$CACHE/py-bson/bin/python
 SCHEMATHESIS=$CACHE/py-schemathesis/bin/schemathesis
 
 PY_AETHER=$CACHE/py-aether/bin/python
+PY_REGISTRY=$CACHE/py-registry/bin/python
 
-INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether minio)
+INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether py_registry minio)
 declare -A REMEDY=(
   [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
@@ -32,6 +33,7 @@ declare -A REMEDY=(
   [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_schemathesis]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+  [py_registry]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_aether]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
 )
 
@@ -137,6 +139,8 @@ have_py_schemathesis() { have_venv py-schemathesis; }
 install_py_schemathesis() { install_venv py-schemathesis; }
 have_py_aether() { have_venv py-aether; }
 install_py_aether() { install_venv py-aether; }
+have_py_registry() { have_venv py-registry; }
+install_py_registry() { install_venv py-registry; }
 
 # A copy of the requirements inside the environment says what it holds.
 have_venv() {

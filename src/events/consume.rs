@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::kafka::{
     Cluster, ConsumerEvents, GroupOffset, KafkaFailure, Offsets, Polled, RecordConsumer,
@@ -88,6 +88,8 @@ struct Consuming<'a> {
     asked: &'a Asked,
     count: u64,
     told: Option<(String, Instant)>,
+    /// Whether it was said that it has begun.
+    is_begun: bool,
 }
 
 impl<'a> Consuming<'a> {
@@ -113,6 +115,7 @@ impl<'a> Consuming<'a> {
             asked,
             count: 0,
             told: None,
+            is_begun: false,
         })
     }
 
@@ -150,9 +153,21 @@ impl<'a> Consuming<'a> {
     /// them next begins there too.
     fn place(&mut self) -> Result<Offsets, ConsumeError> {
         let new = std::mem::take(&mut self.held.state().new);
-        if new.is_empty() || self.asked.start == Start::Beginning {
+        if new.is_empty() {
             return Ok(Offsets::new());
         }
+        let starts = match self.asked.start {
+            Start::Beginning => Offsets::new(),
+            _ => self.place_at_start(new)?,
+        };
+        if !std::mem::replace(&mut self.is_begun, true) {
+            let (topic, count) = (&self.asked.topic, self.held.state().assigned);
+            info!("consuming {topic}, {count} of its partitions at first");
+        }
+        Ok(starts)
+    }
+
+    fn place_at_start(&mut self, new: Vec<TopicPartition>) -> Result<Offsets, ConsumeError> {
         let committed = match self.asked.group {
             Some(_) => self.consumer.group_offsets(&new)?,
             None => BTreeMap::new(),
@@ -211,6 +226,7 @@ struct Held {
 struct State {
     /// Assigned and not looked at yet.
     new: Vec<TopicPartition>,
+    assigned: usize,
     /// The offset after the last record that was handed on.
     next: Offsets,
     /// Those of them that are not committed.
@@ -269,7 +285,9 @@ impl State {
 
 impl ConsumerEvents for Held {
     fn assigned(&self, partitions: &[TopicPartition]) {
-        self.state().new.extend_from_slice(partitions);
+        let mut state = self.state();
+        state.new.extend_from_slice(partitions);
+        state.assigned += partitions.len();
     }
 
     fn revoked(
@@ -278,6 +296,7 @@ impl ConsumerEvents for Held {
         _lost: bool,
     ) -> Vec<(TopicPartition, GroupOffset)> {
         let mut state = self.state();
+        state.assigned = state.assigned.saturating_sub(partitions.len());
         let pending: Vec<_> = partitions
             .iter()
             .filter(|partition| state.uncommitted.contains(partition))

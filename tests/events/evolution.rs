@@ -44,7 +44,10 @@ fn a_reader_with_an_older_schema_sees_newer_events_without_what_it_does_not_know
     assert_eq!(values(&consumed), expected);
     // Without a schema of its own the reader sees each as it was written.
     let plain = values(&scene.consume(&topic, 2, &[]));
-    assert_eq!(plain[1], json!({"station": "Oder", "level": 8, "unit": "mm"}));
+    assert_eq!(
+        plain[1],
+        json!({"station": "Oder", "level": 8, "unit": "mm"})
+    );
     let ids: Vec<Value> = scene
         .consume(&topic, 2, &[])
         .iter()
@@ -56,16 +59,26 @@ fn a_reader_with_an_older_schema_sees_newer_events_without_what_it_does_not_know
 #[test]
 fn confluent_kafkas_readers_read_them_with_either_schema() {
     let Some(scene) = Scene::new() else { return };
-    let Some(python) = Python::of("TEST_PY_CLIENTS") else {
+    let Some(python) = Python::of("TEST_PY_REGISTRY") else {
         return;
     };
     let topic = both(&scene);
     let read = |schema: &str| {
-        let arguments = ["read-as", &scene.broker.address, &scene.registry, &topic, "2", schema];
+        let arguments = [
+            "read-as",
+            &scene.broker.address,
+            &scene.registry,
+            &topic,
+            "2",
+            schema,
+        ];
         events(&python.run("registry_events.py", &arguments, &[]))
     };
     let newer = read(&scene.file("newer.avsc", READING_2));
-    assert_eq!(newer[0], json!({"station": "Elbe", "level": 7, "unit": "cm"}));
+    assert_eq!(
+        newer[0],
+        json!({"station": "Elbe", "level": 7, "unit": "cm"})
+    );
     let older = read(&scene.file("older.avsc", READING));
     assert_eq!(older[1], json!({"station": "Oder", "level": 8}));
 }
@@ -79,7 +92,10 @@ fn a_schema_that_does_not_go_with_the_earlier_ones_is_refused_with_the_registrys
     let text = "{\"station\": \"Elbe\", \"level\": \"high\"}\n";
     let refused = scene.produce_lines(&topic, READING_TEXT, text);
     assert_one_clear_line(&refused, 3, "refuses the schema of");
-    assert!(refused.stderr.to_lowercase().contains("compatib"), "{refused}");
+    assert!(
+        refused.stderr.to_lowercase().contains("compatib"),
+        "{refused}"
+    );
     assert_eq!(scene.broker.offsets(&topic, 0), [0], "nothing was sent");
     // What goes with them is taken.
     scene.produce_lines(&topic, READING_2, NEW).clean();
@@ -90,7 +106,9 @@ fn a_readers_schema_that_cannot_read_an_event_is_told_with_the_reason() {
     let Some(scene) = Scene::new() else { return };
     let topic = both(&scene);
     let schema = scene.file("text.avsc", READING_TEXT);
-    let arguments = ["consume", "--topic", &topic, "--count", "1", "--format", "avro"];
+    let arguments = [
+        "consume", "--topic", &topic, "--count", "1", "--format", "avro",
+    ];
     let ended = scene.run(&[&arguments[..], &["--value-schema", &schema]].concat());
     assert_one_clear_line(&ended, 1, "not as the reader's schema");
 }
