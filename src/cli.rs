@@ -378,10 +378,10 @@ pub struct EventConsumeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Read values with the Avro schema in this file, newer or older than their own
-    #[arg(long, value_name = "FILE", requires = "registry")]
+    #[arg(long, value_name = "FILE")]
     pub value_schema: Option<PathBuf>,
     /// The same for keys
-    #[arg(long, value_name = "FILE", requires = "registry")]
+    #[arg(long, value_name = "FILE")]
     pub key_schema: Option<PathBuf>,
 }
 

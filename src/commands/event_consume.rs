@@ -28,6 +28,10 @@ pub fn consume(config: &Config, args: &EventConsumeArgs, json: bool) -> anyhow::
         path.map(|path| schema(option, path)).transpose()
     };
     let registry = config.registry()?;
+    if registry.is_none() && (args.key_schema.is_some() || args.value_schema.is_some()) {
+        let why = "--value-schema and --key-schema need a schema registry: name its stanza with -R";
+        return Err(UsageError(why.to_owned()).into());
+    }
     let reader = EventReader {
         format: format(args.format),
         key_schema: read("--key-schema", &args.key_schema)?,

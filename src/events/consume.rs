@@ -160,7 +160,8 @@ impl<'a> Consuming<'a> {
             Start::Beginning => Offsets::new(),
             _ => self.place_at_start(new)?,
         };
-        if !std::mem::replace(&mut self.is_begun, true) {
+        let is_placed = self.held.state().new.is_empty();
+        if is_placed && !std::mem::replace(&mut self.is_begun, true) {
             let (topic, count) = (&self.asked.topic, self.held.state().assigned);
             info!("consuming {topic}, {count} of its partitions at first");
         }
@@ -180,7 +181,10 @@ impl<'a> Consuming<'a> {
             Start::Time(time) => self.consumer.at_time(&fresh, time)?,
             _ => self.consumer.ends(&fresh)?,
         };
-        self.consumer.seek(&starts)?;
+        if !self.consumer.seek(&starts)? {
+            self.held.state().new.extend(fresh);
+            return Ok(starts);
+        }
         for (partition, start) in &starts {
             self.held.state().done(partition.clone(), *start);
         }
@@ -200,7 +204,10 @@ impl<'a> Consuming<'a> {
         };
         match committed {
             Ok(()) => self.held.state().committed(&pending),
-            Err(error) => warn!("offsets were not committed yet: {error}"),
+            Err(error) => {
+                self.held.state().put_off();
+                warn!("offsets were not committed yet: {error}");
+            }
         }
     }
 
@@ -280,6 +287,12 @@ impl State {
         }
         self.records = 0;
         self.since = None;
+    }
+
+    /// They are tried again when as many more, or as much time, have passed.
+    fn put_off(&mut self) {
+        self.records = 0;
+        self.since = Some(Instant::now());
     }
 }
 

@@ -150,16 +150,22 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 
     /// Goes on reading assigned partitions from these offsets; whatever was
-    /// fetched of them before is forgotten.
-    pub fn seek(&self, offsets: &Offsets) -> Result<(), KafkaFailure> {
+    /// fetched of them before is forgotten. `false`: not all of them yet, as the
+    /// client has not begun with one.
+    pub fn seek(&self, offsets: &Offsets) -> Result<bool, KafkaFailure> {
         for (of, offset) in offsets {
             let place = Offset::Offset(*offset);
-            self.explained(
-                self.consumer
-                    .seek(&of.topic, of.partition, place, REQUEST_TIMEOUT),
-            )?;
+            let sought = self
+                .consumer
+                .seek(&of.topic, of.partition, place, REQUEST_TIMEOUT);
+            match sought {
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) => {
+                    return Ok(false);
+                }
+                sought => self.explained(sought)?,
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What the group has committed, where it has.

@@ -17,7 +17,7 @@ fn archived(scene: &Scene) -> String {
         "1",
     ];
     scene
-        .run(&[&arguments[..], &["--topic", &topic]].concat())
+        .run(&[&arguments[..], &["--topic", topic.as_str()][..]].concat())
         .clean();
     assert_eq!(scene.place.run_to_end().archived, 1);
     let listed = scene.place.run(&["list-archive", "--json"]).clean();
@@ -26,7 +26,10 @@ fn archived(scene: &Scene) -> String {
 }
 
 fn fetch(scene: &Scene, more: &[&str]) -> (String, String) {
-    let ended = scene.place.run(&[&["fetch-uuid"], more].concat()).clean();
+    let ended = scene
+        .place
+        .run(&[&["fetch-uuid"][..], more].concat())
+        .clean();
     (ended.stdout, ended.stderr)
 }
 

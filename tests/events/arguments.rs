@@ -6,7 +6,7 @@ use crate::support::Place;
 const NAMELESS: &[&str] = &["", " ", "a b", "../x", "t\u{1}", "ü", "."];
 
 fn event(place: &Place, arguments: &[&str]) -> crate::support::program::Ended {
-    place.run(&[&["event"], arguments].concat())
+    place.run(&[&["event"][..], arguments].concat())
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn whatever_is_typed_wrongly_is_told_with_exit_2() {
         (with(&["--count", "0"]), "--count"),
         (with(&["--count", "-1"]), "--count"),
         (with(&["--count", "many"]), "--count"),
-        (with(&["--key-schema", "x"]), "--value-schema"),
+        (with(&["--key-schema", "x"]), "--key-schema"),
         (vec!["consume", "--format", "xml"], "--format"),
         (vec!["consume", "--count", "0"], "--count"),
         (
@@ -45,7 +45,7 @@ fn whatever_is_typed_wrongly_is_told_with_exit_2() {
             vec!["consume", "--group", "archive_ingest"],
             "the archiver's own",
         ),
-        (vec!["consume", "--value-schema", schema], "--registry"),
+        (vec!["consume", "--value-schema", schema], "with -R"),
     ];
     for name in NAMELESS {
         cases.push((vec!["consume", "--topic", name], "--topic"));
@@ -101,7 +101,7 @@ fn a_line_that_is_no_event_is_named_and_nothing_is_sent() {
     let arguments = ["produce", "--topic", &topic, "--value-schema", &schema];
     let ended = run_on(scene.command(&arguments), b"\xff\xfe\n");
     assert_one_clear_line(&ended, 2, "line 1: not UTF-8");
-    let keyed = [&arguments[..], &["--key-schema", &schema]].concat();
+    let keyed = [&arguments[..], &["--key-schema", schema.as_str()][..]].concat();
     let ended = run_on(scene.command(&keyed), good.as_bytes());
     assert_one_clear_line(&ended, 2, "{\"key\": …, \"value\": …}");
     assert!(scene.broker.offsets(&topic, 0).is_empty());

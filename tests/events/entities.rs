@@ -59,7 +59,7 @@ impl Kernel {
     }
 
     fn produce(&self, more: &[&str]) -> crate::support::program::Ended {
-        let arguments = [&["-K", "kernel", "produce", "--json"], more].concat();
+        let arguments = [&["-K", "kernel", "produce", "--json"][..], more].concat();
         self.scene.place.run(&arguments)
     }
 

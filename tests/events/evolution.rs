@@ -109,6 +109,6 @@ fn a_readers_schema_that_cannot_read_an_event_is_told_with_the_reason() {
     let arguments = [
         "consume", "--topic", &topic, "--count", "1", "--format", "avro",
     ];
-    let ended = scene.run(&[&arguments[..], &["--value-schema", &schema]].concat());
+    let ended = scene.run(&[&arguments[..], &["--value-schema", schema.as_str()][..]].concat());
     assert_one_clear_line(&ended, 1, "not as the reader's schema");
 }

@@ -88,7 +88,7 @@ fn a_value_that_is_not_of_the_format_is_printed_as_bytes_and_told() {
     let topic = filled(&scene, &rest);
     let consume = |format: &str| {
         let arguments = ["consume", "--json", "--topic", &topic, "--count", "4"];
-        scene.run(&[&arguments[..], &["--format", format]].concat())
+        scene.run(&[&arguments[..], &["--format", format][..]].concat())
     };
     let formats = |ended: &str| -> Vec<Value> {
         events(ended)

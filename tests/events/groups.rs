@@ -149,7 +149,7 @@ fn a_group_that_began_at_the_end_misses_nothing_when_another_member_goes_on() {
     let topic = scene.broker.create("from-end", 1);
     scene.broker.send(&plain_records(&topic, 1, 5));
     let group = scene.broker.name("from-end");
-    let arguments = [&arguments(&topic, &group)[..], &["--from", "end"]].concat();
+    let arguments = [&arguments(&topic, &group)[..], &["--from", "end"][..]].concat();
     let first = scene.start(&arguments);
     first.wait_for("consuming");
     first.signal("TERM");

@@ -14,6 +14,7 @@ mod support;
 
 mod archived;
 mod arguments;
+mod avro;
 mod away;
 mod documented;
 mod entities;

@@ -17,7 +17,7 @@ fn ten_produced_events_are_the_ten_that_are_consumed() {
         "Ada Lovelace",
     ];
     let sent = scene
-        .run(&[&arguments[..], &["--topic", &topic]].concat())
+        .run(&[&arguments[..], &["--topic", topic.as_str()][..]].concat())
         .clean();
     assert_eq!(sent.stdout, format!("10 events sent to {topic}\n"));
 
@@ -56,7 +56,7 @@ fn confluent_kafka_decodes_what_is_produced_to_the_same() {
         "12",
     ];
     scene
-        .run(&[&arguments[..], &["--topic", &topic]].concat())
+        .run(&[&arguments[..], &["--topic", topic.as_str()][..]].concat())
         .clean();
     let arguments = ["read", &scene.broker.address, &scene.registry, &topic, "12"];
     let mut read = events(&python.run("registry_events.py", &arguments, &[]));
@@ -103,7 +103,7 @@ fn what_confluent_kafka_writes_is_decoded_to_the_same() {
         "1",
     ];
     scene
-        .run(&[&arguments[..], &["--topic", &own]].concat())
+        .run(&[&arguments[..], &["--topic", own.as_str()][..]].concat())
         .clean();
     let own = scene.consume(&own, 1, &[]);
     assert_eq!(own[0]["value"]["format"], json!("registry"));
