@@ -13,5 +13,5 @@ mod shown;
 
 pub use consume::{Asked, ConsumeError, Receiver, Start, consume};
 pub use course::{CourseEvent, KEY_SCHEMA, VALUE_SCHEMA};
-pub use produce::{Event, EventError, EventWriter, send};
+pub use produce::{Event, EventError, EventWriter, SchemaIds, send};
 pub use shown::{EventReader, Format, Shown};

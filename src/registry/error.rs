@@ -77,15 +77,11 @@ fn reason(raw: &RawError, status: u16) -> String {
 
 /// What a chain of errors ends in says most.
 fn innermost(error: &SRCError) -> String {
-    let mut last: &dyn Error = error;
+    let Some(mut last) = error.source() else {
+        return error.error.clone();
+    };
     while let Some(next) = last.source() {
         last = next;
     }
-    match std::ptr::eq(
-        last as *const _ as *const u8,
-        error as *const _ as *const u8,
-    ) {
-        true => error.error.clone(),
-        false => last.to_string(),
-    }
+    last.to_string()
 }

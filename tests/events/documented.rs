@@ -4,22 +4,7 @@ use serde_json::json;
 
 use super::scene::{READING, READING_2, Scene};
 use crate::support::Process;
-
-/// The lines of its shell blocks.
-fn commands() -> Vec<&'static str> {
-    let page = include_str!("../../docs/events.md");
-    let mut in_block = false;
-    let mut lines = Vec::new();
-    for line in page.lines() {
-        match line {
-            "```sh" => in_block = true,
-            "```" => in_block = false,
-            line if in_block => lines.push(line),
-            _ => {}
-        }
-    }
-    lines
-}
+use crate::support::shell_blocks::commands;
 
 #[test]
 fn the_commands_of_the_page_about_events_work() {
@@ -43,7 +28,7 @@ fn the_commands_of_the_page_about_events_work() {
     let topics = ["courses", "readings", "keyed", "test-topic"];
     let topics = topics.map(|name| (name, scene.broker.create(name, 1)));
     let mut ran = 0;
-    for command in commands() {
+    for command in commands(include_str!("../../docs/events.md")) {
         if command.contains(" -K ") {
             // tests/events/entities.rs runs it.
             continue;

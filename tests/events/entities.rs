@@ -7,8 +7,6 @@ use super::scene::{Scene, assert_one_clear_line};
 use crate::support::Broker;
 use crate::support::skip::service;
 
-/// What makes the demo kernel's entities go to the real broker: its file, as
-/// the kernel of a hop in the process, would never.
 const KERNEL: &str = include_str!("../entities/kernel.sql");
 
 struct Kernel {
@@ -137,6 +135,7 @@ fn each_entity_is_a_message_of_the_registry_and_once_on_the_topic() {
             "each message says where the type then stands"
         );
     }
+    kernel.scene.broker.delete(&kernel.topic());
 }
 
 #[test]
@@ -162,6 +161,7 @@ fn with_the_registry_away_nothing_is_published_and_all_of_it_later() {
         .set("registry", "registry-url", &format!("{registry:?}"));
     kernel.produce(&["-R", "registry"]).clean();
     assert_eq!(kernel.numbers(5), [0, 1, 2, 3, 4]);
+    kernel.scene.broker.delete(&kernel.topic());
     let none = kernel.produce(&[]);
     assert_one_clear_line(&none, 2, "name its stanza with -R");
 }
