@@ -18,6 +18,11 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a migration waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a session may stand still within a transaction. Nothing here waits
+/// for anything between two statements of one: whoever does is frozen or gone,
+/// and others wait for its locks.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a session is set to, whatever the server, the database or the role
 /// say. Not as start-up options, which connection poolers refuse.
 ///
@@ -90,10 +95,11 @@ impl Connector {
     pub fn session(&self) -> Result<Session, Fault> {
         let mut session = self.open(self.timeout + MARGIN)?;
         session.batch_execute(SETTINGS)?;
-        let seconds = self.timeout.as_secs();
         session.batch_execute(&format!(
-            "SET statement_timeout = '{seconds}s';
-             SET idle_in_transaction_session_timeout = '{seconds}s'"
+            "SET statement_timeout = '{}s';
+             SET idle_in_transaction_session_timeout = '{}s'",
+            self.timeout.as_secs(),
+            IDLE_TIMEOUT.min(self.timeout).as_secs(),
         ))?;
         session.batch_execute(self.settings)?;
         Ok(session)
