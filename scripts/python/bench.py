@@ -1,4 +1,4 @@
-"""How fast the archiver is, and what it is measured against: see scripts/bench --help."""
+"""How fast archiver and producer are, and what they are measured against: see scripts/bench --help."""
 
 import argparse
 import json
@@ -15,6 +15,7 @@ from harness import catalogues, topics
 from harness.archive import Archive, client, read_object
 from harness.configuration import secrets, write_configuration
 from harness.crew import last_words
+from harness.entity_bench import EntityBench
 from harness.load import consume_rate, fill
 from harness.services import SCRIPTS, Services
 from harness.toxiproxy import Toxiproxy
@@ -44,6 +45,10 @@ FULL = {
     "rows_many": 2_000_000,
     "topics": 3000,
     "large_records": 4,
+    "entities": 200_000,
+    "entity_rounds": 3,
+    "steady_rows": 3000,
+    "poll_ms": 10,
 }
 QUICK = FULL | {
     "rounds": 1,
@@ -57,6 +62,9 @@ QUICK = FULL | {
     "rows_many": 200_000,
     "topics": 300,
     "large_records": 2,
+    "entities": 20_000,
+    "entity_rounds": 1,
+    "steady_rows": 500,
 }
 
 # Rows as the archive has them, of another month, in the topics of a busy system. The driver takes %% for %.
@@ -329,6 +337,10 @@ class Bench:
         peak = told["peak_memory_bytes"]
         self.note("large", record_bytes=LARGE_BYTES, archived=count, seconds=told["seconds"], peak_memory_bytes=peak)
 
+    def measure_entities(self):
+        """The producer: rows to Kafka, many at once and a few at a time."""
+        EntityBench(self, self.sizes).measure()
+
     def report(self):
         return {
             "quick": self.options.quick,
@@ -353,6 +365,7 @@ PARTS = {
     "catalogue": Bench.measure_catalogue,
     "topics": Bench.measure_topics,
     "large": Bench.measure_large,
+    "entities": Bench.measure_entities,
 }
 
 
