@@ -229,8 +229,8 @@ class Bench:
         )
         self.note(
             "verify",
-            get_rate=max(told["gets_per_second"]),
-            verify_rate=max(told["verified_per_second"]),
+            get_rate=max(told["gets_per_second"].values()),
+            verify_rate=told["verified_per_second"],
             ratio=told["ratio"],
             peak_memory_bytes=told["peak_memory_bytes"],
         )
