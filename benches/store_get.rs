@@ -17,19 +17,20 @@
 //! stderr, one JSON document to stdout, with the largest share of memory that
 //! the process had.
 
-use std::fmt::Display;
+mod common;
+
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use archive_ingest::catalogue::{Catalogue, Row, RowFilter, SqliteCatalogue};
-use archive_ingest::config::{S3Config, S3Credentials, SqliteConfig};
+use archive_ingest::config::SqliteConfig;
 use archive_ingest::record::{Record, TimestampType};
 use archive_ingest::store::{Location, Put, S3Store, Store};
 use archive_ingest::verify::{Rebuild, Verifier};
 use archive_ingest::{catalogue, envelope};
+use common::{bucket, concurrencies, parameter};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -43,7 +44,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let store: Arc<dyn Store> = Arc::new(S3Store::open(&config()?)?);
+    let store: Arc<dyn Store> = Arc::new(S3Store::open(&bucket()?)?);
     runtime.block_on(async {
         store.check().await?;
         fill(&store, objects, size).await?;
@@ -59,7 +60,7 @@ fn main() -> Result<()> {
     );
     let (mut gets, mut verifies) = (vec![], vec![]);
     for _ in 0..rounds {
-        for at_once in concurrencies()? {
+        for at_once in concurrencies("16,32,64")? {
             gets.push(runtime.block_on(get_all(&store, &keys, at_once))?);
         }
         verifies.push(runtime.block_on(verify_all(&store, &catalogue, topic, objects))?);
@@ -227,45 +228,4 @@ fn peak_memory() -> Result<u64> {
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
     let kib: u64 = kib.context("no VmHWM")?.trim().parse()?;
     Ok(kib * 1024)
-}
-
-fn config() -> Result<S3Config> {
-    let needed = |name: &str| std::env::var(name).with_context(|| format!("set {name}"));
-    Ok(S3Config {
-        primary_bucket: needed("TEST_S3_BUCKET")?,
-        backup_bucket: None,
-        endpoint_url: Some(needed("TEST_S3_ENDPOINT")?),
-        region: "us-east-1".to_owned(),
-        credentials: Some(S3Credentials {
-            access_key_id: needed("TEST_S3_ACCESS_KEY")?,
-            secret_access_key: needed("TEST_S3_SECRET_KEY")?,
-        }),
-        request_timeout_seconds: 30,
-        log_every: 0,
-    })
-}
-
-fn concurrencies() -> Result<Vec<usize>> {
-    let text = parameter("BENCH_CONCURRENCY", "16,32,64".to_owned())?;
-    text.split(',')
-        .map(|part| {
-            let number: usize = part.trim().parse()?;
-            ensure!(number > 0, "0 at once would never end");
-            Ok(number)
-        })
-        .collect::<Result<_>>()
-        .with_context(|| format!("BENCH_CONCURRENCY={text} is no list of numbers"))
-}
-
-fn parameter<T>(name: &str, default: T) -> Result<T>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .map_err(|e| anyhow::anyhow!("{name}={text}: {e}")),
-        Err(_) => Ok(default),
-    }
 }

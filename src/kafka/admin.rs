@@ -33,6 +33,14 @@ pub struct PartitionOffsets {
     pub end: i64,
 }
 
+/// A consumer group, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// In Kafka's words: Stable, Empty, PreparingRebalance, …
+    pub state: String,
+    pub members: usize,
+}
+
 impl ConsumerContext for Complaints {}
 
 /// A connection that only asks.
@@ -99,6 +107,18 @@ impl Admin {
             .into_iter()
             .map(|(partition, committed)| (partition, committed.offset))
             .collect())
+    }
+
+    /// Who is in a consumer group; nobody where the cluster knows none of that
+    /// name.
+    pub fn group(&self, name: &str) -> Result<Group, KafkaFailure> {
+        let list = self.consumer.fetch_group_list(Some(name), REQUEST_TIMEOUT);
+        let groups = self.explained(list)?;
+        let known = groups.groups().iter().find(|group| group.name() == name);
+        Ok(Group {
+            state: known.map_or("Dead", |group| group.state()).to_owned(),
+            members: known.map_or(0, |group| group.members().len()),
+        })
     }
 
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {

@@ -20,7 +20,7 @@ mod topic_id;
 mod topics;
 mod transactions;
 
-pub use admin::{Admin, PartitionOffsets, TopicInfo};
+pub use admin::{Admin, Group, PartitionOffsets, TopicInfo};
 pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;
 pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
