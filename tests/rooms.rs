@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["commands"],
     &["cli"],
-    &["archive", "http", "produce", "verify"],
+    &["archive", "http", "produce", "restore", "verify"],
     &["catalogue", "entities", "envelope", "kafka"],
     // The catalogue tells where in the store a record lies.
     &["store"],

@@ -101,6 +101,27 @@ impl Admin {
             .collect())
     }
 
+    /// Whether the group is one of this cluster's: somebody is in it, or it has
+    /// committed an offset of any topic.
+    pub fn knows_group(&self, group: &str) -> Result<bool, KafkaFailure> {
+        let listed =
+            self.explained(self.consumer.fetch_group_list(Some(group), REQUEST_TIMEOUT))?;
+        if listed
+            .groups()
+            .iter()
+            .any(|group| !group.members().is_empty())
+        {
+            return Ok(true);
+        }
+        let partitions = self.topics()?.into_iter().flat_map(|topic| {
+            let name = topic.name;
+            let of = move |partition| TopicPartition::new(&*name, partition);
+            topic.partitions.into_iter().map(of)
+        });
+        let partitions: Vec<TopicPartition> = partitions.collect();
+        Ok(!self.committed(&partitions)?.is_empty())
+    }
+
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {
         // What the client complains about reaches the context only while it is
         // polled, one event a poll.
