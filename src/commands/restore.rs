@@ -13,7 +13,7 @@ use super::restore_select::{Selected, Selection};
 use super::restore_target::Targets;
 use super::{Exit, UsageError, open, output};
 use crate::cli::RestoreArgs;
-use crate::config::{Config, GroupName, HopConfig, HopKind, Verdict};
+use crate::config::{Config, DatabaseConfig, GroupName, HopConfig, HopKind, Verdict};
 use crate::kafka::{Admin, Cluster};
 use crate::restore::{Ending, Job, LeftOut, Options, Outcome, Plan, Restorer};
 use crate::shutdown;
@@ -31,10 +31,15 @@ const UNTOLD: usize = 64;
 pub fn restore(config: &Config, args: &RestoreArgs, json: bool) -> anyhow::Result<Exit> {
     let selection = Selection::read(args, Timestamp::now())?;
     let targets = Targets::read(args)?;
-    let options = options(args)?;
+    let options = options(config, args)?;
     let hop = hop(config)?;
     let catalogue = open::catalogue_to_read(config)?;
     let selected = selection.ask(&*catalogue)?;
+    if selected.is_nothing() {
+        return Err(
+            UsageError("the archive has no such topic: nothing to restore".to_owned()).into(),
+        );
+    }
     let cluster = Arc::new(Cluster::open(&hop)?);
     let (trigger, shutdown) = shutdown::signal();
     let _listener = listen_to_signals(trigger)?;
@@ -62,8 +67,12 @@ pub fn restore(config: &Config, args: &RestoreArgs, json: bool) -> anyhow::Resul
     Ok(exit(&outcomes, &report))
 }
 
-fn options(args: &RestoreArgs) -> Result<Options, UsageError> {
+fn options(config: &Config, args: &RestoreArgs) -> anyhow::Result<Options> {
     Ok(Options {
+        connections: match config.database()? {
+            DatabaseConfig::Sqlite(_) => usize::MAX,
+            DatabaseConfig::Postgres(postgres) => postgres.pool_size as usize,
+        },
         by_key: args.by_key,
         mark: args.mark,
         create_topics: args.create_topics,

@@ -41,6 +41,13 @@ pub(super) struct Selected {
     pub direct_uploads: Vec<Uuid>,
 }
 
+impl Selected {
+    /// Whether the archive has nothing of what was named: not even one topic.
+    pub fn is_nothing(&self) -> bool {
+        self.topics.is_empty() && self.unknown.is_empty() && self.direct_uploads.is_empty()
+    }
+}
+
 impl Selection {
     /// Relative times are before `now`. Reads the file of UUIDs, and asks
     /// nobody.

@@ -32,7 +32,9 @@ impl GroupNote {
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed");
+            // What was committed last is told at once, and not only when the
+            // transaction of somebody who died has timed out.
+            .set("isolation.level", "read_uncommitted");
         Ok(Self {
             consumer: config
                 .create_with_context(complaints.clone())

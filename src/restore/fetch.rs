@@ -13,7 +13,7 @@ use crate::catalogue::{Appearance, Catalogue, CatalogueError, StreamFilter, Stre
 use crate::envelope;
 use crate::record::Record;
 use crate::retry::patiently;
-use crate::store::{Store, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// Objects asked for at once, for each topic.
 const AT_ONCE: usize = 64;
@@ -129,7 +129,7 @@ impl Fetcher {
         let get = |at| async move { self.store.get(at).await };
         let mut got = patiently(|| get(&appearance.location), StoreError::is_passing).await;
         if let Err(StoreError::NotFound { .. }) = got
-            && let Some(mended) = self.mended(appearance).await?
+            && let Some(mended) = self.mended(appearance).await
         {
             got = patiently(|| get(&mended), StoreError::is_passing).await;
         }
@@ -144,12 +144,13 @@ impl Fetcher {
         Ok(Err(self.left_out(appearance, why, cause)))
     }
 
-    /// Another place where the row says by now that the object lies.
-    async fn mended(&self, appearance: &Appearance) -> Result<Option<crate::store::Location>> {
+    /// Another place where the row says by now that the object lies. Where the
+    /// catalogue cannot be asked, the store's answer holds.
+    async fn mended(&self, appearance: &Appearance) -> Option<Location> {
         let (catalogue, uuid) = (self.catalogue.clone(), appearance.uuid);
-        let rows = tokio::task::spawn_blocking(move || catalogue.fetch(&[uuid])).await??;
-        let location = rows.first().map(|stored| stored.row.location());
-        Ok(location.filter(|location| *location != appearance.location))
+        let rows = tokio::task::spawn_blocking(move || catalogue.fetch(&[uuid])).await;
+        let location = rows.ok()?.ok()?.first()?.row.location();
+        (location != appearance.location).then_some(location)
     }
 
     fn read(

@@ -72,6 +72,9 @@ pub struct Options {
     pub append: bool,
     /// At most so many records a second, all topics together.
     pub rate: Option<u32>,
+    /// Connections to the catalogue that there may be; each topic that is
+    /// restored keeps one.
+    pub connections: usize,
 }
 
 /// From an archive to a cluster.
@@ -113,7 +116,7 @@ impl Restorer {
         let to = &to;
         let mut outcomes: Vec<(usize, Outcome)> = stream::iter(jobs.iter().enumerate())
             .map(|(number, job)| async move { (number, self.restore(job, to).await) })
-            .buffer_unordered(TOPICS_AT_ONCE)
+            .buffer_unordered((self.options.connections / 2).clamp(1, TOPICS_AT_ONCE))
             .collect()
             .await;
         outcomes.sort_by_key(|(number, _)| *number);

@@ -20,7 +20,7 @@ fn a_topic_that_the_archive_reads_is_refused_until_told_so() {
         &options,
         &[&topic, "would archive", "--into-archived"],
     );
-    broker.create("own", 1);
+    broker.create_with("own", 1, &[("retention.ms", "604800000")]);
     let options = ["--topic", &*topic, "--into-archived"];
     refused(&place, &options, &["retention.ms"]);
     broker.delete(&topic);
@@ -111,4 +111,19 @@ fn nonsense_is_told_in_one_line_and_exit_2() {
         let all = [&["restore"], options].concat();
         archive.run(&all).ended(2).says(&["cannot be used with"]);
     }
+}
+
+#[test]
+fn a_topic_that_the_archive_does_not_have_is_no_success() {
+    let Some((broker, place)) = real() else {
+        return;
+    };
+    let topic = broker.create("only", 1);
+    broker.send(&plain_records(&topic, 1, 2));
+    place.run_to_end();
+    refused(
+        &place,
+        &["--topic", "misspelled"],
+        &["misspelled", "nothing"],
+    );
 }
