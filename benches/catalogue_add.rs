@@ -5,10 +5,12 @@
 //! and 50. SQLite in a temporary directory; PostgreSQL where TEST_PG_HOST and its
 //! like name a server, in the database of TEST_PG_DB, which must be empty.
 
+mod common;
+
 use std::time::{Duration, Instant};
 
 use archive_ingest::catalogue::{self, Catalogue, Claim, Origin, Row};
-use archive_ingest::config::{DatabaseConfig, PostgresConfig, SqliteConfig, SslMode};
+use archive_ingest::config::{DatabaseConfig, SqliteConfig};
 use archive_ingest::record::{ContentDigest, TimestampType};
 use uuid::Uuid;
 
@@ -27,28 +29,12 @@ fn main() {
     let mut databases = vec![DatabaseConfig::Sqlite(SqliteConfig {
         path: directory.path().join("archive.db"),
     })];
-    databases.extend(server().map(DatabaseConfig::Postgres));
+    databases.extend(common::server(1).map(DatabaseConfig::Postgres));
     for config in &databases {
         let catalogue = catalogue::open(config).expect("a catalogue");
         catalogue.migrate().expect("its schema");
         measure(&*catalogue, there.div_ceil(BATCH), batches);
     }
-}
-
-fn server() -> Option<PostgresConfig> {
-    let host = std::env::var("TEST_PG_HOST").ok()?;
-    let or = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.into());
-    Some(PostgresConfig {
-        host,
-        port: or("TEST_PG_PORT", "5432").parse().expect("TEST_PG_PORT"),
-        name: or("TEST_PG_DB", "postgres"),
-        username: or("TEST_PG_USER", "postgres"),
-        password: std::env::var("TEST_PG_PASSWORD").ok(),
-        sslmode: SslMode::Prefer,
-        sslrootcert: None,
-        pool_size: 1,
-        request_timeout_seconds: 60,
-    })
 }
 
 fn measure(catalogue: &dyn Catalogue, before: u64, batches: u64) {

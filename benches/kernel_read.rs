@@ -6,12 +6,12 @@
 //! entities of some 600 bytes in pages of 1,000, in a database of its own on the
 //! server that TEST_PG_HOST and its like name.
 
+mod common;
+
 use std::io::Read;
 use std::time::Instant;
 
-use archive_ingest::config::{
-    BoundConfig, KernelConfig, KernelKind, NamedBy, PostgresConfig, SslMode,
-};
+use archive_ingest::config::{BoundConfig, KernelConfig, KernelKind, NamedBy, PostgresConfig};
 use archive_ingest::entities::{self, Bound, Position, TypeId};
 use postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ fn main() {
         .collect();
     let rows = numbers.first().copied().unwrap_or(200_000);
     let page = numbers.get(1).copied().unwrap_or(1000);
-    let Some(server) = server() else {
+    let Some(server) = common::server(3) else {
         println!("TEST_PG_HOST names no server: nothing is measured");
         return;
     };
@@ -45,22 +45,6 @@ fn main() {
     let paged = read(&kernel, rows, page);
     println!("{:.2} of COPY", paged / copied);
     admin.batch_execute(&drop).expect("it is ours");
-}
-
-fn server() -> Option<PostgresConfig> {
-    let host = std::env::var("TEST_PG_HOST").ok()?;
-    let or = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.into());
-    Some(PostgresConfig {
-        host,
-        port: or("TEST_PG_PORT", "5432").parse().expect("TEST_PG_PORT"),
-        name: or("TEST_PG_DB", "postgres"),
-        username: or("TEST_PG_USER", "postgres"),
-        password: std::env::var("TEST_PG_PASSWORD").ok(),
-        sslmode: SslMode::Prefer,
-        sslrootcert: None,
-        pool_size: 3,
-        request_timeout_seconds: 60,
-    })
 }
 
 fn connect(config: &PostgresConfig) -> Client {

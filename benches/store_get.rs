@@ -1,6 +1,6 @@
 //! How many objects a second `S3Store::get` reads with nothing else to do, and
-//! how many `verify --deep` reads and compares, and how many `restore` brings
-//! back onto Kafka, in turns.
+//! how many `verify --deep` reads and compares and `restore` brings back onto
+//! Kafka, in turns.
 //!
 //! ```text
 //! TEST_S3_ENDPOINT=http://127.0.0.1:9000 TEST_S3_BUCKET=archive \
@@ -12,7 +12,6 @@
 //! - `BENCH_CONCURRENCY`: GETs at once, comma-separated. Default `16,32,64`;
 //!   verify and restore are measured against the best of them.
 //! - `BENCH_ROUNDS`: how often each is measured, in turns. Default 3.
-//!
 //! - `TEST_KAFKA`: HOST:PORT of the broker to restore to, each time into a topic
 //!   of its own, which stays; without it restore is not measured.
 //!
@@ -21,23 +20,22 @@
 //! stderr, one JSON document to stdout, with the largest share of memory that
 //! the process had.
 
-use std::fmt::Display;
+mod common;
+
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use archive_ingest::catalogue::{Catalogue, Row, RowFilter, SqliteCatalogue, StreamFilter};
-use archive_ingest::config::{
-    Config, Environment, S3Config, S3Credentials, Selection, SqliteConfig,
-};
+use archive_ingest::config::{Config, Environment, Selection, SqliteConfig};
 use archive_ingest::kafka::Cluster;
 use archive_ingest::record::{Record, TimestampType};
 use archive_ingest::restore::{Options, Restorer};
 use archive_ingest::store::{Location, Put, S3Store, Store};
 use archive_ingest::verify::{Rebuild, Verifier};
 use archive_ingest::{catalogue, envelope, shutdown};
+use common::{bucket, concurrencies, parameter};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -51,7 +49,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let store: Arc<dyn Store> = Arc::new(S3Store::open(&config()?)?);
+    let store: Arc<dyn Store> = Arc::new(S3Store::open(&bucket()?)?);
     runtime.block_on(async {
         store.check().await?;
         fill(&store, objects, size).await?;
@@ -68,7 +66,7 @@ fn main() -> Result<()> {
     let cluster = cluster(folder.path())?;
     let (mut gets, mut verifies, mut restores) = (vec![], vec![], vec![]);
     for _ in 0..rounds {
-        for at_once in concurrencies()? {
+        for at_once in concurrencies("16,32,64")? {
             gets.push(runtime.block_on(get_all(&store, &keys, at_once))?);
         }
         verifies.push(runtime.block_on(verify_all(&store, &catalogue, topic, objects))?);
@@ -304,45 +302,4 @@ fn peak_memory() -> Result<u64> {
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
     let kib: u64 = kib.context("no VmHWM")?.trim().parse()?;
     Ok(kib * 1024)
-}
-
-fn config() -> Result<S3Config> {
-    let needed = |name: &str| std::env::var(name).with_context(|| format!("set {name}"));
-    Ok(S3Config {
-        primary_bucket: needed("TEST_S3_BUCKET")?,
-        backup_bucket: None,
-        endpoint_url: Some(needed("TEST_S3_ENDPOINT")?),
-        region: "us-east-1".to_owned(),
-        credentials: Some(S3Credentials {
-            access_key_id: needed("TEST_S3_ACCESS_KEY")?,
-            secret_access_key: needed("TEST_S3_SECRET_KEY")?,
-        }),
-        request_timeout_seconds: 30,
-        log_every: 0,
-    })
-}
-
-fn concurrencies() -> Result<Vec<usize>> {
-    let text = parameter("BENCH_CONCURRENCY", "16,32,64".to_owned())?;
-    text.split(',')
-        .map(|part| {
-            let number: usize = part.trim().parse()?;
-            ensure!(number > 0, "0 at once would never end");
-            Ok(number)
-        })
-        .collect::<Result<_>>()
-        .with_context(|| format!("BENCH_CONCURRENCY={text} is no list of numbers"))
-}
-
-fn parameter<T>(name: &str, default: T) -> Result<T>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .map_err(|e| anyhow::anyhow!("{name}={text}: {e}")),
-        Err(_) => Ok(default),
-    }
 }

@@ -14,13 +14,13 @@
 //! Objects go under `bench-<random>/` and stay there. A table goes to stderr,
 //! one JSON document to stdout.
 
-use std::fmt::Display;
-use std::str::FromStr;
+mod common;
+
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use archive_ingest::config::{S3Config, S3Credentials};
+use anyhow::{Result, ensure};
 use archive_ingest::store::{Put, S3Store, Store};
+use common::{bucket, concurrencies, parameter};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let objects: usize = parameter("BENCH_OBJECTS", 20_000)?;
     let size: usize = parameter("BENCH_SIZE", 1_500)?;
     let workers = parameter("BENCH_WORKERS", std::thread::available_parallelism()?.get())?;
-    let store = S3Store::open(&config()?)?;
+    let store = S3Store::open(&bucket()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
             "at once", "objects", "s", "objects/s"
         );
         let mut results = Vec::new();
-        for at_once in concurrencies()? {
+        for at_once in concurrencies("16,64,128")? {
             results.push(measure(&store, objects, size, at_once).await?);
         }
         println!("{}", report(&store, size, workers, results));
@@ -94,45 +94,4 @@ async fn run(store: &S3Store, objects: usize, size: usize, at_once: usize) -> Re
             }
         })
         .await
-}
-
-fn config() -> Result<S3Config> {
-    let needed = |name: &str| std::env::var(name).with_context(|| format!("set {name}"));
-    Ok(S3Config {
-        primary_bucket: needed("TEST_S3_BUCKET")?,
-        backup_bucket: None,
-        endpoint_url: Some(needed("TEST_S3_ENDPOINT")?),
-        region: "us-east-1".to_owned(),
-        credentials: Some(S3Credentials {
-            access_key_id: needed("TEST_S3_ACCESS_KEY")?,
-            secret_access_key: needed("TEST_S3_SECRET_KEY")?,
-        }),
-        request_timeout_seconds: 30,
-        log_every: 0,
-    })
-}
-
-fn concurrencies() -> Result<Vec<usize>> {
-    let text = parameter("BENCH_CONCURRENCY", "16,64,128".to_owned())?;
-    text.split(',')
-        .map(|part| {
-            let number: usize = part.trim().parse()?;
-            ensure!(number > 0, "0 at once would never end");
-            Ok(number)
-        })
-        .collect::<Result<_>>()
-        .with_context(|| format!("BENCH_CONCURRENCY={text} is no list of numbers"))
-}
-
-fn parameter<T>(name: &str, default: T) -> Result<T>
-where
-    T: FromStr,
-    T::Err: Display,
-{
-    match std::env::var(name) {
-        Ok(text) => text
-            .parse()
-            .map_err(|e| anyhow::anyhow!("{name}={text}: {e}")),
-        Err(_) => Ok(default),
-    }
 }

@@ -30,16 +30,18 @@
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
 //! lines and holds this).
 //!
-//! - [`record`], [`shutdown`], [`durable`]: a Kafka record with nothing lost;
-//!   the signal to end; folders that survive a power cut. They know nobody.
+//! - [`record`], [`shutdown`], [`durable`], [`database`]: a Kafka record with
+//!   nothing lost; the signal to end; folders that survive a power cut; what an
+//!   error of a database means. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
 //! - [`postgres_server`], [`sqlite_file`]: connections, time-outs and errors, for
 //!   every room that keeps something in PostgreSQL or SQLite.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
-//! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
-//!   UUID is. It knows of the store only what a location is.
 //! - [`envelope`]: record ↔ BSON; digest, UUID rule, key rule, annotations.
+//! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
+//!   UUID is. It knows of the store only what a location is, and of an envelope
+//!   its annotations.
 //! - [`entities`]: what a database holds as entities: registered types, a bound
 //!   below which nothing new appears, pages up to it. PostgreSQL or SQLite.
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
@@ -98,6 +100,7 @@ pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod database;
 pub mod durable;
 pub mod entities;
 pub mod envelope;

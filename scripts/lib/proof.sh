@@ -12,12 +12,14 @@ prove() {
   chmod 711 "$PROOF_DIR"
   trap stop_services EXIT
   cargo build --release --locked --bin archive_ingest >&2
+  # A copy: whoever builds meanwhile does not change what is proved.
+  cp target/release/archive_ingest "$PROOF_DIR/archive_ingest"
   # A proof needs all of them.
   environment=$(CI=true scripts/services up --dir "$PROOF_DIR/services")
   # shellcheck disable=SC1090 # written by the line above
   source "$environment"
   "${TEST_PY_CLIENTS:?is not installed: scripts/services install tells what it needs}" -B \
-    "scripts/python/$name.py" --program "$PWD/target/release/archive_ingest" --dir "$PROOF_DIR" "$@" &
+    "scripts/python/$name.py" --program "$PROOF_DIR/archive_ingest" --dir "$PROOF_DIR" "$@" &
   PROOF_PID=$!
   # It ends its own processes; after that the services are stopped.
   trap 'kill -TERM "$PROOF_PID"' INT TERM

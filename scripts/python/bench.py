@@ -1,4 +1,4 @@
-"""How fast the archiver is, and what it is measured against: see scripts/bench --help."""
+"""How fast archiver and producer are, and what they are measured against: see scripts/bench --help."""
 
 import argparse
 import json
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psycopg
 
-from harness import topics
+from harness import catalogues, topics
 from harness.archive import Archive, client, read_object
 from harness.configuration import secrets, write_configuration
 from harness.crew import last_words
+from harness.entity_bench import EntityBench
 from harness.load import consume_rate, fill
 from harness.services import SCRIPTS, Services
 from harness.toxiproxy import Toxiproxy
@@ -35,22 +36,35 @@ FULL = {
     "rounds": 2,
     "records": 60_000,
     "put_objects": 20_000,
+    "verified": 20_000,
+    "verify_rounds": 3,
+    "rebuilt": 200_000,
     "slow_records": 24_000,
     "catalogue_records": 25_000,
     "rows_few": 10_000,
     "rows_many": 2_000_000,
     "topics": 3000,
     "large_records": 4,
+    "entities": 200_000,
+    "entity_rounds": 3,
+    "steady_rows": 3000,
+    "poll_ms": 10,
 }
 QUICK = FULL | {
     "rounds": 1,
     "records": 20_000,
     "put_objects": 4_000,
+    "verified": 4_000,
+    "verify_rounds": 1,
+    "rebuilt": 20_000,
     "slow_records": 4_000,
     "catalogue_records": 5_000,
     "rows_many": 200_000,
     "topics": 300,
     "large_records": 2,
+    "entities": 20_000,
+    "entity_rounds": 1,
+    "steady_rows": 500,
 }
 
 # Rows as the archive has them, of another month, in the topics of a busy system. The driver takes %% for %.
@@ -141,16 +155,21 @@ class Bench:
 
     def put_rates(self, endpoint, concurrencies, objects):
         """Objects a second by PUTs at once, with the archiver's own store and nothing else to do."""
-        environment = os.environ | {
-            "TEST_S3_ENDPOINT": f"http://{endpoint}",
-            "BENCH_CONCURRENCY": ",".join(map(str, concurrencies)),
-            "BENCH_OBJECTS": str(objects),
-            "BENCH_SIZE": str(OBJECT_BYTES),
-        }
-        command = ["cargo", "bench", "--quiet", "--locked", "--bench", "store_put"]
+        told = self.cargo_bench(
+            "store_put",
+            TEST_S3_ENDPOINT=f"http://{endpoint}",
+            BENCH_CONCURRENCY=",".join(map(str, concurrencies)),
+            BENCH_OBJECTS=str(objects),
+            BENCH_SIZE=str(OBJECT_BYTES),
+        )
+        return {result["at_once"]: result["objects_per_second"] for result in told["results"]}
+
+    def cargo_bench(self, name, **variables):
+        """What a bench of benches/ tells."""
+        command = ["cargo", "bench", "--quiet", "--locked", "--bench", name]
+        environment = os.environ | variables
         done = subprocess.run(command, cwd=SCRIPTS.parent, env=environment, stdout=subprocess.PIPE, check=True)
-        results = json.loads(done.stdout.splitlines()[-1])["results"]
-        return {result["at_once"]: result["objects_per_second"] for result in results}
+        return json.loads(done.stdout.splitlines()[-1])
 
     def bound(self, what, value, least=None, most=None):
         met = (least is None or value >= least) and (most is None or value <= most)
@@ -187,6 +206,54 @@ class Bench:
             peak_memory_bytes=max(peaks),
         )
         self.bound("archiver against the store's own rate", ratio, least=0.8)
+
+    def measure_verify(self):
+        """verify --deep against GETs of the same objects by the same code, taking turns in one process."""
+        told = self.cargo_bench(
+            "store_get",
+            BENCH_OBJECTS=str(self.sizes["verified"]),
+            BENCH_SIZE=str(RECORD_BYTES),
+            BENCH_ROUNDS=str(self.sizes["verify_rounds"]),
+        )
+        self.note(
+            "verify",
+            get_rate=max(told["gets_per_second"]),
+            verify_rate=max(told["verified_per_second"]),
+            ratio=told["ratio"],
+            peak_memory_bytes=told["peak_memory_bytes"],
+        )
+        self.bound("verify --deep against the store's own rate of GETs", told["ratio"], least=0.8)
+        self.bound("peak memory, verify --deep, MiB", told["peak_memory_bytes"] / MIB, most=256)
+
+    def measure_rebuild(self):
+        """The catalogue from the bucket alone, against the one that it replaces."""
+        records = self.sizes["rebuilt"]
+        for name in ("bench_lost", "bench_rebuilt"):
+            catalogues.create(self.services, name)
+        bucket = "bench-rebuild"
+        client(self.services).make_bucket(bucket)
+        topic = self.make("rebuild", 4, records)
+        self.archived(topic, topic, records, DB_NAME="bench_lost", STORE_PRIMARY_BUCKET=bucket)
+        rebuilding = Worker(
+            self.options.program,
+            ["rebuild-catalogue", "--json", *self.configuration.arguments],
+            secrets(self.services) | {"DB_NAME": "bench_rebuilt", "STORE_PRIMARY_BUCKET": bucket},
+            self.options.dir,
+            self.options.dir / "rebuild.log",
+        )
+        self.workers.append(rebuilding)
+        told = self.summary(rebuilding)["summary"]
+        different = catalogues.differences(self.services, "bench_lost", "bench_rebuilt")
+        self.note(
+            "rebuild",
+            rows=told["rows_added"],
+            seconds=told["seconds"],
+            different_rows=different,
+            peak_memory_bytes=rebuilding.peak_bytes,
+        )
+        self.bound("rows of the rebuilt catalogue", told["rows_added"], least=records)
+        self.bound("rows that differ from the catalogue that was lost", different, most=0)
+        self.bound("peak memory, rebuild-catalogue, MiB", rebuilding.peak_bytes / MIB, most=256)
 
     def measure_latency(self):
         """Every answer of the store 50 ms later, as a cloud's is; one worker, and two."""
@@ -270,6 +337,10 @@ class Bench:
         peak = told["peak_memory_bytes"]
         self.note("large", record_bytes=LARGE_BYTES, archived=count, seconds=told["seconds"], peak_memory_bytes=peak)
 
+    def measure_entities(self):
+        """The producer: rows to Kafka, many at once and a few at a time."""
+        EntityBench(self, self.sizes).measure()
+
     def report(self):
         return {
             "quick": self.options.quick,
@@ -288,10 +359,13 @@ class Bench:
 
 PARTS = {
     "store": Bench.measure_store,
+    "verify": Bench.measure_verify,
+    "rebuild": Bench.measure_rebuild,
     "latency": Bench.measure_latency,
     "catalogue": Bench.measure_catalogue,
     "topics": Bench.measure_topics,
     "large": Bench.measure_large,
+    "entities": Bench.measure_entities,
 }
 
 

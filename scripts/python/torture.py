@@ -13,9 +13,9 @@ from harness import schedule, topics
 from harness.archive import Archive, client, read_object
 from harness.comparison import Comparison
 from harness.configuration import secrets, write_configuration
-from harness.crew import Crew, last_words
+from harness.crew import Crew, last_words, panics
 from harness.faults import Faults
-from harness.log import Log
+from harness.log import Log, table
 from harness.services import Services
 from harness.stream import read_stream
 from harness.toxiproxy import Toxiproxy
@@ -59,7 +59,7 @@ class Torture:
             s3_endpoint=f"127.0.0.1:{self.toxiproxy.proxy('minio', self.services.s3_endpoint)}",
             vetoed=[topics.VETOED],
         )
-        self.crew = Crew(self.start_worker, self.log)
+        self.crew = Crew(self.start_worker, self.log, begun=" archiving ")
         self.report = {"seed": seed, "minutes": options.minutes, "workers": options.workers}
 
     def run(self):
@@ -77,8 +77,8 @@ class Torture:
         return self.report
 
     def rage(self, traffic, transactions):
-        plan = schedule.make(self.seed, self.seconds, self.options.workers)
-        faults = Faults(plan, self.crew, self.services, self.toxiproxy, self.log)
+        plan = schedule.make(self.seed, self.seconds, schedule.archive_lanes(self.options.workers))
+        faults = Faults(plan, self.crew, self.services, self.log, self.toxiproxy)
         for number in range(1, self.options.workers + 1):
             self.crew.start(f"worker {number}")
         began = time.monotonic()
@@ -172,16 +172,8 @@ class Torture:
             "peak_memory_bytes": max(self.crew.peaks.values()),
             "peak_memory_bytes_of": self.crew.peaks,
             "misdeeds": self.crew.misdeeds,
-            "panics": self.panics(),
+            "panics": panics(self.dir),
         } | comparison.findings.counts()
-
-    def panics(self):
-        return [
-            f"{path.name}: {line}"
-            for path in sorted(self.dir.glob("*.log"))
-            for line in path.read_text(errors="replace").splitlines()
-            if "panicked at" in line
-        ]
 
     def say(self, what):
         self.log(what)
@@ -217,17 +209,6 @@ def verdict(report):
     if not report["records"] or not report["transactions"]["committed"]:
         wrong.append("no record, or none of a transaction, was compared")
     return wrong
-
-
-def table(report):
-    for name, value in report.items():
-        if isinstance(value, dict):
-            print(name)
-            for part, number in value.items():
-                print(f"  {part:<42} {number:>12}")
-        else:
-            shown = len(value) if isinstance(value, list) else value
-            print(f"{name:<44} {shown:>12}")
 
 
 def main():

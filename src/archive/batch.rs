@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::Taken;
-use super::watermark::Ticket;
+use super::flight::Ticket;
 use crate::record::Record;
 
 /// A record on its way through the archiver, with what it holds.

@@ -72,6 +72,8 @@ impl ConsumerEvents for Events {
     ) -> Vec<(TopicPartition, GroupOffset)> {
         info!(lost, "giving up {} partitions", partitions.len());
         self.watermarks.let_go(Some(partitions));
+        // The others of the group wait meanwhile.
+        self.watermarks.hurry();
         if !lost && !self.is_idle(partitions) {
             warn!(
                 "records of partitions that are given up are still in flight: left to whoever reads them next"

@@ -12,6 +12,7 @@ mod compare;
 mod decide;
 mod events;
 mod failure;
+mod flight;
 mod gaps;
 mod incarnation;
 mod limit;
@@ -173,7 +174,9 @@ async fn work(
             }
             batch = next_with_slot(&mut gathered, &slots), if open => {
                 match batch {
-                    Some((batch, slot)) => {
+                    Some((mut batch, slot)) => {
+                        // Here, where batches are still in order.
+                        batch.retain_mut(|item| item.ticket.begin());
                         batches.spawn(archive_batch(workshop.clone(), batch, slot));
                     }
                     None => open = false,

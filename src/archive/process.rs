@@ -24,8 +24,8 @@ use super::workshop::{Workshop, ask};
 use super::write::store_message;
 use crate::catalogue::{Retry, Row};
 
-/// Archives all of `items` that are still wanted, however long it takes. An
-/// error is one that no retry helps against.
+/// Archives all of `items`, which are begun, however long it takes. An error is
+/// one that no retry helps against.
 ///
 /// `slot` is what bounds the batches that are worked on. Messages that only
 /// wait give it back: what they wait for may be in a batch yet to come (after a
@@ -37,10 +37,7 @@ pub(super) async fn archive_batch(
     slot: OwnedSemaphorePermit,
 ) -> Result<(), ArchiveError> {
     let mut slot = Some(slot);
-    let mut messages: Vec<Message> = items
-        .into_iter()
-        .filter_map(|mut item| item.ticket.begin().then(|| Message::new(item)))
-        .collect();
+    let mut messages: Vec<Message> = items.into_iter().map(Message::new).collect();
     let mut backoff = Backoff::default();
     while !messages.is_empty() {
         let before = messages.len();
@@ -94,14 +91,14 @@ async fn round(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
 }
 
 /// Stores the objects of all messages whose claim stands. One that fails is
-/// tried again in the next round; the others go on. When partitions are let go
-/// the round ends with what is under way: somebody waits for its rows.
+/// tried again in the next round; the others go on. When somebody is in a hurry
+/// the round ends with what is under way, whose rows are waited for.
 async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(), ArchiveError> {
-    let let_gos = messages.first().map_or(0, |m| m.item.ticket.let_gos());
+    let hurries = messages.first().map_or(0, |m| m.item.ticket.hurries());
     let to_store: Vec<_> = messages
         .iter_mut()
         .filter(|message| message.next == Next::Store && message.row.is_none())
-        .map(|message| store_one(workshop, message, let_gos))
+        .map(|message| store_one(workshop, message, hurries))
         .collect();
     let mut stored = stream::iter(to_store).buffer_unordered(workshop.puts.most());
     let mut first_error = None;
@@ -116,7 +113,7 @@ async fn store(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(),
 async fn store_one(
     workshop: &Arc<Workshop>,
     message: &mut Message,
-    let_gos: u64,
+    hurries: u64,
 ) -> Result<(), ArchiveError> {
     let permit = workshop
         .puts
@@ -126,7 +123,7 @@ async fn store_one(
             part: "PUT limit",
             cause: error.to_string(),
         })?;
-    if message.item.ticket.let_gos() != let_gos {
+    if message.item.ticket.hurries() != hurries {
         return Ok(());
     }
     let stored = store_message(

@@ -323,8 +323,10 @@ impl Reader {
 
     /// Waits until all that is in flight is archived and committed, at most
     /// `patience`; without it, until told to end and the drain time after that.
+    /// When half of it is over, what is begun ends in the middle.
     fn drain(mut self, patience: Option<Duration>) -> Result<bool, ArchiveError> {
         let mut deadline = patience.map(|patience| Instant::now() + patience);
+        let mut is_hurried = false;
         loop {
             self.consumer.pause()?;
             self.poll(Duration::from_millis(10))?;
@@ -337,7 +339,12 @@ impl Reader {
             if deadline.is_none() && self.shutdown.is_due() {
                 deadline = Some(Instant::now() + self.bounds.drain);
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if !is_hurried && left.is_some_and(|left| left <= self.bounds.drain / 2) {
+                is_hurried = true;
+                self.watermarks.hurry();
+            }
+            if left.is_some_and(|left| left.is_zero()) {
                 // The end of the consumer gives its partitions up.
                 self.events.leave();
                 return Ok(false);

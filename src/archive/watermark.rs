@@ -2,73 +2,18 @@
 //! everything is archived, and the only one that is ever committed; with the
 //! topic that it is an offset of.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::flight::{Hold, Partition, Signals, Ticket, lock};
 use crate::kafka::{GroupOffset, TopicId, TopicPartition};
 
 /// All partitions that this process reads.
 #[derive(Default)]
 pub struct Watermarks {
     partitions: Mutex<BTreeMap<TopicPartition, Arc<Partition>>>,
-    signals: Arc<Signals>,
-}
-
-/// What all partitions tell.
-#[derive(Default)]
-struct Signals {
-    /// Told whenever a partition may have become idle.
-    idle: (Mutex<()>, Condvar),
-    /// How often something was let go.
-    let_gos: AtomicU64,
-}
-
-#[derive(Default)]
-struct Partition {
-    flight: Mutex<Flight>,
-}
-
-/// Records between «received» and «archived», oldest first.
-#[derive(Default)]
-struct Flight {
-    records: VecDeque<InFlight>,
-    /// Records that are begun: [`Ticket::begin`].
-    begun: usize,
-    /// Whether what is not begun yet need not be begun any more.
-    is_let_go: bool,
-    /// Serial number of the front record.
-    front: u64,
-    /// One past the last record of the contiguous archived ones.
-    watermark: Option<i64>,
-    committed: Option<i64>,
-    hold: Hold,
-    topic_id: Option<TopicId>,
-}
-
-/// What is not to be committed yet although it is archived.
-#[derive(Clone, Copy, Default)]
-enum Hold {
-    /// It is not known yet what is read.
-    #[default]
-    All,
-    /// Offsets after this one.
-    After(i64),
-    Nothing,
-}
-
-struct InFlight {
-    offset: i64,
-    done: bool,
-}
-
-/// A record that is in flight. Dropped without [`Ticket::done`] it is abandoned:
-/// it holds its partition's watermark back for good, so that it is read again.
-pub struct Ticket {
-    partition: Arc<Partition>,
-    serial: u64,
-    is_begun: bool,
     signals: Arc<Signals>,
 }
 
@@ -133,19 +78,7 @@ impl Watermarks {
             }
         };
         drop(partitions);
-        let mut flight = lock(&partition.flight);
-        flight.records.push_back(InFlight {
-            offset,
-            done: false,
-        });
-        let serial = flight.front + flight.records.len() as u64 - 1;
-        drop(flight);
-        Ticket {
-            partition,
-            serial,
-            is_begun: false,
-            signals: self.signals.clone(),
-        }
+        partition.received(offset, &self.signals)
     }
 
     /// What may be committed and is not yet.
@@ -176,15 +109,14 @@ impl Watermarks {
     pub fn in_flight(&self, partition: &TopicPartition) -> bool {
         lock(&self.partitions)
             .get(partition)
-            .is_some_and(|state| !lock(&state.flight).records.is_empty())
+            .is_some_and(|state| !lock(&state.flight).is_empty())
     }
 
     /// One past the last record that was received of this partition, when all
     /// of them are archived.
     pub fn archived_to(&self, partition: &TopicPartition) -> Option<i64> {
         let partitions = lock(&self.partitions);
-        let flight = lock(&partitions.get(partition)?.flight);
-        flight.watermark.filter(|_| flight.records.is_empty())
+        lock(&partitions.get(partition)?.flight).archived_to()
     }
 
     /// What is not begun of these partitions (of all, with `None`) need not be
@@ -195,11 +127,17 @@ impl Watermarks {
                 lock(&state.flight).is_let_go = true;
             }
         }
-        self.signals.let_gos.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whoever has begun much of what was let go ends it as soon as it can: in
+    /// the middle, if need be.
+    pub fn hurry(&self) {
+        self.signals.hurries.fetch_add(1, Ordering::Release);
     }
 
     /// Waits until every record of these partitions (of all, with `None`) is
-    /// archived; where they were let go, every record that is begun. Whether that was so before the time was over.
+    /// archived; where they were let go, every record that is begun. Whether
+    /// that was so before the time was over.
     pub fn wait_idle(&self, partitions: Option<&[TopicPartition]>, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut guard = lock(&self.signals.idle.0);
@@ -248,83 +186,6 @@ impl Watermarks {
         }
         last
     }
-}
-
-impl Flight {
-    fn committable(&self) -> Option<i64> {
-        match self.hold {
-            Hold::All => None,
-            Hold::After(offset) => Some(self.watermark?.min(offset)),
-            Hold::Nothing => self.watermark,
-        }
-    }
-}
-
-impl Flight {
-    fn is_busy(&self) -> bool {
-        match self.is_let_go {
-            true => self.begun > 0,
-            false => !self.records.is_empty(),
-        }
-    }
-}
-
-impl Ticket {
-    /// Whether the record is to be archived here: it is waited for then. If
-    /// not, its partition was let go: it is read again, here or elsewhere.
-    pub fn begin(&mut self) -> bool {
-        let mut flight = lock(&self.partition.flight);
-        if flight.is_let_go {
-            return false;
-        }
-        flight.begun += 1;
-        self.is_begun = true;
-        true
-    }
-
-    /// Whether the partition was not let go.
-    pub fn is_wanted(&self) -> bool {
-        !lock(&self.partition.flight).is_let_go
-    }
-
-    /// How often any partition was let go so far: whoever has begun much ends
-    /// it sooner then.
-    pub fn let_gos(&self) -> u64 {
-        self.signals.let_gos.load(Ordering::Acquire)
-    }
-
-    /// The record is in the catalogue.
-    pub fn done(self) {
-        let mut flight = lock(&self.partition.flight);
-        let index = (self.serial - flight.front) as usize;
-        if let Some(record) = flight.records.get_mut(index) {
-            record.done = true;
-        }
-        while flight.records.front().is_some_and(|record| record.done) {
-            if let Some(record) = flight.records.pop_front() {
-                flight.watermark = Some(record.offset + 1);
-                flight.front += 1;
-            }
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut flight = lock(&self.partition.flight);
-        flight.begun -= usize::from(self.is_begun);
-        if flight.begun == 0 {
-            drop(flight);
-            drop(lock(&self.signals.idle.0));
-            self.signals.idle.1.notify_all();
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

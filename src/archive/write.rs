@@ -6,7 +6,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::failure::ArchiveError;
-use crate::catalogue::{Origin, Row};
+use crate::catalogue::{Lying, Origin, Row};
 use crate::config::TopicSelection;
 use crate::envelope::{self, Annotations};
 use crate::record::{Delivery, Record};
@@ -32,7 +32,7 @@ pub(super) async fn store_message(
     let annotations = envelope::annotate(record, delivery.digest, uuid, public);
     let own_key = envelope::object_key(&record.topic, record.timestamp, uuid);
     for attempt in 1..=ALTERNATIVES {
-        let key = alternative(&own_key, attempt);
+        let key = envelope::key_beside(&own_key, attempt);
         let body = envelope::encode(record, &annotations);
         let row = describe(record, delivery, &annotations, &body, store.bucket(), &key)?;
         match store.put_new(&key, body).await? {
@@ -49,13 +49,6 @@ pub(super) async fn store_message(
         store: store.name().to_owned(),
         cause: format!("{ALTERNATIVES} foreign objects lie where {own_key} should be"),
     }))
-}
-
-fn alternative(key: &str, attempt: u32) -> String {
-    match (attempt, key.strip_suffix(".bson")) {
-        (2.., Some(stem)) => format!("{stem}-{attempt}.bson"),
-        _ => key.to_owned(),
-    }
 }
 
 /// The row of an object that is there already, if it archives this delivery
@@ -122,33 +115,24 @@ fn describe(
     bucket: &str,
     key: &str,
 ) -> Result<Row, ArchiveError> {
-    let size = i32::try_from(body.len()).map_err(|_| ArchiveError::Broken {
-        part: "encoder",
-        cause: format!(
-            "{} bytes are more than a BSON document can have",
-            body.len()
-        ),
-    })?;
+    let object = Lying {
+        bucket,
+        key,
+        bytes: body,
+    };
+    let row =
+        Row::describe(&record.topic, record.timestamp, annotations, object).ok_or_else(|| {
+            ArchiveError::Broken {
+                part: "encoder",
+                cause: format!(
+                    "{} bytes are more than a BSON document can have",
+                    body.len()
+                ),
+            }
+        })?;
     Ok(Row {
-        topic: record.topic.clone(),
-        timestamp: record.timestamp,
-        uuid: annotations.uuid,
-        size,
-        key: key.to_owned(),
-        bucket: bucket.to_owned(),
-        crc32: crc32fast::hash(body),
-        is_client_uuid: annotations.is_client_uuid,
-        public: annotations.public,
-        direct_upload: annotations.direct_upload,
-        message_crc32: annotations.message_crc32,
-        title: annotations.title.clone(),
-        sender: annotations.sender.clone(),
-        media_type: annotations.media_type.clone(),
-        file_name: annotations.file_name.clone(),
-        originator: annotations.originator.clone(),
-        retracted: false,
         origin: Some(origin_of(record, delivery)),
-        object_offset: None,
+        ..row
     })
 }
 

@@ -3,6 +3,7 @@
 //! The catalogue holds no payload and no header. Its calls block: from async
 //! code they go through `tokio::task::spawn_blocking`.
 
+mod describe;
 mod filter;
 mod postgres;
 mod sqlite;
@@ -16,9 +17,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::config::DatabaseConfig;
+use crate::database::DatabaseError;
 use crate::record::{ContentDigest, Delivery, TimestampType};
 use crate::store::Location;
 
+pub use self::describe::Lying;
 pub use self::filter::{Cursor, RowFilter};
 pub use self::postgres::PostgresCatalogue;
 pub use self::sqlite::SqliteCatalogue;
@@ -183,6 +186,15 @@ impl CatalogueError {
     /// Whether the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+}
+
+impl From<DatabaseError> for CatalogueError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            DatabaseError::Refused { database, cause } => Self::Refused { database, cause },
+        }
     }
 }
 

@@ -32,8 +32,18 @@ pub struct Verification {
     pub bytes: i64,
     /// How many of each kind.
     pub defects: BTreeMap<String, i64>,
+    /// How many of them were mended at once.
+    pub mended: i64,
     /// Where it goes on, in words that only the verifier knows.
     pub place: Option<String>,
+}
+
+impl Verification {
+    /// Defects that it left.
+    pub fn left(&self) -> i64 {
+        let found: i64 = self.defects.values().sum();
+        (found - self.mended).max(0)
+    }
 }
 
 /// The rarer calls, which the archiver never makes. Each is one transaction and

@@ -1,10 +1,8 @@
 //! What `run` tells Prometheus of the archiver.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -15,13 +13,11 @@ use tracing::debug;
 
 use super::listeners::Listeners;
 use super::topics::{lag, partitions_of};
+use super::watch::Watch;
 use crate::archive::{Progress, Summary, TopicCount};
 use crate::config::{GroupName, HopConfig, TopicSelection, Verdict};
 use crate::http::metrics::Metrics;
 use crate::kafka::{Admin, Cluster, KafkaFailure, TopicPartition};
-
-/// Between two looks whether to stop.
-const TICK: Duration = Duration::from_millis(200);
 
 /// Adds the counts of `progress` to what is scraped.
 pub(super) fn register(metrics: &Metrics, progress: &Arc<Progress>) {
@@ -96,77 +92,35 @@ fn counter_by_topic(
     Ok(())
 }
 
-/// Asks Kafka now and then how far the group is behind, for as long as
-/// anybody can ask for it.
-pub(super) struct LagWatch {
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
 /// Of each archived topic, as it was when it was last asked.
 #[derive(Clone, Default)]
 struct Lags(Arc<Mutex<BTreeMap<String, i64>>>);
 
-impl LagWatch {
-    /// A group that is a new one at each start has no lag to speak of.
-    pub fn start(
-        listeners: &Listeners,
-        cluster: &Arc<Cluster>,
-        hop: &HopConfig,
-        group: &str,
-        every: Duration,
-    ) -> anyhow::Result<Self> {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let mut watch = Self {
-            is_over: is_over.clone(),
-            thread: None,
-        };
-        if listeners.control.is_some() && hop.group != GroupName::Random {
-            let lags = Lags::default();
-            let shown = lags.clone();
-            listeners
-                .metrics
-                .register(|r| r.register_collector(Box::new(shown)));
-            let (cluster, topics, group) = (cluster.clone(), hop.topics.clone(), group.to_owned());
-            let look = move || lags.watch(&cluster, &topics, &group, every, &is_over);
-            watch.thread = Some(std::thread::Builder::new().name("lag".into()).spawn(look)?);
-        }
-        Ok(watch)
+/// Asks Kafka now and then how far the group is behind, for as long as anybody
+/// can ask for it. `None`: nobody can, or the group is a new one at each start,
+/// which has no lag to speak of.
+pub(super) fn watch_lag(
+    listeners: &Listeners,
+    cluster: &Arc<Cluster>,
+    hop: &HopConfig,
+    group: &str,
+    every: Duration,
+) -> std::io::Result<Option<Watch>> {
+    if listeners.control.is_none() || hop.group == GroupName::Random {
+        return Ok(None);
     }
-
-    /// Does not wait for a question that is under way.
-    pub fn stop(mut self) {
-        self.is_over.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
-            // It only asks, and has ended.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Lags {
-    fn watch(
-        &self,
-        cluster: &Cluster,
-        topics: &TopicSelection,
-        group: &str,
-        every: Duration,
-        is_over: &AtomicBool,
-    ) {
-        let mut admin = None;
-        let mut next = Instant::now();
-        while !is_over.load(Ordering::Acquire) {
-            if Instant::now() < next {
-                std::thread::sleep(TICK);
-                continue;
-            }
-            next = Instant::now() + every;
-            match asked(&mut admin, cluster, topics, group) {
-                Ok(lags) => *self.0.lock().unwrap_or_else(PoisonError::into_inner) = lags,
-                Err(error) => debug!("the lag is not known: {error}"),
-            }
-        }
-    }
+    let lags = Lags::default();
+    let shown = lags.clone();
+    listeners
+        .metrics
+        .register(|r| r.register_collector(Box::new(shown)));
+    let (cluster, topics, group) = (cluster.clone(), hop.topics.clone(), group.to_owned());
+    let mut admin = None;
+    let look = move || match asked(&mut admin, &cluster, &topics, &group) {
+        Ok(asked) => *lags.0.lock().unwrap_or_else(PoisonError::into_inner) = asked,
+        Err(error) => debug!("the lag is not known: {error}"),
+    };
+    Watch::start("lag", every, look).map(Some)
 }
 
 fn asked(

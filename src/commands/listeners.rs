@@ -33,8 +33,9 @@ pub(super) struct Listeners {
     runtime: Runtime,
     trigger: Trigger,
     listening: Vec<JoinHandle<()>>,
-    /// Kept: a database's connection must not be closed from within a runtime.
-    catalogue: Arc<dyn Catalogue>,
+    /// With connections of its own. Kept: a database's connection must not be
+    /// closed from within a runtime.
+    pub catalogue: Arc<dyn Catalogue>,
     pub metrics: Metrics,
     /// Where the archive API really listens; `None` is off.
     pub api: Option<SocketAddr>,

@@ -27,12 +27,16 @@ pub mod run;
 mod select;
 pub mod serve;
 pub mod status;
+mod status_loops;
 mod status_report;
 mod table;
 pub mod topics;
+mod verifications;
 pub mod verify;
+mod verify_metrics;
 mod verify_report;
 mod verify_summary;
+mod watch;
 
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::config::{Config, ConfigError};

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::archive_metrics::{self, LagWatch};
+use super::archive_metrics;
 use super::listeners::Listeners;
-use super::{Exit, open, output, table};
+use super::watch::Watch;
+use super::{Exit, open, output, table, verify_metrics};
 use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::{Loop, RunArgs};
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
@@ -54,7 +55,11 @@ fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     let listeners = Listeners::start(config, LAST_ANSWERS)?;
     archive_metrics::register(&listeners.metrics, &progress);
     let group = group_name(&hop.group);
-    let lag = LagWatch::start(&listeners, &cluster, &hop, &group, archive.status_interval)?;
+    let every = archive.status_interval;
+    let watches = [
+        archive_metrics::watch_lag(&listeners, &cluster, &hop, &group, every)?,
+        verify_metrics::watch(&listeners, every)?,
+    ];
     let outcome = runtime.block_on(async {
         is_reading.store(true, Ordering::Release);
         info!(
@@ -75,7 +80,7 @@ fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
         };
         anyhow::Ok(archiver.run(&cluster, shutdown).await?)
     });
-    lag.stop();
+    watches.into_iter().flatten().for_each(Watch::stop);
     listeners.stop();
     // What still runs (a request to a service that hangs) must not hold the
     // exit.

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::status_loops::Loops;
 use super::status_report::{Lag, Status, TopicStatus};
+use super::verifications::Verifications;
 use super::{Exit, open, output, topics};
 use crate::catalogue::{Catalogue, CatalogueError, RowFilter};
 use crate::config::{Config, HopKind};
 
 /// Ms.
 const HOUR: i64 = 60 * 60 * 1000;
-
-/// Verifications among which the last finished one is looked for.
-const RECENT: usize = 50;
 
 /// `status`: one screen, or one JSON document. Exit 0 whenever the catalogue
 /// answers; what it says is for whoever reads it. Blocks.
@@ -28,6 +27,7 @@ pub fn status(config: &Config, json: bool) -> anyhow::Result<Exit> {
             Err(error) => Lag::Unknown(error.to_string()),
         },
     };
+    status.loops = Loops::read(config, &hop, &status.lag)?;
     match json {
         true => output::print(&format!("{}\n", status.as_json()))?,
         false => output::print(&status.as_table())?,
@@ -36,22 +36,15 @@ pub fn status(config: &Config, json: bool) -> anyhow::Result<Exit> {
 }
 
 fn read(catalogue: &dyn Catalogue, now: i64) -> Result<Status, CatalogueError> {
-    let verifications = catalogue.upkeep().verifications(RECENT)?;
     Ok(Status {
         catalogue: catalogue.name().to_owned(),
         now,
         topics: topics_of(catalogue, now)?,
         newest: catalogue.upkeep().newest_row()?.map(|stored| stored.row),
         gaps: catalogue.gaps()?,
-        finished: verifications
-            .iter()
-            .find(|one| one.finished_at.is_some())
-            .cloned(),
-        unfinished: verifications
-            .into_iter()
-            .next()
-            .filter(|one| one.finished_at.is_none()),
+        verifications: Verifications::read(catalogue)?,
         lag: Lag::NotAsked,
+        loops: Loops::default(),
     })
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::status_loops::Loops;
+use super::verifications::Verifications;
 use super::{output, table};
 use crate::catalogue::{Gap, Row, TopicSummary, Verification};
 
@@ -17,11 +19,9 @@ pub(super) struct Status {
     /// The row that was added last.
     pub newest: Option<Row>,
     pub gaps: Vec<Gap>,
-    /// The last verification that came to its end.
-    pub finished: Option<Verification>,
-    /// One after it that did not: it is under way, or was stopped.
-    pub unfinished: Option<Verification>,
+    pub verifications: Verifications,
     pub lag: Lag,
+    pub loops: Loops,
 }
 
 pub(super) struct TopicStatus {
@@ -73,6 +73,7 @@ impl Status {
             .iter()
             .map(|topic| self.topic_json(topic))
             .collect();
+        let verifications = &self.verifications;
         json!({
             "catalogue": self.catalogue,
             "time": output::date(self.now),
@@ -94,8 +95,10 @@ impl Status {
             })),
             "gaps": self.gaps.len(),
             "gaps_not_acknowledged": self.unknown_gaps(),
-            "last_verify": self.finished.as_ref().map(verification_json),
-            "unfinished_verify": self.unfinished.as_ref().map(verification_json),
+            "last_verify": verifications.standing.first().map(verification_json),
+            "verifies": verifications.standing.iter().map(verification_json).collect::<Vec<_>>(),
+            "unfinished_verify": verifications.unfinished.as_ref().map(verification_json),
+            "loops": self.loops.as_json(),
         })
     }
 
@@ -142,15 +145,9 @@ impl Status {
             fact("catalogue", self.catalogue.clone()),
             fact("last archived", self.newest_text()),
             fact("gaps", self.gaps_text()),
-            fact(
-                "last verify",
-                match &self.finished {
-                    Some(verification) => verification_text(verification),
-                    None => "never".to_owned(),
-                },
-            ),
         ];
-        if let Some(stopped) = &self.unfinished {
+        facts.extend(self.verification_facts());
+        if let Some(stopped) = &self.verifications.unfinished {
             facts.push(fact(
                 "unfinished verify",
                 format!(
@@ -165,7 +162,26 @@ impl Status {
             Lag::NotAsked => facts.push(fact("lag", "unknown: no Kafka is chosen (-H)".to_owned())),
             Lag::Of(_) => {}
         }
+        let loops = self.loops.as_text().into_iter();
+        facts.extend(loops.map(|(name, state)| fact(name, state)));
         facts
+    }
+
+    /// The last one, and what earlier ones found elsewhere and is not known to
+    /// be mended.
+    fn verification_facts(&self) -> Vec<[String; 2]> {
+        let mut standing = self.verifications.standing.iter();
+        let last = match standing.next() {
+            Some(last) => verification_text(last),
+            None => "never".to_owned(),
+        };
+        let earlier = standing
+            .filter(|one| one.left() > 0)
+            .map(|one| fact("earlier verify", verification_text(one)));
+        [fact("last verify", last)]
+            .into_iter()
+            .chain(earlier)
+            .collect()
     }
 
     fn newest_text(&self) -> String {
@@ -205,6 +221,8 @@ fn verification_json(of: &Verification) -> Value {
         "bytes_read": of.bytes,
         "defects": of.defects.values().sum::<i64>(),
         "defects_by_kind": of.defects,
+        "mended": of.mended,
+        "left": of.left(),
     })
 }
 
@@ -213,7 +231,12 @@ fn verification_text(of: &Verification) -> String {
         0 => "everything held".to_owned(),
         defects => {
             let kinds: Vec<String> = of.defects.iter().map(|(k, n)| format!("{k} {n}")).collect();
-            format!("{defects} DEFECTS ({})", kinds.join(", "))
+            let mended = match (of.mended, of.left()) {
+                (0, _) => String::new(),
+                (_, 0) => ", all mended".to_owned(),
+                (mended, _) => format!(", {mended} of them mended"),
+            };
+            format!("{defects} DEFECTS ({}){mended}", kinds.join(", "))
         }
     };
     let finished = of.finished_at.unwrap_or(of.saved_at);

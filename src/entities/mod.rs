@@ -18,6 +18,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::{KernelConfig, KernelKind};
+use crate::database::DatabaseError;
 use crate::shutdown::Shutdown;
 
 pub use self::demo::{DemoSource, DemoWriter};
@@ -219,6 +220,15 @@ pub enum SourceError {
     /// A caller's own function ended [`EntitySource::range`] before its end.
     #[error("{0}")]
     Interrupted(String),
+}
+
+impl From<DatabaseError> for SourceError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            DatabaseError::Refused { database, cause } => Self::Refused { database, cause },
+        }
+    }
 }
 
 impl SourceError {

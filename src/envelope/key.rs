@@ -3,6 +3,9 @@
 use jiff::{Timestamp, tz::Offset};
 use uuid::Uuid;
 
+/// Characters of a UUID in a key.
+const UUID_LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
+
 /// `<topic>/<year>/<month>/<day>/<uuid>.bson` by the UTC date of `timestamp`
 /// (ms), month and day without leading zeros; `<topic>/0/0/0/<uuid>.bson` for
 /// a timestamp below 0 or past the year 9999.
@@ -11,6 +14,23 @@ use uuid::Uuid;
 pub fn object_key(topic: &str, timestamp: i64, uuid: Uuid) -> String {
     let (year, month, day) = utc_date(timestamp).unwrap_or((0, 0, 0));
     format!("{topic}/{year}/{month}/{day}/{uuid}.bson")
+}
+
+/// The key itself for number 1, else the one beside it of that number
+/// (`…/<uuid>-2.bson`): where a message goes when something else lies under its
+/// own key. `key` may itself be one beside.
+pub fn key_beside(key: &str, number: u32) -> String {
+    let stem = key.strip_suffix(".bson").unwrap_or(key);
+    let stem = match stem.rsplit_once('/') {
+        Some((folder, name)) if name.len() > UUID_LENGTH && name.is_char_boundary(UUID_LENGTH) => {
+            &stem[..folder.len() + 1 + UUID_LENGTH]
+        }
+        _ => stem,
+    };
+    match number {
+        1 => key.to_owned(),
+        more => format!("{stem}-{more}.bson"),
+    }
 }
 
 fn utc_date(timestamp: i64) -> Option<(i16, i8, i8)> {
@@ -48,6 +68,19 @@ mod tests {
             object_key("alerts", 1_700_000_000_000, uuid),
             "alerts/2023/11/14/0f0db3e6-8283-5bd8-bc95-23904c144fe1.bson"
         );
+    }
+
+    #[test]
+    fn keys_beside_a_key_are_numbered_from_its_uuid() {
+        let stem = "t/2023/11/14/6b6e6f77-6e2d-6461-7461-2d7575696431";
+        let key = format!("{stem}.bson");
+        assert_eq!(key_beside(&key, 1), key);
+        assert_eq!(key_beside(&key, 2), format!("{stem}-2.bson"));
+        assert_eq!(
+            key_beside(&format!("{stem}-2.bson"), 3),
+            format!("{stem}-3.bson")
+        );
+        assert_eq!(key_beside("x", 2), "x-2.bson");
     }
 
     #[test]

@@ -18,4 +18,4 @@ pub use annotations::{Annotations, annotate};
 pub use decode::{DecodeError, Document, decode};
 pub use encode::{encode, encode_document};
 pub use identity::{client_uuid, content_digest, delivery, derived_uuid};
-pub use key::object_key;
+pub use key::{key_beside, object_key};

@@ -33,6 +33,14 @@ pub struct PartitionOffsets {
     pub end: i64,
 }
 
+/// A consumer group, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// In Kafka's words: Stable, Empty, PreparingRebalance, …
+    pub state: String,
+    pub members: usize,
+}
+
 impl ConsumerContext for Complaints {}
 
 /// A connection that only asks.
@@ -104,13 +112,7 @@ impl Admin {
     /// Whether the group is one of this cluster's: somebody is in it, or it has
     /// committed an offset of any topic.
     pub fn knows_group(&self, group: &str) -> Result<bool, KafkaFailure> {
-        let listed =
-            self.explained(self.consumer.fetch_group_list(Some(group), REQUEST_TIMEOUT))?;
-        if listed
-            .groups()
-            .iter()
-            .any(|group| !group.members().is_empty())
-        {
+        if self.group(group)?.members > 0 {
             return Ok(true);
         }
         let partitions = self.topics()?.into_iter().flat_map(|topic| {
@@ -120,6 +122,18 @@ impl Admin {
         });
         let partitions: Vec<TopicPartition> = partitions.collect();
         Ok(!self.committed(&partitions)?.is_empty())
+    }
+
+    /// Who is in a consumer group; nobody where the cluster knows none of that
+    /// name.
+    pub fn group(&self, name: &str) -> Result<Group, KafkaFailure> {
+        let list = self.consumer.fetch_group_list(Some(name), REQUEST_TIMEOUT);
+        let groups = self.explained(list)?;
+        let known = groups.groups().iter().find(|group| group.name() == name);
+        Ok(Group {
+            state: known.map_or("Dead", |group| group.state()).to_owned(),
+            members: known.map_or(0, |group| group.members().len()),
+        })
     }
 
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {

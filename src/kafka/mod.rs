@@ -22,7 +22,7 @@ mod topic_id;
 mod topics;
 mod transactions;
 
-pub use admin::{Admin, PartitionOffsets, TopicInfo};
+pub use admin::{Admin, Group, PartitionOffsets, TopicInfo};
 pub use by_key::partition_of_key;
 pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;

@@ -5,17 +5,23 @@ use std::time::Duration;
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::Config;
 
-use super::error::{Fault, ServerError, Target, is_tls};
+use super::error::{Fault, Target, is_tls};
 use super::session::{MARGIN, Session};
 use super::tls;
 use super::words::Words;
 use crate::config::{PostgresConfig, SslMode};
+use crate::database::DatabaseError;
 
 /// From the name look-up to the end of the authentication.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a migration waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a session may stand still within a transaction. Nothing here waits
+/// for anything between two statements of one: whoever does is frozen or gone,
+/// and others wait for its locks.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a session is set to, whatever the server, the database or the role
 /// say. Not as start-up options, which connection poolers refuse.
@@ -48,7 +54,7 @@ pub struct Connector {
 
 impl Connector {
     /// `Refused` when the TLS settings cannot be followed.
-    pub fn new(config: &PostgresConfig, words: &'static Words) -> Result<Self, ServerError> {
+    pub fn new(config: &PostgresConfig, words: &'static Words) -> Result<Self, DatabaseError> {
         let target = Target::new(config, words);
         let tls = tls::connector(config.sslmode, config.sslrootcert.as_deref(), words)
             .map_err(|cause| target.error(Fault::Refused(cause)))?;
@@ -78,7 +84,7 @@ impl Connector {
     }
 
     /// The error for the caller, which names the database.
-    pub fn error(&self, fault: Fault) -> ServerError {
+    pub fn error(&self, fault: Fault) -> DatabaseError {
         self.target.error(fault)
     }
 
@@ -89,10 +95,11 @@ impl Connector {
     pub fn session(&self) -> Result<Session, Fault> {
         let mut session = self.open(self.timeout + MARGIN)?;
         session.batch_execute(SETTINGS)?;
-        let seconds = self.timeout.as_secs();
         session.batch_execute(&format!(
-            "SET statement_timeout = '{seconds}s';
-             SET idle_in_transaction_session_timeout = '{seconds}s'"
+            "SET statement_timeout = '{}s';
+             SET idle_in_transaction_session_timeout = '{}s'",
+            self.timeout.as_secs(),
+            IDLE_TIMEOUT.min(self.timeout).as_secs(),
         ))?;
         session.batch_execute(self.settings)?;
         Ok(session)

@@ -7,18 +7,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use super::words::Words;
 use crate::config::PostgresConfig;
-
-/// Why a server did not do what it was asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ServerError {
-    /// It cannot be reached, failed, or gave up a transaction: the same call
-    /// may succeed later.
-    #[error("{database}: {cause}")]
-    Unavailable { database: String, cause: String },
-    /// Credentials, permissions or the schema are wrong. No retry helps.
-    #[error("{database}: {cause}")]
-    Refused { database: String, cause: String },
-}
+use crate::database::DatabaseError;
 
 /// What went wrong, before it is known of which database.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +71,7 @@ impl Target {
     }
 
     /// The error for the caller: one line, with what to do where that is known.
-    pub fn error(&self, fault: Fault) -> ServerError {
+    pub fn error(&self, fault: Fault) -> DatabaseError {
         let fault = match fault {
             Fault::Driver(error) => self.driver(&error),
             Fault::Migration(error) => self.migration(&error),
@@ -90,8 +79,8 @@ impl Target {
         };
         let database = self.name.clone();
         match fault {
-            Fault::Refused(cause) => ServerError::Refused { database, cause },
-            fault => ServerError::Unavailable {
+            Fault::Refused(cause) => DatabaseError::Refused { database, cause },
+            fault => DatabaseError::Unavailable {
                 database,
                 cause: fault.to_string(),
             },

@@ -13,7 +13,7 @@ mod tls;
 mod words;
 
 pub use connect::Connector;
-pub use error::{Fault, ServerError};
+pub use error::Fault;
 pub use migrate::Migrations;
 pub use pool::Sessions;
 pub use session::{LONG, Params, Session, Transaction};

@@ -6,8 +6,9 @@ use std::time::Duration;
 use r2d2::{ManageConnection, NopErrorHandler, Pool, PooledConnection};
 
 use super::connect::{CONNECT_TIMEOUT, Connector};
-use super::error::{Fault, ServerError};
+use super::error::Fault;
 use super::session::Session;
+use crate::database::DatabaseError;
 
 /// A server that is there gives a session sooner.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -59,7 +60,7 @@ impl Sessions {
     pub fn run<T>(
         &self,
         call: impl FnOnce(&mut Session) -> Result<T, Fault>,
-    ) -> Result<T, ServerError> {
+    ) -> Result<T, DatabaseError> {
         let pool = self.pool.as_ref().ok_or_else(|| {
             self.connector
                 .error(Fault::Unavailable("the pool is closed".into()))
@@ -75,7 +76,7 @@ impl Sessions {
 
     /// A server that is away is not waited for as long as other calls are: the
     /// caller tries again.
-    fn session(&self, pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, ServerError> {
+    fn session(&self, pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, DatabaseError> {
         match pool.get_timeout(AT_ONCE) {
             Ok(session) => Ok(session),
             Err(_) if self.last_error.get().is_some() => Err(self.no_session(pool)),
@@ -85,7 +86,7 @@ impl Sessions {
 
     /// The pool keeps of its connections' errors only a text; why the last one
     /// could not be made decides what the caller may do.
-    fn no_session(&self, pool: &Pool<Manager>) -> ServerError {
+    fn no_session(&self, pool: &Pool<Manager>) -> DatabaseError {
         self.last_error.get().unwrap_or_else(|| {
             let state = pool.state();
             self.connector.error(Fault::Unavailable(format!(
@@ -106,9 +107,9 @@ struct Manager {
 
 impl ManageConnection for Manager {
     type Connection = Session;
-    type Error = ServerError;
+    type Error = DatabaseError;
 
-    fn connect(&self) -> Result<Session, ServerError> {
+    fn connect(&self) -> Result<Session, DatabaseError> {
         let session = self
             .connector
             .session()
@@ -117,7 +118,7 @@ impl ManageConnection for Manager {
         session
     }
 
-    fn is_valid(&self, session: &mut Session) -> Result<(), ServerError> {
+    fn is_valid(&self, session: &mut Session) -> Result<(), DatabaseError> {
         session
             .ping(CONNECT_TIMEOUT)
             .map_err(|fault| self.connector.error(fault))
@@ -130,17 +131,17 @@ impl ManageConnection for Manager {
 
 /// Why the pool's last attempt to connect failed, if it did.
 #[derive(Clone, Default)]
-struct LastError(Arc<Mutex<Option<ServerError>>>);
+struct LastError(Arc<Mutex<Option<DatabaseError>>>);
 
 impl LastError {
     // The value is whole whenever the lock is free, also after a panic.
 
-    fn get(&self) -> Option<ServerError> {
+    fn get(&self) -> Option<DatabaseError> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.clone()
     }
 
-    fn set(&self, error: Option<ServerError>) {
+    fn set(&self, error: Option<DatabaseError>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }

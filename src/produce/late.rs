@@ -9,6 +9,7 @@
 use std::time::Instant;
 
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::error::PublishError;
 use super::message::{Order, pack, unsendable};
@@ -106,19 +107,29 @@ impl Work {
 
     /// Of what was seen, in order, publishes what was never sent.
     fn publish_unknown(&mut self, seen: Seen) -> Result<u64, PublishError> {
-        let (Some((_, first)), Some((_, last))) = (seen.first(), seen.last()) else {
-            return Ok(0);
-        };
-        let known = self.context.positions.known(self.id(), first, last)?;
-        let unknown: Seen = seen
-            .into_iter()
-            .filter(|(id, position)| !known.contains(&Mark::of(id, position)))
-            .collect();
+        let mut unknown = self.unknown(seen)?;
+        if !unknown.is_empty() && self.publisher.is_none() {
+            // Whoever has published the type meanwhile may have sent them, and
+            // is fenced from now on.
+            self.open()?;
+            unknown = self.unknown(unknown)?;
+        }
         let mut count = 0;
         for some in unknown.chunks(FETCHED) {
             count += self.publish_late(some, false)?;
         }
         Ok(count)
+    }
+
+    /// Of what was seen, in order, what was never sent as far as is known now.
+    fn unknown(&self, seen: Seen) -> Result<Seen, PublishError> {
+        let (Some((_, first)), Some((_, last))) = (seen.first(), seen.last()) else {
+            return Ok(seen);
+        };
+        let known = self.context.positions.known(self.id(), first, last)?;
+        let is_unknown =
+            |(id, position): &(Uuid, Position)| !known.contains(&Mark::of(id, position));
+        Ok(seen.into_iter().filter(is_unknown).collect())
     }
 
     /// Publishes what the quarantine has that is to be tried again and fits by
@@ -131,6 +142,11 @@ impl Work {
             if asked.is_empty() {
                 return Ok(count);
             }
+            if self.publisher.is_none() {
+                // Who had the type before may have done so, and is fenced now.
+                self.open()?;
+                continue;
+            }
             let asked: Seen = asked
                 .into_iter()
                 .map(|one| (one.id, one.modified))
@@ -142,7 +158,7 @@ impl Work {
     /// Publishes these entities as they were seen, those that are still so.
     fn publish_late(
         &mut self,
-        seen: &[(uuid::Uuid, Position)],
+        seen: &[(Uuid, Position)],
         replay: bool,
     ) -> Result<u64, PublishError> {
         let ids: Vec<_> = seen.iter().map(|(id, _)| *id).collect();

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::error::{Fault, FileError, explain};
+use super::error::{Fault, explain};
+use crate::database::DatabaseError;
 use crate::durable;
 
 /// How long another process's write is waited for.
@@ -28,7 +29,7 @@ pub struct Connections {
 impl Connections {
     /// Opens the file, made where it is missing, in a directory made where that
     /// is missing. `setting` is where the path was configured.
-    pub fn open(path: &Path, setting: &'static str) -> Result<Self, FileError> {
+    pub fn open(path: &Path, setting: &'static str) -> Result<Self, DatabaseError> {
         let name = format!("sqlite {}", path.display());
         let writer = directory(path, setting)
             .and_then(|()| writer(path))
@@ -51,7 +52,7 @@ impl Connections {
     pub fn write<T>(
         &self,
         call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, FileError> {
+    ) -> Result<T, DatabaseError> {
         let mut writer = held(&self.writer);
         in_transaction(&mut writer, TransactionBehavior::Immediate, call)
             .map_err(|fault| explain(&self.name, self.setting, fault))
@@ -62,7 +63,7 @@ impl Connections {
     pub fn try_write<T>(
         &self,
         call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<Option<T>, FileError> {
+    ) -> Result<Option<T>, DatabaseError> {
         let mut writer = held(&self.writer);
         let run = || {
             writer.busy_timeout(Duration::ZERO)?;
@@ -81,7 +82,7 @@ impl Connections {
     pub fn read<T>(
         &self,
         call: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
-    ) -> Result<T, FileError> {
+    ) -> Result<T, DatabaseError> {
         let idle = held(&self.idle_readers).pop();
         let run = || -> Result<T, Fault> {
             let mut reader = match idle {

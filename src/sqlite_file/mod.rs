@@ -5,4 +5,4 @@ mod connections;
 mod error;
 
 pub use connections::Connections;
-pub use error::{Fault, FileError};
+pub use error::Fault;

@@ -1,7 +1,7 @@
 //! The row of an object, read from the object.
 
 use super::content;
-use crate::catalogue::{Origin, Row};
+use crate::catalogue::{Lying, Origin, Row};
 use crate::envelope::{self, Annotations, Document};
 use crate::record::{Record, TimestampType};
 
@@ -15,7 +15,7 @@ pub(super) enum Proof {
     /// archiver's object proves.
     Value,
     /// Every byte is what this program writes for the record, and the UUID is
-    /// the client's.
+    /// the client's; or it is a direct upload, whose UUID may be a random one.
     Content,
     /// Every byte is what this program writes for the record, and the UUID
     /// follows from topic, partition, offset, time and content.
@@ -39,34 +39,39 @@ pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
     let record = record_of(document)?;
     let delivery = envelope::delivery(&record);
     let is_derived = || (0..ATTEMPTS).any(|n| envelope::derived_uuid(&delivery, n) == notes.uuid);
-    let proof = match envelope::client_uuid(&document.headers) == Some(notes.uuid) {
+    let is_the_clients = envelope::client_uuid(&document.headers) == Some(notes.uuid);
+    let proof = match is_the_clients || notes.direct_upload {
         true => Proof::Content,
         false if is_derived() => Proof::Identity,
         false => return None,
     };
     // Another version of this program may have told the media type otherwise:
     // whoever relies on it compares that with the row.
-    let media_type = |written: Annotations| Annotations {
+    let again = Annotations {
         media_type: notes.media_type.clone(),
-        ..written
+        direct_upload: notes.direct_upload,
+        ..envelope::annotate(&record, digest, notes.uuid, notes.public)
     };
-    let again = media_type(envelope::annotate(
-        &record,
-        digest,
-        notes.uuid,
-        notes.public,
-    ));
     (envelope::encode(&record, &again) == bytes).then_some(proof)
 }
 
-/// The record that a document of this program's archives.
+/// The record that a document of this program's archives. A direct upload was
+/// never on the stream.
 fn record_of(document: &Document) -> Option<Record> {
+    let (partition, offset, timestamp_type) = match document.annotations.direct_upload {
+        true => (-1, -1, TimestampType::None),
+        false => (
+            document.partition?,
+            document.offset?,
+            document.timestamp_type?,
+        ),
+    };
     Some(Record {
         topic: document.topic.clone(),
-        partition: document.partition?,
-        offset: document.offset?,
+        partition,
+        offset,
         timestamp: document.timestamp,
-        timestamp_type: document.timestamp_type?,
+        timestamp_type,
         key: document.key.clone(),
         value: document.value.clone(),
         headers: document.headers.clone(),
@@ -115,26 +120,11 @@ pub(super) fn row_of(
     old: Option<&Row>,
 ) -> Option<Row> {
     let notes = &document.annotations;
+    let object = Lying { bucket, key, bytes };
     let row = Row {
-        topic: document.topic.clone(),
-        timestamp: document.timestamp,
-        uuid: notes.uuid,
-        size: i32::try_from(bytes.len()).ok()?,
-        key: key.to_owned(),
-        bucket: bucket.to_owned(),
-        crc32: crc32fast::hash(bytes),
-        is_client_uuid: notes.is_client_uuid,
-        public: notes.public,
-        direct_upload: notes.direct_upload,
-        message_crc32: notes.message_crc32,
-        title: notes.title.clone(),
-        sender: notes.sender.clone(),
-        media_type: notes.media_type.clone(),
-        file_name: notes.file_name.clone(),
-        originator: notes.originator.clone(),
         retracted: old.is_some_and(|old| old.retracted),
         origin: origin_of(document),
-        object_offset: None,
+        ..Row::describe(&document.topic, document.timestamp, notes, object)?
     };
     Some(match old {
         Some(old) if notes.digest.is_none() => Row {

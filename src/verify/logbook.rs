@@ -101,6 +101,10 @@ impl Verifier {
         of.objects = done.objects as i64;
         of.bytes = done.bytes as i64;
         of.defects = counts.defects;
+        of.mended = match self.is_dry_run() {
+            true => 0,
+            false => counts.mended as i64,
+        };
         of.place = match finished_at {
             Some(_) => None,
             None => serde_json::to_string(&log.saved).ok(),

@@ -167,6 +167,7 @@ fn a_verification_is_kept_as_it_was_last_saved(place: &Place) {
     first.place = None;
     first.messages = i64::MAX;
     first.defects = BTreeMap::from([("gap".to_owned(), 2)]);
+    first.mended = 1;
     assert_eq!(upkeep.save_verification(&first).unwrap(), first.id);
     let second = Verification::default();
     let id = upkeep.save_verification(&second).unwrap();

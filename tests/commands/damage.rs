@@ -454,6 +454,21 @@ impl Scene {
     }
 }
 
+#[test]
+fn every_damage_is_in_the_table_of_the_manual() {
+    let manual = include_str!("../../docs/failures.md");
+    assert!(MENDABLE.len() >= 20);
+    for damage in MENDABLE {
+        let kinds: Vec<String> = damage
+            .found
+            .iter()
+            .map(|kind| format!("`{kind}`"))
+            .collect();
+        let line = format!("| {} | {} |", damage.name, kinds.join(", "));
+        assert!(manual.contains(&line), "{line}");
+    }
+}
+
 fn every_mendable_damage_is_found_mended_and_gone(place: Place) {
     let scene = Scene::new(place);
     for (number, damage) in MENDABLE.iter().enumerate() {

@@ -13,6 +13,7 @@ mod list_archive;
 mod operating;
 mod packed;
 mod rebuild_catalogue;
+mod rehearsals;
 mod restore;
 mod status;
 mod take_over;

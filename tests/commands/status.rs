@@ -67,6 +67,21 @@ fn status_tells_lag_and_the_last_hour_on_a_real_deployment() {
     assert_eq!(of("last_24_hours"), 5);
     assert_eq!(of("last_hour"), 4);
     assert_eq!((of("lag"), &status["lag"]), (3.into(), &3.into()));
+
+    // Nobody archives, and then somebody does.
+    let members = || {
+        let status = place.run(&["status", "--json"]).clean();
+        let status: Value = serde_json::from_str(&status.stdout).unwrap();
+        status["loops"]["archiver"]["members"].clone()
+    };
+    assert_eq!(members(), 0);
+    let shown = place.run(&["status"]).clean().stdout;
+    assert!(shown.contains("NOT RUNNING"), "{shown}");
+    let running = place.start(&["run"]);
+    place.wait_for_rows(13);
+    assert_eq!(members(), 1);
+    running.signal("TERM");
+    running.ended().clean();
 }
 
 #[test]

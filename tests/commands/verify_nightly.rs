@@ -103,6 +103,56 @@ fn status_tells_when_verify_ran_and_what_it_found() {
 }
 
 #[test]
+fn what_one_night_found_is_shown_until_it_is_mended_or_looked_at_again() {
+    let archive = Archive::known();
+    let (_, key) = archive.text_message();
+    let object = archive.object(&key);
+    let away = archive.path("away");
+    fs::rename(&object, &away).unwrap();
+    let found: Vec<i32> = (1..=7)
+        .map(|night| {
+            let part = format!("{night}/7");
+            archive.run(&["verify", "--subset", &part]).code
+        })
+        .collect();
+    assert_eq!(found.iter().filter(|code| **code == 1).count(), 1);
+    let status = || archive.run(&["status", "--json"]).clean().json_lines()[0].clone();
+    let left = || -> i64 {
+        let status = status();
+        let verifies = status["verifies"].as_array().unwrap().clone();
+        verifies
+            .iter()
+            .map(|one| one["left"].as_i64().unwrap())
+            .sum()
+    };
+    assert_eq!(
+        (status()["verifies"].as_array().unwrap().len(), left()),
+        (7, 1)
+    );
+    let shown = archive.run(&["status"]).clean().text();
+    assert!(shown.contains("1 DEFECTS (missing_object 1)"), "{shown}");
+
+    let backup = archive.path("archive/store/copies").join(&key);
+    fs::create_dir_all(backup.parent().unwrap()).unwrap();
+    fs::rename(&away, &backup).unwrap();
+    let repair = ["verify", "--repair", "--backup-bucket", "copies"];
+    archive
+        .run(&[&repair[..], &["--dry-run"]].concat())
+        .ended(1);
+    assert_eq!(
+        (left(), status()["last_verify"]["mended"].clone()),
+        (1, 0.into())
+    );
+    archive.run(&repair).clean();
+    assert_eq!(
+        (left(), status()["last_verify"]["mended"].clone()),
+        (0, 1.into())
+    );
+    let shown = archive.run(&["status"]).clean().text();
+    assert!(shown.contains("(missing_object 1), all mended"), "{shown}");
+}
+
+#[test]
 fn against_kafka_needs_a_kafka() {
     let archive = Archive::known();
     archive

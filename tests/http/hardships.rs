@@ -175,6 +175,37 @@ fn run_answers_while_it_archives_and_ends_when_it_is_told_to() {
 }
 
 #[test]
+fn metrics_tell_when_verify_ran_and_what_it_found_whoever_ran_it() {
+    let mut place = Place::embedded();
+    place.run_to_end();
+    let gone = place.object_keys().swap_remove(0);
+    place.objects().delete(&gone);
+    let verified = place.run(&["verify", "--deep"]);
+    assert_eq!(verified.code, Some(1), "{verified}");
+    place.set("listen", "producer-listen", "\"127.0.0.1:0\"");
+    let process = place.start(&["run"]);
+    let control = address(&process, "control on http://");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let metrics = loop {
+        let metrics = http::get(control, "/metrics").with(200).text();
+        if metrics.contains("archive_verify_defects{") {
+            break metrics;
+        }
+        assert!(Instant::now() < deadline, "{metrics}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    for line in [
+        "archive_verify_defects{options=\"--deep\",kind=\"missing_object\"} 1\n",
+        "archive_verify_defects_left{options=\"--deep\"} 1\n",
+        "archive_verify_finished_timestamp_seconds{options=\"--deep\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    process.signal("TERM");
+    process.ended().clean();
+}
+
+#[test]
 fn an_address_that_is_taken_is_told_and_ends_it() {
     let serving = Serving::known_data();
     let taken = format!("{:?}", serving.address.to_string());

@@ -134,6 +134,56 @@ fn uploads_at_once_of_one_message_end_in_one_message() {
 }
 
 #[test]
+fn uploads_are_mended_and_their_rows_rebuilt_like_any_message() {
+    let mut place = Place::embedded();
+    place.run_to_end();
+    crate::scene::give_credential(&mut place);
+    let serving = Serving::of(place);
+    let chosen = Uuid::from_u128(0x6b6e6f776e2d64617461);
+    upload(&serving, "big", &message(chosen, b"with a UUID")).with(201);
+    let without = doc! { "message": binary(b"without one"), "headers": [] };
+    upload(&serving, "big", &without).with(201);
+    serving.process.signal("TERM");
+    serving.process.ended().clean();
+    let mut place = serving.place;
+    let rows = |place: &Place| {
+        let listed = place.run(&["list-archive", "--json"]).clean().stdout;
+        let mut rows: Vec<String> = listed.lines().map(str::to_owned).collect();
+        rows.sort();
+        rows
+    };
+    let expected = rows(&place);
+
+    place.execute("DELETE FROM messages WHERE direct_upload");
+    let repair = ["verify", "--deep", "--in-flight", "0s", "--repair"];
+    place.run(&repair).clean();
+    assert_eq!(rows(&place), expected);
+
+    let objects = place.objects();
+    let copy = objects.back_up(&place.object_keys());
+    let uploads = place
+        .object_keys()
+        .into_iter()
+        .filter(|key| key.starts_with("big/"));
+    for (number, key) in uploads.enumerate() {
+        objects.delete(&key);
+        if number > 0 {
+            objects.write(&key, b"damaged");
+        }
+    }
+    place
+        .run(&[&repair[..], &["--backup-bucket", &copy]].concat())
+        .clean();
+    place.run(&["verify", "--deep"]).clean();
+    let mended = rows(&place);
+    assert_eq!(mended.len(), expected.len());
+
+    place.use_another_database();
+    place.run(&["rebuild-catalogue"]).clean();
+    assert_eq!(rows(&place), mended);
+}
+
+#[test]
 fn what_is_malformed_too_large_or_not_permitted_is_refused_and_archives_nothing() {
     let mut place = Place::embedded();
     crate::scene::give_credential(&mut place);

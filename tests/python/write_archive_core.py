@@ -3,7 +3,9 @@
     write_archive_core.py FOLDER BUCKET < records.json
 
 Records are a list of {topic, timestamp, key, value, headers}, bytes in hex. Objects go into FOLDER under
-archive-core's keys, with the hour after the day; UUIDs are random unless a header `_id` has one.
+archive-core's keys, with the hour after the day; UUIDs are random unless a header `_id` has one. Every second
+object is one of its newest versions, whose annotations are the columns of the row, and `duplicate`; the others are
+of its first ones, which knew three annotations.
 """
 
 import datetime
@@ -25,7 +27,19 @@ def from_hex(text):
     return None if text is None else bytes.fromhex(text)
 
 
-def document(record, text_uuid, is_client_uuid):
+NEWEST = {
+    "public": True,
+    "direct_upload": False,
+    "media_type": "text/plain",
+    "title": "a title",
+    "sender": "",
+    "file_name": "",
+    "originator": "",
+    "duplicate": False,
+}
+
+
+def document(record, text_uuid, is_client_uuid, more):
     value = from_hex(record["value"])
     headers = [(from_hex(name).decode(), from_hex(data)) for name, data in record["headers"]]
     return {
@@ -40,15 +54,16 @@ def document(record, text_uuid, is_client_uuid):
             "con_text_uuid": text_uuid,
             "con_is_client_uuid": is_client_uuid,
             "con_message_crc32": zlib.crc32(value),
-        },
+        }
+        | more,
     }
 
 
 def main(folder, bucket):
-    for record in json.load(sys.stdin):
+    for number, record in enumerate(json.load(sys.stdin)):
         ids = [from_hex(data) for name, data in record["headers"] if from_hex(name) == b"_id"]
         own = uuid.UUID(bytes=ids[0]) if ids else uuid.uuid4()
-        body = encode(document(record, str(own), bool(ids)))
+        body = encode(document(record, str(own), bool(ids), NEWEST if number % 2 else {}))
         time = datetime.datetime.fromtimestamp(record["timestamp"] / 1000, datetime.timezone.utc)
         key = f"{record['topic']}/{time.year}/{time.month}/{time.day}/{time.hour}/{own}.bson"
         path = folder / key
@@ -60,6 +75,7 @@ def main(folder, bucket):
             f"{len(body)}, '{key}', '{bucket}', {zlib.crc32(body)}, {bool(ids)}, true, false, "
             f"{zlib.crc32(from_hex(record['value']))}, 'a title');"
         )
+        print(f"INSERT INTO message_ts VALUES ('{own}', to_tsvector('text'), true);")
 
 
 main(pathlib.Path(sys.argv[1]), sys.argv[2])

@@ -1,23 +1,10 @@
 //! Every command that the README shows, typed as it stands there.
 
 use crate::support::broker::plain_records;
+use crate::support::shell_blocks::commands;
 use crate::support::{Broker, Place, Process};
 
-/// The lines of the README's shell blocks.
-fn commands() -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let mut in_block = false;
-    let mut lines = Vec::new();
-    for line in readme.lines() {
-        match line {
-            "```sh" => in_block = true,
-            "```" => in_block = false,
-            line if in_block => lines.push(line.to_owned()),
-            _ => {}
-        }
-    }
-    lines
-}
+const README: &str = include_str!("../../README.md");
 
 /// Whether a command names places of a real deployment.
 fn is_for_real(command: &str) -> bool {
@@ -43,14 +30,14 @@ fn ask(place: &Place, serving: &Process, command: &str) {
 
 #[test]
 fn the_readme_shows_nothing_that_these_tests_do_not_run() {
-    let unknown: Vec<String> = commands()
+    let unknown: Vec<&str> = commands(README)
         .into_iter()
         .filter(|line| {
-            let is_known = line == "scripts/test" || line.starts_with("export ");
+            let is_known = *line == "scripts/test" || line.starts_with("export ");
             own(line).is_none() && !is_known && !line.starts_with(CURL)
         })
         .collect();
-    assert_eq!(unknown, Vec::<String>::new());
+    assert_eq!(unknown, Vec::<&str>::new());
 }
 
 #[test]
@@ -61,7 +48,7 @@ fn the_readmes_first_commands_work_in_an_empty_folder_with_nothing_installed() {
     place.variable("PRODUCER_LISTEN", "off");
     let mut serving = None;
     let mut ran = 0;
-    for command in commands().iter().filter(|line| !is_for_real(line)) {
+    for command in commands(README).iter().filter(|line| !is_for_real(line)) {
         if let Some(command) = own(command) {
             let process = Process::start(place.shell(&command));
             match command.as_str() {
@@ -96,7 +83,7 @@ fn the_readmes_commands_for_a_real_deployment_work_on_one() {
     let topic = broker.create("readme", 2);
     broker.send(&plain_records(&topic, 2, 20));
     let mut ran = 0;
-    for command in commands().iter().filter(|line| is_for_real(line)) {
+    for command in commands(README).iter().filter(|line| is_for_real(line)) {
         let command = own(command).expect("an own command");
         let process = Process::start(place.shell(&command));
         if command.starts_with("archive_ingest run ") {

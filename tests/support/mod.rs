@@ -14,6 +14,7 @@ pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod records;
+pub mod shell_blocks;
 pub mod skip;
 
 pub use archived::Archived;

@@ -35,6 +35,38 @@ api-listen = "off"
 producer-listen = "off"
 """
 
+PRODUCER_TEMPLATE = """\
+[hop-test]
+hop-type = "kafka"
+hop-hostname = "127.0.0.1"
+hop-port = {kafka_port}
+hop-security-protocol = "PLAINTEXT"
+
+[db-test]
+db-type = "postgres"
+db-host = "127.0.0.1"
+db-port = {pg_port}
+db-name = "{positions}"
+db-username = "{pg_user}"
+
+[kernel-test]
+kernel-type = "aether"
+kernel-host = "127.0.0.1"
+kernel-port = {pg_port}
+kernel-name = "{kernel}"
+kernel-username = "{pg_user}"
+kernel-window-ms = {window_ms}
+kernel-margin-ms = {margin_ms}
+
+[produce]
+produce-topic-replicas = 1
+produce-retry-pause-seconds = 1
+{produce}
+[listen]
+api-listen = "off"
+producer-listen = "off"
+"""
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -65,10 +97,36 @@ def write_configuration(directory, services, *, pg_port=None, s3_endpoint=None, 
     return configuration
 
 
+@dataclass(frozen=True)
+class ProducerConfiguration:
+    path: Path
+
+    @property
+    def arguments(self):
+        return ["--config", str(self.path), "-H", "hop-test", "-D", "db-test", "-K", "kernel-test"]
+
+
+def write_producer_configuration(path, services, *, kernel, positions, window_ms, margin_ms, produce=""):
+    """`kernel` and `positions` are names of databases."""
+    text = PRODUCER_TEMPLATE.format(
+        kafka_port=services.kafka.rsplit(":", 1)[1],
+        pg_port=services.pg_port,
+        pg_user=services.pg_user,
+        kernel=kernel,
+        positions=positions,
+        window_ms=window_ms,
+        margin_ms=margin_ms,
+        produce=produce,
+    )
+    path.write_text(text)
+    return ProducerConfiguration(path)
+
+
 def secrets(services):
     """The environment that the program takes its secrets from."""
     return {
         "DB_PASSWORD": services.pg_password,
+        "KERNEL_PASSWORD": services.pg_password,
         "S3_ACCESS_KEY_ID": services.s3_access_key,
         "S3_SECRET_ACCESS_KEY": services.s3_secret_key,
     }

@@ -13,10 +13,11 @@ LONGEST_EXIT = 10 + 10 + 5
 class Crew:
     """Keeps a worker in each slot. Each slot belongs to one thread of faults at a time."""
 
-    def __init__(self, start, log):
-        """`start(slot)` gives a new Worker."""
+    def __init__(self, start, log, begun):
+        """`start(slot)` gives a new Worker; `begun` is what one says in its log once it has reached its services."""
         self._start = start
         self._log = log
+        self._begun = begun
         self._lock = threading.Lock()
         self._workers = {}
         # The largest of each slot's workers.
@@ -63,7 +64,7 @@ class Crew:
         if code is None:
             self._misdeed(worker, f"runs on {LONGEST_EXIT} s after SIGTERM")
             worker.kill()
-        elif code not in (0, 3) and not (code == -signal.SIGTERM and not has_begun(worker)):
+        elif code not in (0, 3) and not (code == -signal.SIGTERM and not self._has_begun(worker)):
             self._misdeed(worker, f"ended with {code} after SIGTERM")
         self.retire(slot)
         return code
@@ -85,6 +86,9 @@ class Crew:
         for worker in workers:
             worker.kill()
 
+    def _has_begun(self, worker):
+        return self._begun in worker.log.read_text(errors="replace")
+
     def _misdeed(self, worker, what):
         line = f"{worker.log.name}, pid {worker.pid}: {what}; its last words: {last_words(worker.log)}"
         self._log(f"MISDEED {line}")
@@ -92,8 +96,14 @@ class Crew:
             self.misdeeds.append(line)
 
 
-def has_begun(worker):
-    return " archiving " in worker.log.read_text(errors="replace")
+def panics(directory):
+    """Lines of the workers' logs that must not be there."""
+    return [
+        f"{path.name}: {line}"
+        for path in sorted(directory.glob("*.log"))
+        for line in path.read_text(errors="replace").splitlines()
+        if "panicked at" in line
+    ]
 
 
 def last_words(path):

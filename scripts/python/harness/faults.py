@@ -8,11 +8,12 @@ PROXIES = {"way to postgres": "postgres", "way to minio": "minio"}
 
 
 class Faults:
-    def __init__(self, schedule, crew, services, toxiproxy, log):
-        self._schedule = schedule
+    def __init__(self, schedule, crew, services, log, toxiproxy=None, end_sessions=None):
+        """Lanes that go by a proxy need `toxiproxy`; lane "sessions" calls `end_sessions()`."""
         self._crew = crew
         self._services = services
         self._toxiproxy = toxiproxy
+        self._end_sessions = end_sessions
         self._log = log
         self._stopped = threading.Event()
         self._began = None
@@ -58,6 +59,8 @@ class Faults:
             self._extra(fault)
         elif fault.lane in PROXIES:
             self._proxy(PROXIES[fault.lane], fault)
+        elif fault.lane == "sessions":
+            self._end_sessions()
         elif fault.kind == "kill":
             self._services.kill(fault.lane)
             self._pause(fault)

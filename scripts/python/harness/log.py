@@ -1,4 +1,4 @@
-"""A log file of what is done, with the seconds since it was begun."""
+"""A log file of what is done, with the seconds since it was begun; and the report at the end."""
 
 import threading
 import time
@@ -17,3 +17,15 @@ class Log:
 
     def close(self):
         self._file.close()
+
+
+def table(report):
+    """A report on stdout; of a list its length."""
+    for name, value in report.items():
+        if isinstance(value, dict):
+            print(name)
+            for part, number in value.items():
+                print(f"  {part:<42} {number:>12}")
+        else:
+            shown = len(value) if isinstance(value, list) else value
+            print(f"{name:<44} {shown:>12}")

@@ -1,4 +1,4 @@
-"""Which fault comes when: all of it follows from the seed, the length and the number of workers."""
+"""Which fault comes when: all of it follows from the seed, the length and the lanes."""
 
 import random
 from dataclasses import dataclass
@@ -53,14 +53,35 @@ LANES = {
 }
 WORKER_PAUSES = (6, 25)
 
+# Those of a torture of producers, of which one at a time publishes a type.
+ENTITY_LANES = {
+    "worker 1": (
+        {
+            "kill": (8, 0.0, 1.5),
+            "terminate": (1, 0.0, 1.0),
+            "freeze": (2, 0.5, 4.0),
+        },
+        1,
+        6,
+    ),
+    "extra worker": (EXTRA, 2, 12),
+    # Its locks go, and it goes on for a moment as if it had them.
+    "sessions": ({"end": (1, 0.0, 0.0)}, 5, 25),
+    "kafka": ({"kill": (1, 0.0, 2.0)}, 40, 90),
+}
+
 # Workers first do some work; at the end nothing new begins.
 QUIET_START = 4
 QUIET_END = 3
 
 
-def make(seed, seconds, workers):
+def archive_lanes(workers):
+    """Lanes of a torture of the archive."""
+    return {f"worker {number}": (WORKER, *WORKER_PAUSES) for number in range(1, workers + 1)} | LANES
+
+
+def make(seed, seconds, lanes):
     """Faults by lane, each in order. Those of one lane do not overlap; lanes know nothing of each other."""
-    lanes = {f"worker {number}": (WORKER, *WORKER_PAUSES) for number in range(1, workers + 1)} | LANES
     return {lane: _lane(seed, lane, seconds, *parts) for lane, parts in lanes.items()}
 
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psycopg
+
 SCRIPTS = Path(__file__).resolve().parents[2]
 
 
@@ -28,6 +30,15 @@ class Services:
     def conninfo(self):
         """For psycopg, without the password: that goes beside it."""
         return f"host=127.0.0.1 port={self.pg_port} user={self.pg_user} dbname={self.pg_database}"
+
+    def connect(self, database=None):
+        """A session whose statements are transactions of their own."""
+        conninfo = self.conninfo.replace(f"dbname={self.pg_database}", f"dbname={database or self.pg_database}")
+        return psycopg.connect(conninfo, password=self.pg_password, autocommit=True)
+
+    def make_database(self, name):
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
 
     def kill(self, name):
         """SIGKILL to the service and its children."""

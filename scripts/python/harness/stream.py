@@ -50,13 +50,18 @@ def partitions_of(consumer, wanted):
 
 def read_stream(bootstrap, wanted):
     """Every committed record of those topics as they are now; nobody must be producing."""
+    return map(to_record, read_messages(bootstrap, wanted))
+
+
+def read_messages(bootstrap, wanted, isolation="read_committed"):
+    """The same as the client's own messages."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
             # Required, and never used: nothing is subscribed or committed.
             "group.id": "outside-reader",
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": 16384,
         }
@@ -70,7 +75,7 @@ def read_stream(bootstrap, wanted):
             if message is None:
                 raise RuntimeError(f"Kafka gave nothing for {SILENCE_SECONDS} s; not at the end: {sorted(left)}")
             if message.error() is None:
-                yield to_record(message)
+                yield message
             elif message.error().code() == KafkaError._PARTITION_EOF:
                 left.discard((message.topic(), message.partition()))
             elif message.error().fatal():

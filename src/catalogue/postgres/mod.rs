@@ -22,7 +22,7 @@ use super::{
     Upkeep, Verification,
 };
 use crate::config::PostgresConfig;
-use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
+use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
 use crate::record::Delivery;
 
 use migrate::MIGRATIONS;
@@ -230,14 +230,5 @@ impl Upkeep for PostgresCatalogue {
 
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
         self.call(upkeep::newest_row)
-    }
-}
-
-impl From<ServerError> for CatalogueError {
-    fn from(error: ServerError) -> Self {
-        match error {
-            ServerError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            ServerError::Refused { database, cause } => Self::Refused { database, cause },
-        }
     }
 }

@@ -105,14 +105,15 @@ pub fn which_set_aside(
 /// $1 is 0 for a new one.
 const ADD_VERIFICATION: &str = "
     INSERT INTO verifications
-        (asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place)
-    SELECT $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE $1::bigint = 0
+        (asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place,
+         mended)
+    SELECT $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE $1::bigint = 0
     RETURNING id
 ";
 const UPDATE_VERIFICATION: &str = "
     UPDATE verifications SET
         asked = $2, started_at = $3, saved_at = $4, finished_at = $5, messages = $6,
-        objects = $7, bytes = $8, defects = $9, place = $10
+        objects = $7, bytes = $8, defects = $9, place = $10, mended = $11
     WHERE id = $1 RETURNING id
 ";
 
@@ -134,6 +135,7 @@ pub fn save_verification(session: &mut Session, of: &Verification) -> Result<i64
             &of.bytes,
             &defects_to_json(&of.defects),
             &of.place,
+            &of.mended,
         ],
     )?;
     match rows.first() {
@@ -146,7 +148,8 @@ pub fn save_verification(session: &mut Session, of: &Verification) -> Result<i64
 }
 
 const VERIFICATIONS: &str = "
-    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place
+    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place,
+        mended
     FROM verifications ORDER BY id DESC LIMIT $1
 ";
 
@@ -170,6 +173,7 @@ fn verification(row: &tokio_postgres::Row) -> Result<Verification, Fault> {
         defects: defects_from_json(row.try_get(8)?)
             .ok_or_else(|| Fault::Refused(format!("the verification {id} is damaged")))?,
         place: row.try_get(9)?,
+        mended: row.try_get(10)?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Rows and retries, written.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Statement, Transaction, params};
 
 use super::row::UuidText;
 use crate::catalogue::text::storable;
@@ -57,8 +57,16 @@ const ADD_ROW: &str = "
 ";
 
 pub fn add_row(file: &Transaction<'_>, row: &Row) -> Result<bool, Fault> {
+    let mut add = file.prepare_cached(ADD_ROW)?;
+    bind(&mut add, row)?;
+    Ok(add.raw_execute()? == 1)
+}
+
+/// Binds a row to the first 22 parameters of a statement, in the order of
+/// [`ADD_ROW`].
+pub fn bind(statement: &mut Statement<'_>, row: &Row) -> Result<(), Fault> {
     let origin = row.origin.as_ref();
-    let added = file.prepare_cached(ADD_ROW)?.execute(params![
+    let values = params![
         row.topic,
         row.timestamp,
         UuidText(row.uuid),
@@ -81,8 +89,11 @@ pub fn add_row(file: &Transaction<'_>, row: &Row) -> Result<bool, Fault> {
         origin.map(|origin| origin.offset),
         origin.map(|origin| origin.timestamp_type.as_str()),
         origin.map(|origin| origin.digest.0),
-    ])?;
-    Ok(added == 1)
+    ];
+    for (number, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(number, value)?;
+    }
+    Ok(())
 }
 
 const ADD_RETRY: &str = "

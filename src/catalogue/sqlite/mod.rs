@@ -22,7 +22,7 @@ use super::{
 };
 use crate::config::SqliteConfig;
 use crate::record::Delivery;
-use crate::sqlite_file::{Connections, FileError};
+use crate::sqlite_file::Connections;
 
 /// A catalogue in one file, which several processes may use at once: one writes
 /// at a time, and reading goes on meanwhile.
@@ -228,14 +228,5 @@ impl Upkeep for SqliteCatalogue {
 
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
         Ok(self.connections.read(upkeep::newest_row)?)
-    }
-}
-
-impl From<FileError> for CatalogueError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            FileError::Refused { database, cause } => Self::Refused { database, cause },
-        }
     }
 }

@@ -4,10 +4,10 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
-use super::add::add_row;
-use super::row::{UuidText, message_columns, stored_row};
+use super::add::{add_row, bind};
+use super::row::{message_columns, stored_row};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
-use crate::catalogue::{Row, SetAside, StoredRow, Verification, storable};
+use crate::catalogue::{Row, SetAside, StoredRow, Verification};
 use crate::sqlite_file::Fault;
 
 pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
@@ -31,33 +31,10 @@ const MEND: &str = "
 ";
 
 pub fn mend(file: &Transaction<'_>, id: i64, row: &Row) -> Result<bool, Fault> {
-    let origin = row.origin.as_ref();
-    let mended = file.prepare_cached(MEND)?.execute(params![
-        row.topic,
-        row.timestamp,
-        UuidText(row.uuid),
-        row.size,
-        row.key,
-        row.bucket,
-        row.crc32,
-        row.is_client_uuid,
-        row.public,
-        row.direct_upload,
-        row.message_crc32,
-        storable(&row.title),
-        storable(&row.sender),
-        storable(&row.media_type),
-        storable(&row.file_name),
-        storable(&row.originator),
-        row.retracted,
-        row.object_offset,
-        origin.map(|origin| origin.partition),
-        origin.map(|origin| origin.offset),
-        origin.map(|origin| origin.timestamp_type.as_str()),
-        origin.map(|origin| origin.digest.0),
-        id,
-    ])?;
-    Ok(mended == 1)
+    let mut mend = file.prepare_cached(MEND)?;
+    bind(&mut mend, row)?;
+    mend.raw_bind_parameter(23, id)?;
+    Ok(mend.raw_execute()? == 1)
 }
 
 const FORGET: &str = "DELETE FROM topics WHERE topic = ?1";
@@ -104,11 +81,12 @@ pub fn which_set_aside(
 /// ?1 is null for a new one.
 const SAVE_VERIFICATION: &str = "
     INSERT INTO verifications
-        (id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        (id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place,
+         mended)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (id) DO UPDATE SET
         asked = ?2, started_at = ?3, saved_at = ?4, finished_at = ?5, messages = ?6,
-        objects = ?7, bytes = ?8, defects = ?9, place = ?10
+        objects = ?7, bytes = ?8, defects = ?9, place = ?10, mended = ?11
     RETURNING id
 ";
 
@@ -125,13 +103,15 @@ pub fn save_verification(file: &Transaction<'_>, of: &Verification) -> Result<i6
         of.bytes,
         defects_to_json(&of.defects),
         of.place,
+        of.mended,
     ];
     let mut save = file.prepare_cached(SAVE_VERIFICATION)?;
     Ok(save.query_row(values, |row| row.get(0))?)
 }
 
 const VERIFICATIONS: &str = "
-    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place
+    SELECT id, asked, started_at, saved_at, finished_at, messages, objects, bytes, defects, place,
+        mended
     FROM verifications ORDER BY id DESC LIMIT ?1
 ";
 
@@ -161,6 +141,7 @@ fn verification(row: &rusqlite::Row<'_>) -> Result<Verification, Fault> {
         defects: defects_from_json(&defects)
             .ok_or_else(|| Fault::Refused(format!("the verification {id} is damaged")))?,
         place: row.get(9)?,
+        mended: row.get(10)?,
     })
 }
 

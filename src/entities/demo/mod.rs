@@ -19,7 +19,7 @@ use super::{
     TypeId, TypeLock,
 };
 use crate::config::BoundConfig;
-use crate::sqlite_file::{Connections, FileError};
+use crate::sqlite_file::Connections;
 
 pub use writer::{DemoWriter, start_writer};
 
@@ -168,13 +168,4 @@ fn held_back(since_ms: i64, now_ms: i64) -> Option<HeldBack> {
         ignored: false,
     };
     (held.lasting >= WORTH_TELLING).then_some(held)
-}
-
-impl From<FileError> for SourceError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            FileError::Refused { database, cause } => Self::Refused { database, cause },
-        }
-    }
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::database::DatabaseError;
 use crate::entities::{TypeId, TypeLock};
-use crate::postgres_server::{Connector, Fault, ServerError, Session};
+use crate::postgres_server::{Connector, Fault, Session};
 
 /// A session that answered is believed in for so long.
 const FRESH: Duration = Duration::from_millis(250);
@@ -42,7 +43,10 @@ impl LockSession {
     }
 
     /// `None` while somebody else has the type's lock, here or elsewhere.
-    pub fn lock(shared: &Arc<Self>, of: &TypeId) -> Result<Option<Box<dyn TypeLock>>, ServerError> {
+    pub fn lock(
+        shared: &Arc<Self>,
+        of: &TypeId,
+    ) -> Result<Option<Box<dyn TypeLock>>, DatabaseError> {
         let mut state = shared.state();
         // The server would give it to one session any number of times.
         if state.held.contains(of) && state.answers() {

@@ -18,7 +18,7 @@ use super::{
     Bound, Entity, EntitySource, EntityType, Page, Position, Receive, SourceError, TypeId, TypeLock,
 };
 use crate::config::{BoundConfig, NamedBy, PostgresConfig};
-use crate::postgres_server::{Connector, Fault, ServerError, Session, Sessions, Words};
+use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
 
 use collation::Order;
 use lock::LockSession;
@@ -230,14 +230,5 @@ impl EntitySource for KernelSource {
 
     fn lock(&self, of: &TypeId) -> Result<Option<Box<dyn TypeLock>>, SourceError> {
         Ok(LockSession::lock(&self.locks, of)?)
-    }
-}
-
-impl From<ServerError> for SourceError {
-    fn from(error: ServerError) -> Self {
-        match error {
-            ServerError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            ServerError::Refused { database, cause } => Self::Refused { database, cause },
-        }
     }
 }

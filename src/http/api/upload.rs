@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::Archive;
 use super::message::parse_uuid;
 use super::uploaded::{Uploaded, parse};
-use crate::catalogue::{Claim, Owner, Row};
+use crate::catalogue::{Claim, Lying, Owner, Row};
 use crate::config::{TopicSelection, is_topic_name};
 use crate::envelope::{self, Annotations};
 use crate::http::body::Body;
@@ -225,16 +225,15 @@ impl Archive {
         };
         let own_key = envelope::object_key(&record.topic, record.timestamp, uuid);
         for attempt in 1..=TRIES {
-            let key = beside(&own_key, attempt);
+            let key = envelope::key_beside(&own_key, attempt);
             let object = envelope::encode(record, &annotations);
-            let row = describe(
-                record.timestamp,
-                delivery,
-                &annotations,
-                &object,
-                self.store.bucket(),
-                &key,
-            )?;
+            let lying = Lying {
+                bucket: self.store.bucket(),
+                key: &key,
+                bytes: &object,
+            };
+            let row = Row::describe(&record.topic, record.timestamp, &annotations, lying)
+                .ok_or_else(too_large)?;
             match self
                 .store
                 .put_new(&key, object)
@@ -281,15 +280,15 @@ impl Archive {
         if !is_same {
             return Ok(None);
         }
-        describe(
-            document.timestamp,
-            delivery,
-            &document.annotations,
-            &object,
+        let lying = Lying {
             bucket,
             key,
-        )
-        .map(Some)
+            bytes: &object,
+        };
+        let notes = &document.annotations;
+        Row::describe(&document.topic, document.timestamp, notes, lying)
+            .ok_or_else(too_large)
+            .map(Some)
     }
 
     /// Whether a row's message is the one that is uploaded.
@@ -340,45 +339,8 @@ fn holds(document: &envelope::Document, delivery: &Delivery) -> bool {
     document.topic == delivery.topic && digest == delivery.digest
 }
 
-/// A key, or at the second attempt and later one beside it.
-fn beside(key: &str, attempt: u32) -> String {
-    match (attempt, key.strip_suffix(".bson")) {
-        (2.., Some(stem)) => format!("{stem}-{attempt}.bson"),
-        _ => key.to_owned(),
-    }
-}
-
-fn describe(
-    timestamp: i64,
-    delivery: &Delivery,
-    annotations: &Annotations,
-    object: &[u8],
-    bucket: &str,
-    key: &str,
-) -> Result<Row, Problem> {
-    let size = i32::try_from(object.len())
-        .map_err(|_| refused("the message is larger than a BSON document can be".to_owned()))?;
-    Ok(Row {
-        topic: delivery.topic.clone(),
-        timestamp,
-        uuid: annotations.uuid,
-        size,
-        key: key.to_owned(),
-        bucket: bucket.to_owned(),
-        crc32: crc32fast::hash(object),
-        is_client_uuid: annotations.is_client_uuid,
-        public: annotations.public,
-        direct_upload: true,
-        message_crc32: annotations.message_crc32,
-        title: annotations.title.clone(),
-        sender: annotations.sender.clone(),
-        media_type: annotations.media_type.clone(),
-        file_name: annotations.file_name.clone(),
-        originator: annotations.originator.clone(),
-        retracted: false,
-        origin: None,
-        object_offset: None,
-    })
+fn too_large() -> Problem {
+    refused("the message is larger than a BSON document can be".to_owned())
 }
 
 fn random_uuid() -> Uuid {

@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
 use crate::config::{DatabaseConfig, NamedBy};
+use crate::database::DatabaseError;
 use crate::entities::{Position, TypeId};
-use crate::postgres_server::ServerError;
-use crate::sqlite_file::FileError;
 
 pub use mark::{MARK_BYTES, Mark};
 pub use postgres::PostgresPositions;
@@ -151,20 +150,11 @@ impl PositionsError {
     }
 }
 
-impl From<ServerError> for PositionsError {
-    fn from(error: ServerError) -> Self {
+impl From<DatabaseError> for PositionsError {
+    fn from(error: DatabaseError) -> Self {
         match error {
-            ServerError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            ServerError::Refused { database, cause } => Self::Refused { database, cause },
-        }
-    }
-}
-
-impl From<FileError> for PositionsError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::Unavailable { database, cause } => Self::Unavailable { database, cause },
-            FileError::Refused { database, cause } => Self::Refused { database, cause },
+            DatabaseError::Unavailable { database, cause } => Self::Unavailable { database, cause },
+            DatabaseError::Refused { database, cause } => Self::Refused { database, cause },
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Mending {
 }
 
 impl Verifier {
-    fn is_dry_run(&self) -> bool {
+    pub(super) fn is_dry_run(&self) -> bool {
         self.mending.as_ref().is_some_and(|mending| mending.dry_run)
     }
 

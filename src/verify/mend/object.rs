@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{Timestamp, tz::Offset};
 
 use crate::catalogue::Row;
-use crate::envelope::object_key;
+use crate::envelope::{key_beside, object_key};
 use crate::store::{Put, StoreError};
 use crate::verify::objects::uuid_of;
 use crate::verify::{Result, Verifier};
@@ -27,7 +27,7 @@ pub(super) fn places(row: &Row) -> Vec<String> {
     [named, Some(own), hourly]
         .into_iter()
         .flatten()
-        .flat_map(|key| (1..=BESIDE).map(move |n| beside(&key, n)))
+        .flat_map(|key| (1..=BESIDE).map(move |n| key_beside(&key, n)))
         .filter(|key| seen.insert(key.clone()))
         .collect()
 }
@@ -38,22 +38,6 @@ fn hourly_key(row: &Row, own: &str) -> Option<String> {
     let hour = Offset::UTC.to_datetime(time).hour();
     let (folder, name) = own.rsplit_once('/')?;
     Some(format!("{folder}/{hour}/{name}"))
-}
-
-/// The key itself, or the one beside it of that number.
-fn beside(key: &str, number: u32) -> String {
-    let stem = key.strip_suffix(".bson").unwrap_or(key);
-    // A key beside may be the one that is given.
-    let stem = match stem.rsplit_once('/') {
-        Some((folder, name)) if name.len() > 36 && name.is_char_boundary(36) => {
-            &stem[..folder.len() + 1 + 36]
-        }
-        _ => stem,
-    };
-    match number {
-        1 => key.to_owned(),
-        more => format!("{stem}-{more}.bson"),
-    }
 }
 
 impl Verifier {
@@ -69,7 +53,7 @@ impl Verifier {
             return Ok(key);
         }
         for number in 1..=ALTERNATIVES {
-            let key = beside(&key, number);
+            let key = key_beside(&key, number);
             let put = || self.store.put_new(&key, bytes.to_vec());
             let put = crate::retry::patiently(put, StoreError::is_passing).await?;
             if put == Put::Stored {
@@ -82,23 +66,5 @@ impl Verifier {
         let cause = format!("{ALTERNATIVES} other objects lie where {key} should be");
         let store = self.store.name().to_owned();
         Err(StoreError::Refused { store, cause }.into())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_beside_a_key_are_numbered_from_its_uuid() {
-        let stem = "t/2023/11/14/6b6e6f77-6e2d-6461-7461-2d7575696431";
-        let key = format!("{stem}.bson");
-        assert_eq!(beside(&key, 1), key);
-        assert_eq!(beside(&key, 2), format!("{stem}-2.bson"));
-        assert_eq!(
-            beside(&format!("{stem}-2.bson"), 3),
-            format!("{stem}-3.bson")
-        );
-        assert_eq!(beside("x", 2), "x-2.bson");
     }
 }

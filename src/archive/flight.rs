@@ -1,0 +1,170 @@
+//! Records between «received» and «archived» of one partition, and the ticket
+//! that each of them holds.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use crate::kafka::TopicId;
+
+/// What all partitions tell.
+#[derive(Default)]
+pub(super) struct Signals {
+    /// Told whenever a partition may have become idle.
+    pub idle: (Mutex<()>, Condvar),
+    /// How often somebody was in a hurry for what is begun.
+    pub hurries: AtomicU64,
+}
+
+#[derive(Default)]
+pub(super) struct Partition {
+    pub flight: Mutex<Flight>,
+}
+
+/// Records between «received» and «archived», oldest first.
+#[derive(Default)]
+pub(super) struct Flight {
+    records: VecDeque<InFlight>,
+    /// Records that are begun: [`Ticket::begin`].
+    begun: usize,
+    /// Whether what is not begun yet need not be begun any more.
+    pub is_let_go: bool,
+    /// Serial number of the front record.
+    front: u64,
+    /// One past the last record of the contiguous archived ones.
+    watermark: Option<i64>,
+    pub committed: Option<i64>,
+    pub hold: Hold,
+    pub topic_id: Option<TopicId>,
+}
+
+/// What is not to be committed yet although it is archived.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Hold {
+    /// It is not known yet what is read.
+    #[default]
+    All,
+    /// Offsets after this one.
+    After(i64),
+    Nothing,
+}
+
+struct InFlight {
+    offset: i64,
+    done: bool,
+}
+
+/// A record that is in flight. Dropped without [`Ticket::done`] it is abandoned:
+/// it holds its partition's watermark back for good, so that it is read again.
+pub struct Ticket {
+    partition: Arc<Partition>,
+    serial: u64,
+    is_begun: bool,
+    signals: Arc<Signals>,
+}
+
+impl Partition {
+    /// Notes a record that was received, the next one of its partition.
+    pub fn received(self: &Arc<Self>, offset: i64, signals: &Arc<Signals>) -> Ticket {
+        let mut flight = lock(&self.flight);
+        flight.records.push_back(InFlight {
+            offset,
+            done: false,
+        });
+        Ticket {
+            partition: self.clone(),
+            serial: flight.front + flight.records.len() as u64 - 1,
+            is_begun: false,
+            signals: signals.clone(),
+        }
+    }
+}
+
+impl Flight {
+    /// What may be committed.
+    pub fn committable(&self) -> Option<i64> {
+        match self.hold {
+            Hold::All => None,
+            Hold::After(offset) => Some(self.watermark?.min(offset)),
+            Hold::Nothing => self.watermark,
+        }
+    }
+
+    /// One past the last record that was received, when all are archived.
+    pub fn archived_to(&self) -> Option<i64> {
+        self.watermark.filter(|_| self.is_empty())
+    }
+
+    /// Whether all that was received is archived.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether something is still waited for.
+    pub fn is_busy(&self) -> bool {
+        match self.is_let_go {
+            true => self.begun > 0,
+            false => !self.records.is_empty(),
+        }
+    }
+}
+
+impl Ticket {
+    /// Whether the record is to be archived here: it is waited for then. If
+    /// not, its partition was let go: it is read again, here or elsewhere. To
+    /// be asked in the order of offsets: what is archived after a record that
+    /// was let go cannot be committed.
+    pub fn begin(&mut self) -> bool {
+        let mut flight = lock(&self.partition.flight);
+        if flight.is_let_go {
+            return false;
+        }
+        flight.begun += 1;
+        self.is_begun = true;
+        true
+    }
+
+    /// Whether the partition was not let go.
+    pub fn is_wanted(&self) -> bool {
+        !lock(&self.partition.flight).is_let_go
+    }
+
+    /// How often somebody was in a hurry so far: whoever has begun much ends it
+    /// sooner then.
+    pub fn hurries(&self) -> u64 {
+        self.signals.hurries.load(Ordering::Acquire)
+    }
+
+    /// The record is in the catalogue.
+    pub fn done(self) {
+        let mut flight = lock(&self.partition.flight);
+        let index = (self.serial - flight.front) as usize;
+        if let Some(record) = flight.records.get_mut(index) {
+            record.done = true;
+        }
+        while flight.records.front().is_some_and(|record| record.done) {
+            if let Some(record) = flight.records.pop_front() {
+                flight.watermark = Some(record.offset + 1);
+                flight.front += 1;
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut flight = lock(&self.partition.flight);
+        flight.begun -= usize::from(self.is_begun);
+        if flight.begun == 0 {
+            drop(flight);
+            drop(lock(&self.signals.idle.0));
+            self.signals.idle.1.notify_all();
+        }
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,86 @@
+//! What `run` tells Prometheus of the verifications of its archive, whoever ran
+//! them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use tracing::debug;
+
+use super::listeners::Listeners;
+use super::verifications::Verifications;
+use super::watch::Watch;
+use crate::catalogue::Verification;
+
+/// Those that stand, as they were when the catalogue last answered.
+#[derive(Clone, Default)]
+struct Standing(Arc<Mutex<Vec<Verification>>>);
+
+/// Asks the catalogue now and then, for as long as anybody can ask for it.
+/// `None`: nobody can.
+pub(super) fn watch(listeners: &Listeners, every: Duration) -> std::io::Result<Option<Watch>> {
+    if listeners.control.is_none() {
+        return Ok(None);
+    }
+    let standing = Standing::default();
+    let shown = standing.clone();
+    listeners
+        .metrics
+        .register(|registry| registry.register_collector(Box::new(shown)));
+    let catalogue = listeners.catalogue.clone();
+    let look = move || match Verifications::read(&*catalogue) {
+        Ok(read) => *standing.held() = read.standing,
+        Err(error) => debug!("what verify found is not known: {error}"),
+    };
+    Watch::start("verifications", every, look).map(Some)
+}
+
+impl Standing {
+    fn held(&self) -> std::sync::MutexGuard<'_, Vec<Verification>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Standing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Standing")
+    }
+}
+
+impl Collector for Standing {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let standing = self.held().clone();
+        let gauges: [(&str, &str, fn(&Verification) -> i64); 2] = [
+            (
+                "archive_verify_finished_timestamp_seconds",
+                "When verify with these options last came to its end",
+                |of| of.finished_at.unwrap_or_default() / 1000,
+            ),
+            (
+                "archive_verify_defects_left",
+                "Defects that it found and did not mend",
+                Verification::left,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for of in &standing {
+                let label = [("options", of.asked.as_str())];
+                ConstGauge::new(value(of)).encode(family.encode_family(&label)?)?;
+            }
+        }
+        let help = "Defects that it found, mended or not";
+        let mut family =
+            encoder.encode_descriptor("archive_verify_defects", help, None, MetricType::Gauge)?;
+        for of in &standing {
+            for (kind, count) in &of.defects {
+                let labels = [("options", of.asked.as_str()), ("kind", kind.as_str())];
+                ConstGauge::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
