@@ -134,15 +134,21 @@ fn archived_again(hop: &HopConfig, cluster: &Cluster, jobs: &[Job]) -> anyhow::R
         .collect();
     targets.sort_unstable();
     targets.dedup();
+    if targets.is_empty() {
+        return Ok(vec![]);
+    }
     let reads = match &hop.group {
         // Nobody can tell what a new group at each start has read.
-        GroupName::Random => Some("a group of its own at each start".to_owned()),
-        GroupName::Named(group) => Admin::open(cluster, group)?
-            .knows_group(group)?
-            .then(|| format!("group {group}")),
-    };
-    let Some(reads) = reads.filter(|_| !targets.is_empty()) else {
-        return Ok(vec![]);
+        GroupName::Random => "a group of its own at each start".to_owned(),
+        GroupName::Named(group) if Admin::open(cluster, group)?.knows_group(group)? => {
+            format!("group {group}")
+        }
+        GroupName::Named(group) => {
+            output::note(&format!(
+                "group {group} is new to this cluster; should this archive read it, let the group begin behind what is restored, or all of that is archived again"
+            ));
+            return Ok(vec![]);
+        }
     };
     let told = |topic: &str| {
         format!(

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::batch::{Batch, Counts};
 use super::begin::Begin;
@@ -193,6 +193,12 @@ impl Restorer {
         // First of all, so that whoever finds records finds a note too.
         writer.begin(Batch::default(), false);
         writer.wait().await?;
+        info!(
+            topic = job.topic(),
+            to = job.target,
+            there = writer.note.restored(),
+            "restoring"
+        );
         let aim = Aim {
             topic: (&*job.target).into(),
             partitions,

@@ -9,9 +9,11 @@ fn a_topic_that_the_archive_reads_is_refused_until_told_so() {
     let Some((broker, place)) = real() else {
         return;
     };
-    let topic = broker.create("own", 1);
+    let (topic, other) = (broker.create("own", 1), broker.create("other", 1));
     let records = plain_records(&topic, 1, 10);
     broker.send(&records);
+    // Of a topic that is gone the cluster forgets the group's offsets.
+    broker.send(&plain_records(&other, 1, 1));
     place.run_to_end();
     broker.delete(&topic);
     let options = ["--topic", &*topic, "--create-topics"];
