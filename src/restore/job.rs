@@ -2,25 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::batch::{Batch, Counts};
-use super::begin::Begin;
 use super::fetch::Fetched;
 use super::note::Note;
 use super::outcome::{Ending, LeftOut, NAMED, Outcome};
 use super::plan::Job;
-use super::record::Aim;
-use super::{RestoreError, Restorer, Result};
+use super::writer::Writer;
+use super::{Restorer, Result};
 use crate::catalogue::StreamFilter;
-use crate::kafka::{Admin, GroupNote, TopicAdmin, TopicPartition, TransactionalProducer};
 
 /// After a failure that may pass it is begun again from the note, so often
 /// without any progress, after this pause.
@@ -29,45 +25,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether it is time to end while nothing comes.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// At most so many records a second, whoever sends them.
-pub(super) struct Pace {
-    interval: Duration,
-    next: Mutex<Option<Instant>>,
-}
-
-impl Pace {
-    pub fn new(per_second: u32) -> Self {
-        Self {
-            interval: Duration::from_secs(1) / per_second.max(1),
-            next: Mutex::default(),
-        }
-    }
-
-    /// When the next record may go.
-    fn turn(&self) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = next.unwrap_or_else(Instant::now).max(Instant::now() - LOOK);
-        *next = Some(turn + self.interval);
-        turn
-    }
-}
-
-/// Who writes one topic: the producer, and the note that it has written last.
-struct Writer {
-    producer: Arc<TransactionalProducer>,
-    group: Arc<GroupNote>,
-    note: Note,
-    /// The batch that is on its way.
-    publishing: Option<JoinHandle<Result<Published>>>,
-}
-
-/// A batch that is committed.
-struct Published {
-    note: Note,
-    counts: Counts,
-    left_out: Vec<LeftOut>,
-}
 
 impl Restorer {
     /// Restores one topic; a failure is part of the outcome.
@@ -150,78 +107,6 @@ impl Restorer {
         batch.add(fetched, job.topic());
     }
 
-    /// Takes over the topic and finds out where to begin; `None` where nothing
-    /// is left to do.
-    async fn open(&self, job: &Job, outcome: &mut Outcome) -> Result<Option<(Writer, Aim)>> {
-        let cluster = self.cluster.clone();
-        let (owned, largest) = (job.clone(), job.extent.largest as usize);
-        let opened = spawn_blocking(move || -> Result<_> {
-            let id = owned.transactional_id();
-            let producer = TransactionalProducer::open_for_records(&cluster, &id, largest)?;
-            let group = GroupNote::open(&cluster, &owned.group(), &owned.target)?;
-            // Only now, when nobody else can write it any more.
-            let text = group.read()?;
-            let settings = TopicAdmin::open(&cluster)?.settings(&[&owned.target])?;
-            let partitions = settings.get(&owned.target).map_or(0, |of| of.partitions);
-            let all = (0..partitions).map(|p| TopicPartition::new(&owned.target, p));
-            let all: Vec<TopicPartition> = all.collect();
-            let offsets = Admin::open(&cluster, super::plan::GROUP)?.offsets(&all)?;
-            let is_empty = offsets.values().all(|at| at.end <= at.start);
-            Ok((producer, group, text, partitions, is_empty))
-        });
-        let (producer, group, text, partitions, is_empty) = opened.await??;
-        let begin = self.begin(job, text.as_deref(), is_empty);
-        let note = match begin {
-            Begin::Refused(why) => return Err(RestoreError::Refused(why)),
-            Begin::Complete(note) => {
-                outcome.begin(&note, &self.progress);
-                return Ok(None);
-            }
-            Begin::Resume(note) => {
-                self.check_same_catalogue(&note).await?;
-                note
-            }
-            Begin::New(note) => note,
-        };
-        outcome.begin(&note, &self.progress);
-        let mut writer = Writer {
-            producer: Arc::new(producer),
-            group: Arc::new(group),
-            note,
-            publishing: None,
-        };
-        // First of all, so that whoever finds records finds a note too.
-        writer.begin(Batch::default(), false);
-        writer.wait().await?;
-        info!(
-            topic = job.topic(),
-            to = job.target,
-            there = writer.note.restored(),
-            "restoring"
-        );
-        let aim = Aim {
-            topic: (&*job.target).into(),
-            partitions,
-            by_key: self.options.by_key,
-            mark: self.options.mark,
-        };
-        Ok(Some((writer, aim)))
-    }
-
-    /// Serial numbers are this catalogue's alone: after a rebuild they mean
-    /// others.
-    async fn check_same_catalogue(&self, note: &Note) -> Result<()> {
-        let Some(uuid) = note.last else { return Ok(()) };
-        let rows = self.ask(move |catalogue| catalogue.fetch(&[uuid])).await?;
-        match rows.first().is_some_and(|row| row.id == note.place().id) {
-            true => Ok(()),
-            false => Err(RestoreError::Refused(format!(
-                "the catalogue is another one than when this restore began (message {uuid} had the serial number {}): remove the topic and begin again, or restore what is missing with --uuid-file and --append",
-                note.place().id
-            ))),
-        }
-    }
-
     /// Messages of this part whose rows came too late to be seen.
     async fn behind(&self, filter: &StreamFilter, note: &Note) -> Result<u64> {
         let filter = filter.clone();
@@ -251,35 +136,8 @@ impl Restorer {
     }
 }
 
-impl Writer {
-    /// Sends a batch on its way; the one before it is done.
-    fn begin(&mut self, batch: Batch, done: bool) {
-        let note = batch.note(&self.note, done);
-        let (producer, group) = (self.producer.clone(), self.group.clone());
-        self.publishing = Some(spawn_blocking(move || {
-            // The room of each is free as soon as the client has its copy.
-            let records = batch.records.into_iter().map(|(record, _room)| record);
-            producer.publish_records(records, &group, &note.to_text())?;
-            Ok(Published {
-                note,
-                counts: batch.counts,
-                left_out: batch.left_out,
-            })
-        }));
-    }
-
-    async fn wait(&mut self) -> Result<Option<Published>> {
-        let Some(publishing) = self.publishing.take() else {
-            return Ok(None);
-        };
-        let published = publishing.await??;
-        self.note = published.note.clone();
-        Ok(Some(published))
-    }
-}
-
 impl Outcome {
-    fn of(job: &Job) -> Self {
+    pub(super) fn of(job: &Job) -> Self {
         Self {
             topic: job.topic().to_owned(),
             target: job.target.clone(),
@@ -297,7 +155,7 @@ impl Outcome {
 
     /// What is there when an attempt begins; of this run's own, all is counted
     /// already, or was committed when nobody heard of it any more.
-    fn begin(&mut self, note: &Note, progress: &super::Progress) {
+    pub(super) fn begin(&mut self, note: &Note, progress: &super::Progress) {
         let there = note.earlier + note.restored();
         let known = self.before + self.restored;
         let passed = note.messages + note.retries + note.earlier;

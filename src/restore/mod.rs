@@ -27,10 +27,12 @@ mod fetch;
 mod job;
 mod note;
 mod outcome;
+mod pace;
 mod plan;
 mod progress;
 mod record;
 mod target;
+mod writer;
 
 use std::sync::Arc;
 
@@ -86,7 +88,7 @@ pub struct Restorer {
     pub progress: Arc<Progress>,
     pub shutdown: Shutdown,
     memory: Arc<Semaphore>,
-    pace: Option<job::Pace>,
+    pace: Option<pace::Pace>,
 }
 
 impl Restorer {
@@ -101,7 +103,7 @@ impl Restorer {
             catalogue,
             store,
             cluster,
-            pace: options.rate.map(job::Pace::new),
+            pace: options.rate.map(pace::Pace::new),
             options,
             progress: Arc::default(),
             shutdown,
@@ -113,6 +115,13 @@ impl Restorer {
     /// is left out is sent as soon as the records around it are committed. One
     /// that fails does not stop the others.
     pub async fn run(&self, jobs: &[Job], to: mpsc::Sender<LeftOut>) -> Vec<Outcome> {
+        if let Err(error) = self.begin_together(jobs).await {
+            let failed = |job| Outcome {
+                ending: Ending::Failed(error.to_string()),
+                ..Outcome::of(job)
+            };
+            return jobs.iter().map(failed).collect();
+        }
         let to = &to;
         let mut outcomes: Vec<(usize, Outcome)> = stream::iter(jobs.iter().enumerate())
             .map(|(number, job)| async move { (number, self.restore(job, to).await) })

@@ -1,12 +1,13 @@
 //! What a topic is set to, asked and given.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use futures::executor::block_on;
 use rdkafka::admin::{NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::{PATIENCE, TopicAdmin, options};
+use super::{LOOK_AGAIN, PATIENCE, TopicAdmin, options};
 use crate::kafka::client::KafkaFailure;
 
 /// A topic as the brokers have it.
@@ -66,8 +67,23 @@ impl TopicAdmin {
         Ok(settings)
     }
 
-    /// Makes a topic with as many replicas as the brokers make by default.
-    /// Whether it was made: not where there is one of that name.
+    /// Brokers hear of a new topic one after the other.
+    fn wait_until_known(&self, topic: &str) -> Result<(), KafkaFailure> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.settings(&[topic])?.is_empty() {
+            if Instant::now() > deadline {
+                return Err(self.refused(
+                    RDKafkaErrorCode::OperationTimedOut,
+                    &format!("topic {topic} was made and is still not known"),
+                ));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// Makes a topic with as many replicas as the brokers make by default, and
+    /// returns when it is known. Whether it was made: not where there is one of that name.
     pub fn make(
         &self,
         topic: &str,
@@ -81,7 +97,7 @@ impl TopicAdmin {
         let answer = block_on(self.admin.create_topics([&new], &options()))
             .map_err(|error| self.cluster.failure(error))?;
         match answer.into_iter().next() {
-            None | Some(Ok(_)) => Ok(true),
+            None | Some(Ok(_)) => self.wait_until_known(topic).map(|()| true),
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
             Some(Err((_, code))) => Err(self.refused(
                 code,

@@ -246,3 +246,26 @@ fn what_the_archive_cannot_give_is_told_counted_and_left_out() {
         (&0.into(), &2.into())
     );
 }
+
+#[test]
+fn several_topics_go_into_one_and_each_goes_on_by_itself() {
+    let Some((broker, place)) = real() else {
+        return;
+    };
+    let sources = ["one", "two"].map(|name| broker.create(name, 1));
+    for source in &sources {
+        broker.send(&plain_records(source, 1, 20));
+    }
+    place.run_to_end();
+    let target = broker.foreign_name("together");
+    let glob = broker.all_topics();
+    let options = ["--topic", &*glob, "--to", &target, "--create-topics"];
+    let (_, report) = restore(&place, &options, 0);
+    assert_eq!(report["restored"], 40);
+    assert_eq!(broker.committed(&target).len(), 40);
+    broker.send(&plain_records_from(&sources[1], 1, 20..25));
+    place.run_to_end();
+    let (_, more) = restore(&place, &options, 0);
+    assert_eq!(more["restored"], 5);
+    assert_eq!(broker.committed(&target).len(), 45);
+}
