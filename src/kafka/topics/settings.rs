@@ -50,8 +50,14 @@ impl TopicAdmin {
             .map_err(|error| self.cluster.failure(error))?;
         let mut settings = BTreeMap::new();
         for described in answer {
-            let described = described
-                .map_err(|code| self.refused(code, "the settings of topics cannot be read"))?;
+            let described = match described {
+                // Gone, or not yet known to the broker that was asked.
+                Err(RDKafkaErrorCode::UnknownTopicOrPartition) => continue,
+                Err(code) => {
+                    return Err(self.refused(code, "the settings of topics cannot be read"));
+                }
+                Ok(described) => described,
+            };
             let OwnedResourceSpecifier::Topic(name) = described.specifier else {
                 continue;
             };
