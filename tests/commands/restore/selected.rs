@@ -41,7 +41,7 @@ fn a_dry_run_tells_what_would_be_restored_and_changes_nothing() {
     );
     assert_eq!(
         (&of_topic["to"], &of_topic["would_make"]),
-        (&target.into(), &true.into())
+        (&target.clone().into(), &true.into())
     );
     let admin = TopicAdmin::open(&Arc::new(broker.cluster(1_000_000))).expect("an admin");
     let to = of_topic["to"].as_str().expect("a name");
