@@ -106,6 +106,7 @@ pub mod entities;
 pub mod envelope;
 pub mod http;
 pub mod kafka;
+pub mod memory;
 pub mod postgres_server;
 pub mod produce;
 pub mod record;

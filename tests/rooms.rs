@@ -17,7 +17,9 @@ const FLOORS: &[&[&str]] = &[
     // What every room that keeps something in a database needs.
     &["postgres_server", "sqlite_file"],
     &["config"],
-    &["database", "durable", "record", "retry", "shutdown"],
+    &[
+        "database", "durable", "memory", "record", "retry", "shutdown",
+    ],
 ];
 
 #[test]

@@ -59,9 +59,7 @@ pub use load::{Config, PublishingConfig};
 pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
 pub use postgres::{PostgresConfig, SslMode};
-pub use produce::{
-    AdminCredential, ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig,
-};
+pub use produce::{ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig};
 pub use selection::Selection;
 pub use settings::{Setting, Settings};
 pub use stanza_kind::StanzaKind;

@@ -1,14 +1,12 @@
 //! `[produce]`: how entities become records. One stanza, every key optional.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use super::error::{ConfigError, Problem};
+use super::error::ConfigError;
 use super::from_value::Word;
 use super::key::Key;
 use super::settings::Settings;
-use super::value::Hidden;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProduceConfig {
@@ -38,11 +36,12 @@ pub struct ProduceConfig {
     /// `produce-reconcile-interval-seconds`: between two comparisons of
     /// everything. Default 86400 s (a day); `None` (0) is on command only.
     pub reconcile_interval: Option<Duration>,
+    /// `produce-idle-limit-seconds`: a realm of which nothing was published or
+    /// looked for without an error for so long is told as not well. Default
+    /// 600 s.
+    pub idle_limit: Duration,
     pub container: ContainerConfig,
     pub topic: TopicConfig,
-    /// `PRODUCER_ADMIN_USER` and `PRODUCER_ADMIN_PW`: who may use the control
-    /// API. Without them its control endpoints refuse.
-    pub admin: Option<AdminCredential>,
 }
 
 /// What one message holds.
@@ -77,12 +76,6 @@ pub struct TopicConfig {
     /// `produce-name-modifier`: the schema's name within the topic's, once
     /// `%s`. Default `%s`.
     pub name_modifier: String,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub struct AdminCredential {
-    pub user: String,
-    pub password: String,
 }
 
 const FETCH_SIZE: Key = Key::number(
@@ -148,6 +141,13 @@ const RECONCILE_INTERVAL: Key = Key::number(
     "seconds between two comparisons of everything; 0 on command only",
 )
 .default("86400");
+const IDLE_LIMIT: Key = Key::number(
+    "produce-idle-limit-seconds",
+    1,
+    31_536_000,
+    "seconds without success after which a realm is told as not well",
+)
+.default("600");
 const CONTAINER_ENTITIES: Key = Key::number(
     "produce-container-entities",
     1,
@@ -195,8 +195,6 @@ const NAME_MODIFIER: Key = Key::text(
     "the schema's name within the topic's, as %s",
 )
 .default("%s");
-const ADMIN_USER: Key = Key::secret("producer-admin-user", "user of the control API");
-const ADMIN_PW: Key = Key::secret("producer-admin-pw", "password of the control API");
 
 pub(super) const KEYS: &[&Key] = &[
     &FETCH_SIZE,
@@ -208,6 +206,7 @@ pub(super) const KEYS: &[&Key] = &[
     &LOOK_BACK,
     &LOOK_BACK_INTERVAL,
     &RECONCILE_INTERVAL,
+    &IDLE_LIMIT,
     &CONTAINER_ENTITIES,
     &CONTAINER_BYTES,
     &COMPRESSION,
@@ -216,8 +215,6 @@ pub(super) const KEYS: &[&Key] = &[
     &RETENTION,
     &PROPERTIES,
     &NAME_MODIFIER,
-    &ADMIN_USER,
-    &ADMIN_PW,
 ];
 
 impl ProduceConfig {
@@ -234,13 +231,13 @@ impl ProduceConfig {
             look_back: seconds(&LOOK_BACK)?,
             look_back_interval: seconds(&LOOK_BACK_INTERVAL)?,
             reconcile_interval: (reconcile > 0).then_some(Duration::from_secs(reconcile)),
+            idle_limit: seconds(&IDLE_LIMIT)?,
             container: ContainerConfig {
                 entities: settings.require(&CONTAINER_ENTITIES)?,
                 bytes: settings.require(&CONTAINER_BYTES)?,
                 compression: settings.require(&COMPRESSION)?,
             },
             topic: TopicConfig::read(settings)?,
-            admin: AdminCredential::read(settings)?,
         })
     }
 }
@@ -258,6 +255,7 @@ impl Default for ProduceConfig {
             look_back: Duration::from_secs(900),
             look_back_interval: Duration::from_secs(60),
             reconcile_interval: Some(Duration::from_secs(86_400)),
+            idle_limit: Duration::from_secs(600),
             container: ContainerConfig {
                 entities: 250,
                 bytes: 100_000,
@@ -269,7 +267,6 @@ impl Default for ProduceConfig {
                 properties: BTreeMap::from([("retention.ms".to_owned(), "604800000".to_owned())]),
                 name_modifier: "%s".to_owned(),
             },
-            admin: None,
         }
     }
 }
@@ -307,38 +304,6 @@ pub(super) fn check_name_modifier(modifier: &str) -> Result<(), String> {
             "{modifier:?} must have %s once, and else nothing but letters, digits, . _ - \
              (like %s or kernel-%s): correct it"
         )),
-    }
-}
-
-impl AdminCredential {
-    /// Both or neither.
-    fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
-        AdminCredential::of(
-            settings.optional(&ADMIN_USER)?,
-            settings.optional(&ADMIN_PW)?,
-        )
-    }
-
-    pub(super) fn of(
-        user: Option<String>,
-        password: Option<String>,
-    ) -> Result<Option<Self>, ConfigError> {
-        let half = |set, missing| Err(Problem::HalfCredential { set, missing }.into());
-        match (user, password) {
-            (Some(user), Some(password)) => Ok(Some(AdminCredential { user, password })),
-            (None, None) => Ok(None),
-            (Some(_), None) => half("PRODUCER_ADMIN_USER", "PRODUCER_ADMIN_PW"),
-            (None, Some(_)) => half("PRODUCER_ADMIN_PW", "PRODUCER_ADMIN_USER"),
-        }
-    }
-}
-
-impl fmt::Debug for AdminCredential {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AdminCredential")
-            .field("user", &self.user)
-            .field("password", &Hidden)
-            .finish()
     }
 }
 
