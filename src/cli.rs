@@ -113,6 +113,16 @@ pub enum Command {
     /// row.
     #[command(after_help = REBUILD_CATALOGUE_EXAMPLES)]
     RebuildCatalogue(RebuildCatalogueArgs),
+    /// Write archived records to a Kafka cluster, as they were
+    ///
+    /// Key, value, headers, timestamp and partition as they were, by offset
+    /// within a partition, retries of producers included. Whoever reads committed
+    /// data sees each once, however often it is stopped or killed: the same
+    /// command goes on where it was. Nothing is written before all targets were
+    /// looked at. Exit 0 when everything is there, 1 when the archive could not
+    /// give something (a line for each), 3 when it did not come to its end.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Show on one screen what the archive has and how it is doing
     ///
     /// Messages of the last day and hour are counted by their own timestamps.
@@ -427,7 +437,7 @@ pub struct TopicsArgs {
 }
 
 /// Which archived messages.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub struct Select {
     /// Only these topics: names or globs (repeatable)
     #[arg(long = "topic", value_name = "GLOB")]
@@ -554,4 +564,48 @@ pub struct RebuildCatalogueArgs {
     /// Read only part I of N of the objects, always the same: for N processes at once
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+}
+
+const RESTORE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest restore -H hop-new -D local-db -S local-store --topic 'gcn.*' --create-topics\n  \
+  archive_ingest restore -H hop-local -D local-db -S local-store --topic gcn.circular --to gcn.again --since 7d --dry-run\n  \
+  archive_ingest list-archive --topic a --json | jq -r .uuid | archive_ingest restore -H hop-local --uuid-file - --map a=b";
+
+#[derive(Args, Debug, Default)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub select: Select,
+    /// Only messages whose UUIDs are in this file, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub uuid_file: Option<PathBuf>,
+    /// Restore into this topic [default: into the topic of the same name]
+    #[arg(long, value_name = "TOPIC", conflicts_with = "map")]
+    pub to: Option<String>,
+    /// Restore topic FROM into topic TO (repeatable)
+    #[arg(long, value_name = "FROM=TO")]
+    pub map: Vec<String>,
+    /// Tell what would be restored and what stands against it, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Into the partitions that they were in: the default
+    #[arg(long, conflicts_with = "by_key")]
+    pub preserve_partitions: bool,
+    /// Into the partitions of their keys, as Java's producers choose them
+    #[arg(long)]
+    pub by_key: bool,
+    /// Make topics that do not exist, set to keep everything
+    #[arg(long)]
+    pub create_topics: bool,
+    /// At most so many records a second
+    #[arg(long, value_name = "N/s")]
+    pub rate: Option<String>,
+    /// Add a header _archive_uuid with the archive's UUID
+    #[arg(long)]
+    pub mark: bool,
+    /// Restore even into a topic that this archive reads, and so archives again
+    #[arg(long)]
+    pub into_archived: bool,
+    /// Restore even beside records of which no note tells what they are
+    #[arg(long)]
+    pub append: bool,
 }

@@ -51,6 +51,8 @@
 //! - [`archive`]: the archiver. One file decides what happens on failure.
 //! - [`verify`]: catalogue against store, store against catalogue, Kafka against
 //!   catalogue; mending; the catalogue from the store alone.
+//! - [`restore`]: archived records back onto Kafka, each once; a note of how far
+//!   it is goes with them in one transaction.
 //! - [`http`]: the archive API, the producer's control, health and metrics.
 //!   It shows and controls what the commands hand it, through small traits.
 //! - [`produce`]: entities to Kafka: Avro containers, transactions, positions
@@ -115,6 +117,7 @@ pub mod postgres_server;
 pub mod produce;
 pub mod record;
 pub mod registry;
+pub mod restore;
 pub mod retry;
 pub mod shutdown;
 pub mod sqlite_file;

@@ -27,6 +27,10 @@ mod producer_metrics;
 mod producer_watch;
 pub mod quarantine;
 pub mod rebuild_catalogue;
+pub mod restore;
+mod restore_report;
+mod restore_select;
+mod restore_target;
 mod row;
 pub mod run;
 mod select;
@@ -123,6 +127,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),
         Command::Verify(args) => verify::verify(&config()?, args, json),
         Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
+        Command::Restore(args) => restore::restore(&config()?, args, json),
         Command::Status => status::status(&config()?, json),
         Command::Produce(args) => produce::produce(&config()?, args, json),
         Command::Rebuild(args) => produce::rebuild(&config()?, args, json),

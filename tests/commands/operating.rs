@@ -53,7 +53,7 @@ fn every_kind_of_defect_is_in_the_operating_manual() {
 }
 
 /// Rooms whose log lines somebody who runs an archive or a producer sees.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 10] = [
     "archive",
     "catalogue",
     "commands",
@@ -61,6 +61,7 @@ const ROOMS: [&str; 9] = [
     "http",
     "kafka",
     "produce",
+    "restore",
     "store",
     "verify",
 ];
