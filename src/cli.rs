@@ -48,6 +48,9 @@ pub struct Global {
     /// stanza at all is named.
     #[arg(short = 'K', long, global = true, value_name = "STANZA")]
     pub kernel: Option<String>,
+    /// Stanza of the schema registry [default: none]
+    #[arg(short = 'R', long, global = true, value_name = "STANZA")]
+    pub registry: Option<String>,
     /// Print one JSON document, or one JSON object a line, instead of tables
     #[arg(long, global = true)]
     pub json: bool,
@@ -118,6 +121,16 @@ pub enum Command {
     /// row.
     #[command(after_help = REBUILD_CATALOGUE_EXAMPLES)]
     RebuildCatalogue(RebuildCatalogueArgs),
+    /// Write archived records to a Kafka cluster, as they were
+    ///
+    /// Key, value, headers, timestamp and partition as they were, by offset
+    /// within a partition, retries of producers included. Whoever reads committed
+    /// data sees each once, however often it is stopped or killed: the same
+    /// command goes on where it was. Nothing is written before all targets were
+    /// looked at. Exit 0 when everything is there, 1 when the archive could not
+    /// give something (a line for each), 3 when it did not come to its end.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Show on one screen what the archive has and how it is doing
     ///
     /// Messages of the last day and hour are counted by their own timestamps.
@@ -148,6 +161,9 @@ pub enum Command {
     /// List, publish or give up the entities that could not be published
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Produce and consume events under a schema registry
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -324,6 +340,119 @@ pub struct QuarantineArgs {
     pub id: Option<uuid::Uuid>,
 }
 
+#[derive(Subcommand, Debug)]
+pub enum EventCommand {
+    /// Send events in the registry's wire format
+    ///
+    /// Without --type, standard input has an event a line, as JSON: its value,
+    /// or with --key-schema {"key": …, "value": …}. All of them are read and
+    /// encoded, and the registry has the schemas, before the first one is sent.
+    /// Exit 0 says that all in-sync replicas have all of them.
+    #[command(after_help = EVENT_PRODUCE_EXAMPLES)]
+    Produce(EventProduceArgs),
+    /// Print the events of a topic, decoded, until told to stop
+    ///
+    /// With --group, members of one group share the partitions, and an event is
+    /// committed after it is printed: after a kill some are printed again (of the
+    /// last second, 500 at most), and none is left out. Exit 1 if a value is not
+    /// as --format says; it is printed as bytes.
+    #[command(after_help = EVENT_CONSUME_EXAMPLES)]
+    Consume(EventConsumeArgs),
+}
+
+const EVENT_PRODUCE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest event produce -H hop-local -R local-registry --type course-enrollment --student Ada\n  \
+  archive_ingest event produce -H hop-local -R local-registry --topic readings --value-schema reading.avsc < readings.jsonl";
+
+/// Events that need no schema of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventType {
+    /// A student enrolls in every other of some courses
+    CourseEnrollment,
+}
+
+#[derive(Args, Debug)]
+pub struct EventProduceArgs {
+    /// Which events
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        required_unless_present = "value_schema",
+        requires = "student"
+    )]
+    pub event_type: Option<EventType>,
+    /// The student's name
+    #[arg(long, value_name = "NAME", requires = "event_type")]
+    pub student: Option<String>,
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub count: u64,
+    /// Where they go
+    #[arg(long, value_name = "TOPIC", default_value = "test-topic")]
+    pub topic: String,
+    /// Send values of the Avro schema in this file, from standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "count"])]
+    pub value_schema: Option<PathBuf>,
+    /// The keys' Avro schema; without it there is no key
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "value_schema",
+        conflicts_with = "event_type"
+    )]
+    pub key_schema: Option<PathBuf>,
+}
+
+const EVENT_CONSUME_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest event consume -H hop-local -R local-registry\n  \
+  archive_ingest event consume -H hop-local -R local-registry --topic readings --group shown --json\n  \
+  archive_ingest event consume -H hop-local --topic readings --from 15m --format hex --count 3";
+
+/// What values are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventFormat {
+    /// The registry's wire format, or Avro containers
+    Avro,
+    Json,
+    /// Bytes
+    Hex,
+    /// Whatever they are
+    Auto,
+}
+
+#[derive(Args, Debug)]
+pub struct EventConsumeArgs {
+    /// Where they come from
+    #[arg(long, value_name = "TOPIC", default_value = "test-topic")]
+    pub topic: String,
+    /// The consumer group; without one nothing is committed
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// What values are read as
+    #[arg(long, value_enum, default_value_t = EventFormat::Auto)]
+    pub format: EventFormat,
+    /// Where to begin what the group has committed nothing of
+    ///
+    /// beginning, end, or a time: RFC 3339 with an offset (2024-05-01T12:00:00Z),
+    /// a date, milliseconds since 1970 or how long ago (90s, 15m, 24h, 7d, 2w).
+    #[arg(
+        long,
+        value_name = "WHERE",
+        default_value = "beginning",
+        allow_hyphen_values = true
+    )]
+    pub from: String,
+    /// Exit after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Read values with the Avro schema in this file, newer or older than their own
+    #[arg(long, value_name = "FILE")]
+    pub value_schema: Option<PathBuf>,
+    /// The same for keys
+    #[arg(long, value_name = "FILE")]
+    pub key_schema: Option<PathBuf>,
+}
+
 #[derive(Args, Debug)]
 pub struct TopicsArgs {
     /// List what the catalogue has instead, without asking Kafka
@@ -338,7 +467,7 @@ pub struct TopicsArgs {
 }
 
 /// Which archived messages.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub struct Select {
     /// Only these topics: names or globs (repeatable)
     #[arg(long = "topic", value_name = "GLOB")]
@@ -465,4 +594,48 @@ pub struct RebuildCatalogueArgs {
     /// Read only part I of N of the objects, always the same: for N processes at once
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+}
+
+const RESTORE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest restore -H hop-new -D local-db -S local-store --topic 'gcn.*' --create-topics\n  \
+  archive_ingest restore -H hop-local -D local-db -S local-store --topic gcn.circular --to gcn.again --since 7d --dry-run\n  \
+  archive_ingest list-archive --topic a --json | jq -r .uuid | archive_ingest restore -H hop-local --uuid-file - --map a=b";
+
+#[derive(Args, Debug, Default)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub select: Select,
+    /// Only messages whose UUIDs are in this file, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub uuid_file: Option<PathBuf>,
+    /// Restore into this topic [default: into the topic of the same name]
+    #[arg(long, value_name = "TOPIC", conflicts_with = "map")]
+    pub to: Option<String>,
+    /// Restore topic FROM into topic TO (repeatable)
+    #[arg(long, value_name = "FROM=TO")]
+    pub map: Vec<String>,
+    /// Tell what would be restored and what stands against it, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Into the partitions that they were in: the default
+    #[arg(long, conflicts_with = "by_key")]
+    pub preserve_partitions: bool,
+    /// Into the partitions of their keys, as Java's producers choose them
+    #[arg(long)]
+    pub by_key: bool,
+    /// Make topics that do not exist, set to keep everything
+    #[arg(long)]
+    pub create_topics: bool,
+    /// At most so many records a second
+    #[arg(long, value_name = "N/s")]
+    pub rate: Option<String>,
+    /// Add a header _archive_uuid with the archive's UUID
+    #[arg(long)]
+    pub mark: bool,
+    /// Restore even into a topic that this archive reads, and so archives again
+    #[arg(long)]
+    pub into_archived: bool,
+    /// Restore even beside records of which no note tells what they are
+    #[arg(long)]
+    pub append: bool,
 }

@@ -24,6 +24,7 @@ const SHOWN: &[StanzaKind] = &[
     StanzaKind::Kernel,
     StanzaKind::Produce,
     StanzaKind::Bridge,
+    StanzaKind::Registry,
 ];
 
 /// `config check`: prints a line per stanza on stdout (or one JSON document),
@@ -126,6 +127,7 @@ pub fn effective(
     let used = |kind: &&StanzaKind| match kind {
         StanzaKind::Kernel => config.kernel_stanza().is_some(),
         StanzaKind::Bridge => config.bridge_stanza().is_some(),
+        StanzaKind::Registry => selection.registry.is_some(),
         _ => true,
     };
     SHOWN

@@ -6,8 +6,11 @@ mod asked_uuids;
 pub mod bridge;
 mod bridge_port;
 pub mod config;
+mod decodings;
 mod destination;
 mod entity_types;
+pub mod event_consume;
+pub mod event_produce;
 pub mod fetch_uuid;
 pub mod generate;
 mod json_text;
@@ -26,6 +29,10 @@ mod producer_metrics;
 mod producer_watch;
 pub mod quarantine;
 pub mod rebuild_catalogue;
+pub mod restore;
+mod restore_report;
+mod restore_select;
+mod restore_target;
 mod row;
 pub mod run;
 mod select;
@@ -42,7 +49,7 @@ mod verify_report;
 mod verify_summary;
 mod watch;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, EventCommand};
 use crate::config::{Config, ConfigError};
 
 /// How a command ended, as its exit code tells.
@@ -123,11 +130,18 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),
         Command::Verify(args) => verify::verify(&config()?, args, json),
         Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
+        Command::Restore(args) => restore::restore(&config()?, args, json),
         Command::Status => status::status(&config()?, json),
         Command::Produce(args) => produce::produce(&config()?, args, json),
         Command::Rebuild(args) => produce::rebuild(&config()?, args, json),
         Command::Reconcile(args) => produce::reconcile(&config()?, args, json),
         Command::Quarantine(command) => quarantine::quarantine(&config()?, command, json),
+        Command::Event(EventCommand::Produce(args)) => {
+            event_produce::produce(&config()?, args, json)
+        }
+        Command::Event(EventCommand::Consume(args)) => {
+            event_consume::consume(&config()?, args, json)
+        }
         Command::Config(ConfigCommand::Check) => config::check(&selection, json),
         Command::Config(ConfigCommand::Show) => config::show(&selection, json),
         Command::Completions { shell } => generate::completions(*shell),

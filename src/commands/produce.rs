@@ -97,7 +97,7 @@ fn run(
 }
 
 /// The first signal ends it after what is under way, the second at once.
-fn listen_to_signals(trigger: Trigger) -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn listen_to_signals(trigger: Trigger) -> io::Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

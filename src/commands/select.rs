@@ -72,6 +72,11 @@ impl Chosen {
         })
     }
 
+    /// [since, until), ms since 1970-01-01 UTC.
+    pub fn times(&self) -> (Option<i64>, Option<i64>) {
+        (self.since, self.until)
+    }
+
     /// Whether a topic of Kafka's is one of those that were typed.
     pub fn has_topic(&self, topic: &str) -> bool {
         self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.is_match(topic))
@@ -116,7 +121,7 @@ impl Pattern {
 }
 
 /// Ms since 1970-01-01 UTC of what a person calls a time; `None` if it is none.
-fn time(typed: &str, now: Timestamp) -> Option<i64> {
+pub(super) fn time(typed: &str, now: Timestamp) -> Option<i64> {
     let digits = typed.strip_prefix('-').unwrap_or(typed);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return typed.parse().ok();

@@ -13,6 +13,7 @@ use super::listen::ListenConfig;
 use super::load::Config;
 use super::log::LogConfig;
 use super::produce::ProduceConfig;
+use super::registry::RegistryConfig;
 use super::selection::Selection;
 use super::settings::Settings;
 use super::stanza_kind::StanzaKind;
@@ -46,11 +47,12 @@ pub struct StanzaInspection {
 }
 
 /// Whether a stanza of the kind is in use: always, except that there need not
-/// be a kernel, nor a bridge.
+/// be a kernel, a registry or a bridge.
 fn is_used(config: &Config, kind: StanzaKind) -> bool {
     match kind {
         StanzaKind::Kernel => config.kernel_stanza().is_some(),
         StanzaKind::Bridge => config.bridge_stanza().is_some(),
+        StanzaKind::Registry => config.selection.registry.is_some(),
         _ => true,
     }
 }
@@ -131,12 +133,14 @@ fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> Stanz
     let errors = match config.resolve(kind) {
         Err(error) => vec![error],
         Ok((settings, errors)) if errors.is_empty() => {
-            let of_kernel = || match kind {
+            // What they are to other stanzas.
+            let beside = || match kind {
                 StanzaKind::Kernel => config.kernel().map(drop),
                 StanzaKind::Bridge => config.bridge().map(drop),
+                StanzaKind::Produce => config.produce().map(drop),
                 _ => Ok(()),
             };
-            let built = build(&settings, vetoes).and_then(|()| of_kernel());
+            let built = build(&settings, vetoes).and_then(|()| beside());
             built.err().into_iter().collect()
         }
         Ok((_, errors)) => errors,
@@ -187,5 +191,6 @@ fn build(settings: &Settings, vetoes: &VetoList) -> Result<(), ConfigError> {
         StanzaKind::Kernel => KernelConfig::read(settings).map(drop),
         StanzaKind::Produce => ProduceConfig::read(settings).map(drop),
         StanzaKind::Bridge => BridgeConfig::read(settings, None).map(drop),
+        StanzaKind::Registry => RegistryConfig::read(settings).map(drop),
     }
 }

@@ -38,6 +38,7 @@ mod plugin_options;
 mod postgres;
 mod produce;
 mod properties;
+mod registry;
 mod selection;
 mod settings;
 mod stanza_kind;
@@ -67,7 +68,10 @@ pub use origin::Origin;
 pub use plugin_file::PluginFile;
 pub use plugin_options::{Becomes, PluginOption, Section, table as plugin_options_table};
 pub use postgres::{PostgresConfig, SslMode};
-pub use produce::{ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig};
+pub use produce::{
+    ContainerCompression, ContainerConfig, MessageFormat, ProduceConfig, TopicConfig,
+};
+pub use registry::{RegistryConfig, RegistryCredential};
 pub use selection::Selection;
 pub use settings::{Setting, Settings};
 pub use stanza_kind::StanzaKind;

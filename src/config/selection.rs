@@ -27,6 +27,8 @@ pub struct Selection {
     pub bridge: Option<String>,
     /// `--plugin-config`; `None` leaves it to the configuration.
     pub plugin_config: Option<PathBuf>,
+    /// `-R`. Else none.
+    pub registry: Option<String>,
     /// `--until-eos`; `false` leaves it to the configuration.
     pub until_eos: bool,
     /// `--test-topic`; `None` leaves it to the configuration.
@@ -42,6 +44,7 @@ impl Selection {
             StanzaKind::Store => &self.store,
             StanzaKind::Kernel => &self.kernel,
             StanzaKind::Bridge => &self.bridge,
+            StanzaKind::Registry => &self.registry,
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 &None
             }

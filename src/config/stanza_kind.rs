@@ -1,7 +1,7 @@
 //! The kinds of stanzas, told apart by the first word of their keys.
 
 use super::key::Key;
-use super::{archive, bridge, database, hop, kernel, listen, log, produce, store};
+use super::{archive, bridge, database, hop, kernel, listen, log, produce, registry, store};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StanzaKind {
@@ -18,6 +18,8 @@ pub enum StanzaKind {
     Produce,
     /// An agent whose events go to Kafka, and records to it.
     Bridge,
+    /// Schemas of events.
+    Registry,
 }
 
 /// Stanzas that are there whatever the file says.
@@ -43,6 +45,7 @@ impl StanzaKind {
         StanzaKind::Kernel,
         StanzaKind::Produce,
         StanzaKind::Bridge,
+        StanzaKind::Registry,
     ];
 
     /// As reports call it.
@@ -57,6 +60,7 @@ impl StanzaKind {
             StanzaKind::Kernel => "kernel",
             StanzaKind::Produce => "produce",
             StanzaKind::Bridge => "bridge",
+            StanzaKind::Registry => "registry",
         }
     }
 
@@ -72,6 +76,7 @@ impl StanzaKind {
             StanzaKind::Kernel => kernel::KEYS,
             StanzaKind::Produce => produce::KEYS,
             StanzaKind::Bridge => bridge::KEYS,
+            StanzaKind::Registry => registry::KEYS,
         }
     }
 
@@ -83,6 +88,7 @@ impl StanzaKind {
             StanzaKind::Store => Some("-S"),
             StanzaKind::Kernel => Some("-K"),
             StanzaKind::Bridge => Some("--bridge"),
+            StanzaKind::Registry => Some("-R"),
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 None
             }
@@ -101,6 +107,7 @@ impl StanzaKind {
             StanzaKind::Kernel => "kernel-",
             StanzaKind::Produce => "produce-",
             StanzaKind::Bridge => "bridge-",
+            StanzaKind::Registry => "registry-",
         }
     }
 
@@ -116,6 +123,7 @@ impl StanzaKind {
             StanzaKind::Kernel => "demo-kernel",
             StanzaKind::Produce => "produce",
             StanzaKind::Bridge => "bridge",
+            StanzaKind::Registry => "local-registry",
         }
     }
 

@@ -120,6 +120,21 @@ impl Admin {
             .collect())
     }
 
+    /// Whether the group is one of this cluster's: somebody is in it, or it has
+    /// committed an offset of any topic.
+    pub fn knows_group(&self, group: &str) -> Result<bool, KafkaFailure> {
+        if self.group(group)?.members > 0 {
+            return Ok(true);
+        }
+        let partitions = self.topics()?.into_iter().flat_map(|topic| {
+            let name = topic.name;
+            let of = move |partition| TopicPartition::new(&*name, partition);
+            topic.partitions.into_iter().map(of)
+        });
+        let partitions: Vec<TopicPartition> = partitions.collect();
+        Ok(!self.committed(&partitions)?.is_empty())
+    }
+
     /// Who is in a consumer group; nobody where the cluster knows none of that
     /// name.
     pub fn group(&self, name: &str) -> Result<Group, KafkaFailure> {
@@ -186,6 +201,24 @@ pub(super) fn offsets_at<C: ConsumerContext>(
             None => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
         })
         .collect()
+}
+
+/// The offset of the first record of a time (ms since 1970-01-01 UTC) or later,
+/// of those partitions that have one.
+pub(super) fn offsets_at_time<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    time: i64,
+) -> KafkaResult<Offsets> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Offset(time))))?;
+    let answer = concrete(&consumer.offsets_for_times(asked, REQUEST_TIMEOUT)?)?;
+    Ok(answer
+        .into_iter()
+        .filter_map(|(partition, offset)| Some((partition, offset?)))
+        .collect())
 }
 
 pub(super) fn partition_list<'a>(

@@ -3,9 +3,11 @@
 //! the broker inside this process.
 
 mod admin;
+mod by_key;
 mod client;
 mod commits;
 mod consumer;
+mod group_note;
 mod group_offset;
 mod headers;
 mod inbox;
@@ -23,9 +25,11 @@ mod topics;
 mod transactions;
 
 pub use admin::{Admin, Group, PartitionOffsets, TopicInfo};
+pub use by_key::partition_of_key;
 pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;
 pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
+pub use group_note::GroupNote;
 pub use group_offset::{GroupOffset, GroupOffsets};
 pub use inbox::{Inbox, InboxConfig};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
@@ -35,5 +39,5 @@ pub use producer::RecordProducer;
 pub use reader::{Reading, RecordReader};
 pub use tail::{Extent, TailReader};
 pub use topic_id::{TopicId, TopicIds};
-pub use topics::TopicAdmin;
+pub use topics::{TopicAdmin, TopicSettings};
 pub use transactions::{Outgoing, TransactionFailure, TransactionalProducer};

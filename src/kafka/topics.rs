@@ -1,5 +1,7 @@
 //! Topics, made and removed. Calls block.
 
+mod settings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::{Cluster, Complaints, KafkaFailure};
 use crate::config::TopicConfig;
+
+pub use settings::TopicSettings;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

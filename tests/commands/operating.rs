@@ -62,6 +62,7 @@ const ROOMS: [&str; 10] = [
     "http",
     "kafka",
     "produce",
+    "restore",
     "store",
     "verify",
 ];
