@@ -48,6 +48,9 @@ pub struct Global {
     /// stanza at all is named.
     #[arg(short = 'K', long, global = true, value_name = "STANZA")]
     pub kernel: Option<String>,
+    /// Stanza of the schema registry [default: none]
+    #[arg(short = 'R', long, global = true, value_name = "STANZA")]
+    pub registry: Option<String>,
     /// Print one JSON document, or one JSON object a line, instead of tables
     #[arg(long, global = true)]
     pub json: bool,
@@ -150,6 +153,9 @@ pub enum Command {
     /// List, publish or give up the entities that could not be published
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Produce and consume events under a schema registry
+    #[command(subcommand)]
+    Event(EventCommand),
     /// Check or show the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -302,6 +308,119 @@ pub struct QuarantineArgs {
     /// Only the entity with this id
     #[arg(long, value_name = "UUID")]
     pub id: Option<uuid::Uuid>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum EventCommand {
+    /// Send events in the registry's wire format
+    ///
+    /// Without --type, standard input has an event a line, as JSON: its value,
+    /// or with --key-schema {"key": …, "value": …}. All of them are read and
+    /// encoded, and the registry has the schemas, before the first one is sent.
+    /// Exit 0 says that all in-sync replicas have all of them.
+    #[command(after_help = EVENT_PRODUCE_EXAMPLES)]
+    Produce(EventProduceArgs),
+    /// Print the events of a topic, decoded, until told to stop
+    ///
+    /// With --group, members of one group share the partitions, and an event is
+    /// committed after it is printed: after a kill some are printed again (of the
+    /// last second, 500 at most), and none is left out. Exit 1 if a value is not
+    /// as --format says; it is printed as bytes.
+    #[command(after_help = EVENT_CONSUME_EXAMPLES)]
+    Consume(EventConsumeArgs),
+}
+
+const EVENT_PRODUCE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest event produce -H hop-local -R local-registry --type course-enrollment --student Ada\n  \
+  archive_ingest event produce -H hop-local -R local-registry --topic readings --value-schema reading.avsc < readings.jsonl";
+
+/// Events that need no schema of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventType {
+    /// A student enrolls in every other of some courses
+    CourseEnrollment,
+}
+
+#[derive(Args, Debug)]
+pub struct EventProduceArgs {
+    /// Which events
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        required_unless_present = "value_schema",
+        requires = "student"
+    )]
+    pub event_type: Option<EventType>,
+    /// The student's name
+    #[arg(long, value_name = "NAME", requires = "event_type")]
+    pub student: Option<String>,
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub count: u64,
+    /// Where they go
+    #[arg(long, value_name = "TOPIC", default_value = "test-topic")]
+    pub topic: String,
+    /// Send values of the Avro schema in this file, from standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "count"])]
+    pub value_schema: Option<PathBuf>,
+    /// The keys' Avro schema; without it there is no key
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "value_schema",
+        conflicts_with = "event_type"
+    )]
+    pub key_schema: Option<PathBuf>,
+}
+
+const EVENT_CONSUME_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest event consume -H hop-local -R local-registry\n  \
+  archive_ingest event consume -H hop-local -R local-registry --topic readings --group shown --json\n  \
+  archive_ingest event consume -H hop-local --topic readings --from 15m --format hex --count 3";
+
+/// What values are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EventFormat {
+    /// The registry's wire format, or Avro containers
+    Avro,
+    Json,
+    /// Bytes
+    Hex,
+    /// Whatever they are
+    Auto,
+}
+
+#[derive(Args, Debug)]
+pub struct EventConsumeArgs {
+    /// Where they come from
+    #[arg(long, value_name = "TOPIC", default_value = "test-topic")]
+    pub topic: String,
+    /// The consumer group; without one nothing is committed
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// What values are read as
+    #[arg(long, value_enum, default_value_t = EventFormat::Auto)]
+    pub format: EventFormat,
+    /// Where to begin what the group has committed nothing of
+    ///
+    /// beginning, end, or a time: RFC 3339 with an offset (2024-05-01T12:00:00Z),
+    /// a date, milliseconds since 1970 or how long ago (90s, 15m, 24h, 7d, 2w).
+    #[arg(
+        long,
+        value_name = "WHERE",
+        default_value = "beginning",
+        allow_hyphen_values = true
+    )]
+    pub from: String,
+    /// Exit after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Read values with the Avro schema in this file, newer or older than their own
+    #[arg(long, value_name = "FILE")]
+    pub value_schema: Option<PathBuf>,
+    /// The same for keys
+    #[arg(long, value_name = "FILE")]
+    pub key_schema: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

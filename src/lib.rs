@@ -37,6 +37,7 @@
 //!   values. Nothing else reads them.
 //! - [`postgres_server`], [`sqlite_file`]: connections, time-outs and errors, for
 //!   every room that keeps something in PostgreSQL or SQLite.
+//! - [`avro`]: JSON to Avro and back, by schemas as they are registered.
 //! - [`store`]: objects, in S3 or a directory. Never replaces, never deletes.
 //! - [`envelope`]: record ↔ BSON; digest, UUID rule, key rule, annotations.
 //! - [`catalogue`]: what the archive holds, in PostgreSQL or SQLite; whose a
@@ -46,6 +47,7 @@
 //!   below which nothing new appears, pages up to it. PostgreSQL or SQLite.
 //! - [`kafka`]: the consumer that reads records whole, a producer that writes
 //!   them whole, questions about offsets, the broker inside this process.
+//! - [`registry`]: schemas of a schema registry, and messages in its format.
 //! - [`archive`]: the archiver. One file decides what happens on failure.
 //! - [`verify`]: catalogue against store, store against catalogue, Kafka against
 //!   catalogue; mending; the catalogue from the store alone.
@@ -55,6 +57,8 @@
 //!   It shows and controls what the commands hand it, through small traits.
 //! - [`produce`]: entities to Kafka: Avro containers, transactions, positions
 //!   and the quarantine. Blocks, on threads of its own.
+//! - [`events`]: events under a schema registry, produced and consumed from a
+//!   shell. Blocks.
 //! - [`cli`], [`commands`]: what can be typed, and a file for each command that
 //!   reads as its whole story. Exit codes are decided there and nowhere else.
 //!
@@ -96,6 +100,7 @@
 )]
 
 pub mod archive;
+pub mod avro;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;
@@ -104,12 +109,14 @@ pub mod database;
 pub mod durable;
 pub mod entities;
 pub mod envelope;
+pub mod events;
 pub mod http;
 pub mod kafka;
 pub mod memory;
 pub mod postgres_server;
 pub mod produce;
 pub mod record;
+pub mod registry;
 pub mod restore;
 pub mod retry;
 pub mod shutdown;

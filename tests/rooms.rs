@@ -9,13 +9,14 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["commands"],
     &["cli"],
-    &["archive", "http", "produce", "restore", "verify"],
-    &["catalogue", "entities", "kafka"],
+    &["archive", "events", "http", "produce", "restore", "verify"],
+    &["catalogue", "entities", "kafka", "registry"],
     // The catalogue tells where in the store a record lies, and what its
     // document says.
     &["envelope", "store"],
-    // What every room that keeps something in a database needs.
-    &["postgres_server", "sqlite_file"],
+    // What every room that keeps something in a database needs, and every one
+    // that knows Avro.
+    &["avro", "postgres_server", "sqlite_file"],
     &["config"],
     &[
         "database", "durable", "memory", "record", "retry", "shutdown",

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034
 
 CACHE=${ARCHIVE_INGEST_CACHE:-$HOME/.cache/archive-ingest}
-SERVICES=(kafka postgres minio)
+SERVICES=(kafka postgres minio registry)
 
 log() { printf 'services: %s\n' "$*" >&2; }
 
@@ -80,6 +80,9 @@ make_dir() {
     (umask 077 && new_settings >"$DIR/settings.new")
     mv "$DIR/settings.new" "$DIR/settings"
   fi
+  # A directory may be older than the registry.
+  grep -q '^REGISTRY_PORT=' "$DIR/settings" ||
+    printf 'REGISTRY_PORT=%s\n' "$(python3 "$SCRIPTS/python/free_ports.py" 1)" >>"$DIR/settings"
   # shellcheck source=/dev/null
   source "$DIR/settings"
 }
@@ -89,9 +92,9 @@ random_secret() { od -An -N12 -tx1 /dev/urandom | tr -d ' \n'; }
 # Ports and passwords are chosen once, so that a restarted service is where and what it was.
 new_settings() {
   local ports name
-  mapfile -t ports < <(python3 "$SCRIPTS/python/free_ports.py" 6)
-  ((${#ports[@]} == 6)) || die "no free ports: python3 is needed to find them (apt-get install python3)"
-  for name in KAFKA KAFKA_SASL_PLAINTEXT KAFKA_SASL_SSL KAFKA_CONTROLLER PG S3; do
+  mapfile -t ports < <(python3 "$SCRIPTS/python/free_ports.py" 7)
+  ((${#ports[@]} == 7)) || die "no free ports: python3 is needed to find them (apt-get install python3)"
+  for name in KAFKA KAFKA_SASL_PLAINTEXT KAFKA_SASL_SSL KAFKA_CONTROLLER PG S3 REGISTRY; do
     printf '%s_PORT=%s\n' "$name" "${ports[0]}"
     ports=("${ports[@]:1}")
   done

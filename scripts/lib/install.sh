@@ -10,7 +10,10 @@ MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 TOXIPROXY_MODULE=github.com/Shopify/toxiproxy/v2/cmd/server
 TOXIPROXY_VERSION=v2.5.0
 
+REGISTRY_VERSION=2.6.13.Final
+
 KAFKA_LIBS=$CACHE/kafka/libs
+REGISTRY_HOME=$CACHE/registry/$REGISTRY_VERSION
 MINIO=$CACHE/minio/$MINIO_VERSION/minio
 TOXIPROXY=$CACHE/toxiproxy/$TOXIPROXY_VERSION/toxiproxy-server
 PY_CLIENTS=$CACHE/py-clients/bin/python
@@ -18,16 +21,19 @@ PY_BSON=$CACHE/py-bson/bin/python
 SCHEMATHESIS=$CACHE/py-schemathesis/bin/schemathesis
 
 PY_AETHER=$CACHE/py-aether/bin/python
+PY_REGISTRY=$CACHE/py-registry/bin/python
 
-INSTALLABLE=(debian kafka toxiproxy py_clients py_bson py_schemathesis py_aether minio)
+INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether py_registry minio)
 declare -A REMEDY=(
   [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
+  [registry]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
   [toxiproxy]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
   [minio]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
   [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_schemathesis]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+  [py_registry]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_aether]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
 )
 
@@ -97,6 +103,20 @@ install_kafka() {
   cp "$SCRIPTS/kafka/pom.xml" "$CACHE/kafka/pom.xml"
 }
 
+have_registry() { java_is_recent && [[ -f $REGISTRY_HOME/complete ]]; }
+
+install_registry() {
+  local artifact=io.apicurio:apicurio-registry-app:$REGISTRY_VERSION:tar.gz:all
+  java_is_recent || { echo "no Java 17 or later"; return 1; }
+  rm -rf "$CACHE/registry"
+  mkdir -p "$REGISTRY_HOME"
+  (cd "$CACHE/registry" && nice mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    -Dartifact="$artifact" -DoutputDirectory="$CACHE/registry")
+  tar -xzf "$CACHE/registry/apicurio-registry-app-$REGISTRY_VERSION-all.tar.gz" -C "$REGISTRY_HOME"
+  rm "$CACHE/registry/apicurio-registry-app-$REGISTRY_VERSION-all.tar.gz"
+  touch "$REGISTRY_HOME/complete"
+}
+
 have_minio() { [[ -x $MINIO ]]; }
 
 install_minio() { GOBIN=$(dirname "$MINIO") nice go install "$MINIO_MODULE@$MINIO_VERSION"; }
@@ -119,6 +139,8 @@ have_py_schemathesis() { have_venv py-schemathesis; }
 install_py_schemathesis() { install_venv py-schemathesis; }
 have_py_aether() { have_venv py-aether; }
 install_py_aether() { install_venv py-aether; }
+have_py_registry() { have_venv py-registry; }
+install_py_registry() { install_venv py-registry; }
 
 # A copy of the requirements inside the environment says what it holds.
 have_venv() {

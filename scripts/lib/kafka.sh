@@ -61,7 +61,7 @@ kafka_prepare() {
   mkdir -m 700 "$home"
   kafka_properties >"$home/server.properties"
   kafka_class kafka.tools.StorageTool format --config "$home/server.properties" \
-    --cluster-id "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
+    "--cluster-id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
     --add-scram "SCRAM-SHA-256=$user" --add-scram "SCRAM-SHA-512=$user" >>"$DIR/logs/kafka.log" 2>&1
 }
 

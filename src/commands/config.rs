@@ -23,6 +23,7 @@ const SHOWN: &[StanzaKind] = &[
     StanzaKind::Listen,
     StanzaKind::Kernel,
     StanzaKind::Produce,
+    StanzaKind::Registry,
 ];
 
 /// `config check`: prints a line per stanza on stdout (or one JSON document),
@@ -122,8 +123,11 @@ pub fn effective(
     environment: Environment,
 ) -> Result<Vec<Settings>, ConfigError> {
     let config = Config::load_in(selection, environment)?;
-    let used =
-        |kind: &&StanzaKind| **kind != StanzaKind::Kernel || config.kernel_stanza().is_some();
+    let used = |kind: &&StanzaKind| match **kind {
+        StanzaKind::Kernel => config.kernel_stanza().is_some(),
+        StanzaKind::Registry => selection.registry.is_some(),
+        _ => true,
+    };
     SHOWN
         .iter()
         .filter(used)

@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use uuid::Uuid;
 
 use super::asked_uuids::AskedUuids;
+use super::decodings::Decodes;
 use super::destination::{Destination, Form};
 use super::message_json::MessageJson;
 use super::{Exit, UsageError, message_text, open, output};
@@ -39,6 +40,7 @@ pub fn fetch(config: &Config, args: &FetchArgs, json: bool) -> anyhow::Result<Ex
         store,
         destination,
         form,
+        decodes: Decodes::open(config)?,
         written: 0,
         is_whole: true,
     };
@@ -85,6 +87,7 @@ struct Fetch {
     store: Arc<dyn Store>,
     destination: Destination,
     form: Form,
+    decodes: Decodes,
     written: u64,
     /// Whether everything so far was there and sound.
     is_whole: bool,
@@ -99,7 +102,7 @@ impl Fetch {
         while let Some((uuid, found)) = objects.next().await {
             match found {
                 Found::Nothing => self.complain(&format!("the archive has no message {uuid}")),
-                Found::Object(row, Ok(bytes)) => self.write(row, &bytes)?,
+                Found::Object(row, Ok(bytes)) => self.write(row, &bytes).await?,
                 Found::Object(row, Err(StoreError::NotFound { .. })) => self.complain(&format!(
                     "the object {} of message {uuid} is missing from {}",
                     row.key,
@@ -119,7 +122,7 @@ impl Fetch {
         self.is_whole = false;
     }
 
-    fn write(&mut self, row: &Row, bytes: &[u8]) -> anyhow::Result<()> {
+    async fn write(&mut self, row: &Row, bytes: &[u8]) -> anyhow::Result<()> {
         if let Err(damage) = check(row, bytes) {
             self.damaged(row, &damage);
             if self.form != Form::Bson {
@@ -136,7 +139,7 @@ impl Fetch {
                 return Ok(());
             }
         };
-        self.write_document(row, &document)
+        self.write_document(row, &document).await
     }
 
     fn damaged(&mut self, row: &Row, how: &str) {
@@ -150,7 +153,7 @@ impl Fetch {
         ));
     }
 
-    fn write_document(&mut self, row: &Row, document: &Document) -> anyhow::Result<()> {
+    async fn write_document(&mut self, row: &Row, document: &Document) -> anyhow::Result<()> {
         if self.form == Form::Payload {
             if document.value.is_none() {
                 let what = format!("message {} is a tombstone: it has no value", row.uuid);
@@ -159,8 +162,9 @@ impl Fetch {
             let value = document.value.as_deref().unwrap_or_default();
             return self.put(row, |out| out.write_all(value));
         }
+        let decodings = self.decodes.of(document).await;
         if self.form == Form::Json {
-            let line = serde_json::to_string(&MessageJson::of(row, document))?;
+            let line = serde_json::to_string(&MessageJson::of(row, document, &decodings))?;
             return self.put(row, |out| writeln!(out, "{line}"));
         }
         let limit = match self.destination.is_terminal() {
@@ -172,7 +176,7 @@ impl Fetch {
             if !is_first {
                 writeln!(out)?;
             }
-            message_text::show(row, document, limit, out)
+            message_text::show(row, document, &decodings, limit, out)
         })
     }
 

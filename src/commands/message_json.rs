@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::decodings::{Decoding, Decodings};
 use super::output;
 use super::row::RowJson;
 use crate::catalogue::Row;
@@ -27,6 +28,12 @@ struct BytesJson<'a> {
     base64: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+    /// Only of messages of a schema registry that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema_id: Option<u32>,
+    /// Only where the registry has the schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decoded: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -69,13 +76,14 @@ struct AnnotationsJson<'a> {
 }
 
 impl<'a> MessageJson<'a> {
-    pub fn of(row: &'a Row, document: &'a Document) -> Self {
+    pub fn of(row: &'a Row, document: &'a Document, decodings: &'a Decodings) -> Self {
         Self {
             uuid: row.uuid.to_string(),
-            metadata: MetadataJson::of(document),
+            metadata: MetadataJson::of(document, decodings),
             annotations: AnnotationsJson::of(&document.annotations),
             row: row.into(),
-            value: document.value.as_deref().map(BytesJson::of),
+            value: (document.value.as_deref())
+                .map(|value| BytesJson::decoded(value, &decodings.value)),
         }
     }
 }
@@ -85,12 +93,28 @@ impl<'a> BytesJson<'a> {
         Self {
             base64: STANDARD.encode(bytes),
             text: std::str::from_utf8(bytes).ok(),
+            schema_id: None,
+            decoded: None,
+        }
+    }
+
+    fn decoded(bytes: &'a [u8], decoding: &'a Decoding) -> Self {
+        Self {
+            schema_id: decoding.as_ref().map(|decoding| match decoding {
+                Ok(decoded) => decoded.schema_id,
+                Err(failed) => failed.schema_id,
+            }),
+            decoded: match decoding {
+                Some(Ok(decoded)) => Some(&decoded.value),
+                _ => None,
+            },
+            ..Self::of(bytes)
         }
     }
 }
 
 impl<'a> MetadataJson<'a> {
-    fn of(document: &'a Document) -> Self {
+    fn of(document: &'a Document, decodings: &'a Decodings) -> Self {
         Self {
             topic: &document.topic,
             timestamp: document.timestamp,
@@ -98,7 +122,7 @@ impl<'a> MetadataJson<'a> {
             timestamp_type: document.timestamp_type.map(|kind| kind.as_str()),
             partition: document.partition,
             offset: document.offset,
-            key: document.key.as_deref().map(BytesJson::of),
+            key: (document.key.as_deref()).map(|key| BytesJson::decoded(key, &decodings.key)),
             headers: document.headers.iter().map(HeaderJson::of).collect(),
         }
     }

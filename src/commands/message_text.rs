@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use indicatif::HumanBytes;
 
+use super::decodings::{Decoding, Decodings};
 use super::json_text;
 use super::output::{self, hex_dump, one_line, or_dash, printable};
 use crate::catalogue::Row;
@@ -17,11 +18,12 @@ pub(super) const ON_A_TERMINAL: usize = 4_096;
 pub(super) fn show(
     row: &Row,
     document: &Document,
+    decodings: &Decodings,
     limit: usize,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     writeln!(out, "message {}", row.uuid)?;
-    metadata(document, limit, out)?;
+    metadata(document, &decodings.key, limit, out)?;
     writeln!(out, "headers: {}", document.headers.len())?;
     for header in &document.headers {
         show_header(header, limit, out)?;
@@ -30,14 +32,19 @@ pub(super) fn show(
     annotations(&document.annotations, out)?;
     writeln!(out, "object")?;
     object(row, out)?;
-    value(document.value.as_deref(), limit, out)
+    value(document.value.as_deref(), &decodings.value, limit, out)
 }
 
 fn line(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {name:<16}  {}", one_line(value))
 }
 
-fn metadata(document: &Document, limit: usize, out: &mut dyn Write) -> io::Result<()> {
+fn metadata(
+    document: &Document,
+    key: &Decoding,
+    limit: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let kind = document.timestamp_type.map_or("", |kind| kind.as_str());
     let milliseconds = document.timestamp;
     let time = match output::date(milliseconds) {
@@ -48,7 +55,13 @@ fn metadata(document: &Document, limit: usize, out: &mut dyn Write) -> io::Resul
     line(out, "partition", &or_dash(document.partition))?;
     line(out, "offset", &or_dash(document.offset))?;
     line(out, "time", &time)?;
-    line(out, "key", &bytes(document.key.as_deref(), limit))
+    let own = || bytes(document.key.as_deref(), limit);
+    let key = match key {
+        Some(Ok(decoded)) => format!("{}  schema {}", decoded.value, decoded.schema_id),
+        Some(Err(failed)) => format!("{}  schema {}", own(), failed.schema_id),
+        None => own(),
+    };
+    line(out, "key", &key)
 }
 
 fn show_header(header: &Header, limit: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -126,16 +139,34 @@ fn yes_or_no(is_so: bool) -> &'static str {
 }
 
 /// JSON indented, text as it is, anything else as a hex dump.
-fn value(value: Option<&[u8]>, limit: usize, out: &mut dyn Write) -> io::Result<()> {
+fn value(
+    value: Option<&[u8]>,
+    decoding: &Decoding,
+    limit: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let value = match value {
         None => return writeln!(out, "value: null (a tombstone)"),
         Some([]) => return writeln!(out, "value: empty"),
         Some(value) => value,
     };
+    let shown = match decoding {
+        Some(Ok(decoded)) => {
+            let id = decoded.schema_id;
+            writeln!(
+                out,
+                "value: {} bytes, decoded with schema {id}",
+                value.len()
+            )?;
+            return writeln!(out, "{:#}", decoded.value);
+        }
+        Some(Err(failed)) => format!(", of schema {}: {failed}", failed.schema_id),
+        None => String::new(),
+    };
     let text = json_text::indented(value).or_else(|| printable(value).map(str::to_owned));
     // Indented JSON may hold control characters that JSON allows unescaped.
     let text = text.filter(|text| printable(text.as_bytes()).is_some());
-    writeln!(out, "value: {} bytes", value.len())?;
+    writeln!(out, "value: {} bytes{}", value.len(), one_line(&shown))?;
     if let Some(text) = text {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         return write!(out, "{text}{end}");
@@ -158,7 +189,7 @@ mod tests {
 
     fn shown(bytes: &[u8], limit: usize) -> String {
         let mut out = Vec::new();
-        value(Some(bytes), limit, &mut out).expect("memory");
+        value(Some(bytes), &None, limit, &mut out).expect("memory");
         String::from_utf8(out).expect("UTF-8")
     }
 

@@ -4,8 +4,11 @@ mod archive_metrics;
 mod archiver;
 mod asked_uuids;
 pub mod config;
+mod decodings;
 mod destination;
 mod entity_types;
+pub mod event_consume;
+pub mod event_produce;
 pub mod fetch_uuid;
 pub mod generate;
 mod json_text;
@@ -44,7 +47,7 @@ mod verify_report;
 mod verify_summary;
 mod watch;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, EventCommand};
 use crate::config::{Config, ConfigError};
 
 /// How a command ended, as its exit code tells.
@@ -130,6 +133,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Rebuild(args) => produce::rebuild(&config()?, args, json),
         Command::Reconcile(args) => produce::reconcile(&config()?, args, json),
         Command::Quarantine(command) => quarantine::quarantine(&config()?, command, json),
+        Command::Event(EventCommand::Produce(args)) => {
+            event_produce::produce(&config()?, args, json)
+        }
+        Command::Event(EventCommand::Consume(args)) => {
+            event_consume::consume(&config()?, args, json)
+        }
         Command::Config(ConfigCommand::Check) => config::check(&selection, json),
         Command::Config(ConfigCommand::Show) => config::show(&selection, json),
         Command::Completions { shell } => generate::completions(*shell),

@@ -18,6 +18,7 @@ use crate::entities::{self, EntitySource, SourceError};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
 use crate::produce::Producer;
 use crate::produce::positions::{self, Positions, PositionsError};
+use crate::registry::BlockingRegistry;
 use crate::store::{self, Store};
 
 /// A service that does not answer at start is waited for this long, so that
@@ -42,6 +43,7 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         database: global.database.clone(),
         store: global.store.clone(),
         kernel: global.kernel.clone(),
+        registry: global.registry.clone(),
         until_eos: run.is_some_and(|run| run.until_eos),
         test_topic: run.and_then(|run| run.test_topic.clone()),
     }
@@ -145,6 +147,23 @@ pub fn positions(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn Positions>
         PositionsError::is_passing,
     );
     Ok(Arc::from(opened?))
+}
+
+/// The schema registry of events; an error where none is chosen.
+pub fn event_registry(config: &Config) -> anyhow::Result<BlockingRegistry> {
+    let missing = || UsageError("no schema registry is chosen: name its stanza with -R".to_owned());
+    Ok(BlockingRegistry::open(
+        &config.registry()?.ok_or_else(missing)?,
+    )?)
+}
+
+/// That the cluster answers, so that wrong credentials and wrong addresses are
+/// told before anything is done.
+pub fn answers(cluster: &Cluster) -> Result<(), KafkaFailure> {
+    match cluster.is_mock() {
+        true => Ok(()),
+        false => Admin::open(cluster, "archive_ingest")?.topics().map(drop),
+    }
 }
 
 /// There is nothing to read yet.

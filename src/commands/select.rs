@@ -121,7 +121,7 @@ impl Pattern {
 }
 
 /// Ms since 1970-01-01 UTC of what a person calls a time; `None` if it is none.
-fn time(typed: &str, now: Timestamp) -> Option<i64> {
+pub(super) fn time(typed: &str, now: Timestamp) -> Option<i64> {
     let digits = typed.strip_prefix('-').unwrap_or(typed);
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return typed.parse().ok();

@@ -12,6 +12,7 @@ use super::listen::ListenConfig;
 use super::load::Config;
 use super::log::LogConfig;
 use super::produce::ProduceConfig;
+use super::registry::RegistryConfig;
 use super::selection::Selection;
 use super::settings::Settings;
 use super::stanza_kind::StanzaKind;
@@ -45,9 +46,13 @@ pub struct StanzaInspection {
 }
 
 /// Whether a stanza of the kind is in use: always, except that there need not
-/// be a kernel.
+/// be a kernel or a registry.
 fn is_used(config: &Config, kind: StanzaKind) -> bool {
-    kind != StanzaKind::Kernel || config.kernel_stanza().is_some()
+    match kind {
+        StanzaKind::Kernel => config.kernel_stanza().is_some(),
+        StanzaKind::Registry => config.selection.registry.is_some(),
+        _ => true,
+    }
 }
 
 impl Inspection {
@@ -126,11 +131,13 @@ fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> Stanz
     let errors = match config.resolve(kind) {
         Err(error) => vec![error],
         Ok((settings, errors)) if errors.is_empty() => {
-            let of_kernel = || match kind {
+            // What they are to other stanzas.
+            let beside = || match kind {
                 StanzaKind::Kernel => config.kernel().map(drop),
+                StanzaKind::Produce => config.produce().map(drop),
                 _ => Ok(()),
             };
-            let built = build(&settings, vetoes).and_then(|()| of_kernel());
+            let built = build(&settings, vetoes).and_then(|()| beside());
             built.err().into_iter().collect()
         }
         Ok((_, errors)) => errors,
@@ -180,5 +187,6 @@ fn build(settings: &Settings, vetoes: &VetoList) -> Result<(), ConfigError> {
         StanzaKind::Listen => ListenConfig::read(settings).map(drop),
         StanzaKind::Kernel => KernelConfig::read(settings).map(drop),
         StanzaKind::Produce => ProduceConfig::read(settings).map(drop),
+        StanzaKind::Registry => RegistryConfig::read(settings).map(drop),
     }
 }

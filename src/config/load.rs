@@ -13,7 +13,9 @@ use super::hop::{self, HopConfig};
 use super::kernel::{KernelConfig, NamedBy};
 use super::listen::{self, ControlConfig, ListenConfig};
 use super::log::LogConfig;
-use super::produce::ProduceConfig;
+use super::produce;
+use super::produce::{MessageFormat, ProduceConfig};
+use super::registry::RegistryConfig;
 use super::selection::Selection;
 use super::settings::{Layers, Settings};
 use super::stanza_kind::{ALWAYS, StanzaKind, nearest, unalias};
@@ -70,6 +72,7 @@ impl Config {
             return Err(error.clone());
         }
         config.check_kernel()?;
+        config.registry()?;
         config.settings(StanzaKind::Listen)?;
         Ok(config)
     }
@@ -232,8 +235,23 @@ impl Config {
         AetherConfig::of(&self.environment)
     }
 
+    /// Errors: among others `produce-format` is `registry` and none is chosen.
     pub fn produce(&self) -> Result<ProduceConfig, ConfigError> {
-        ProduceConfig::read(&self.settings(StanzaKind::Produce)?)
+        let settings = self.settings(StanzaKind::Produce)?;
+        let mut produce = ProduceConfig::read(&settings)?;
+        if let MessageFormat::Registry(registry) = &mut produce.format {
+            let missing = || produce::no_registry(&settings);
+            *registry = Some(self.registry()?.ok_or_else(missing)?);
+        }
+        Ok(produce)
+    }
+
+    /// The chosen schema registry, `None` where there is none.
+    pub fn registry(&self) -> Result<Option<RegistryConfig>, ConfigError> {
+        match self.selection.registry {
+            Some(_) => RegistryConfig::read(&self.settings(StanzaKind::Registry)?).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The effective values of the chosen stanza of a kind.

@@ -35,6 +35,7 @@ mod origin;
 mod postgres;
 mod produce;
 mod properties;
+mod registry;
 mod selection;
 mod settings;
 mod stanza_kind;
@@ -59,7 +60,10 @@ pub use load::{Config, PublishingConfig};
 pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
 pub use postgres::{PostgresConfig, SslMode};
-pub use produce::{ContainerCompression, ContainerConfig, ProduceConfig, TopicConfig};
+pub use produce::{
+    ContainerCompression, ContainerConfig, MessageFormat, ProduceConfig, TopicConfig,
+};
+pub use registry::{RegistryConfig, RegistryCredential};
 pub use selection::Selection;
 pub use settings::{Setting, Settings};
 pub use stanza_kind::StanzaKind;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::from_value::Word;
 use super::key::Key;
+use super::registry::RegistryConfig;
 use super::settings::Settings;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +41,30 @@ pub struct ProduceConfig {
     /// looked for without an error for so long is told as not well. Default
     /// 600 s.
     pub idle_limit: Duration,
+    /// `produce-format`. Default containers.
+    pub format: MessageFormat,
     pub container: ContainerConfig,
     pub topic: TopicConfig,
 }
 
-/// What one message holds.
+/// What a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// An Avro object container with several entities.
+    Container,
+    /// One entity in the format of this schema registry, which is there
+    /// wherever the whole configuration has been read.
+    Registry(Option<RegistryConfig>),
+}
+
+/// `produce-format`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FormatWord {
+    Container,
+    Registry,
+}
+
+/// What one container holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerConfig {
     /// `produce-container-entities`: most entities. Default 250.
@@ -148,6 +168,11 @@ const IDLE_LIMIT: Key = Key::number(
     "seconds without success after which a realm is told as not well",
 )
 .default("600");
+const FORMAT: Key = Key::choice::<FormatWord>(
+    "produce-format",
+    "what a message is: a container, or an entity in the format of -R's registry",
+)
+.default("container");
 const CONTAINER_ENTITIES: Key = Key::number(
     "produce-container-entities",
     1,
@@ -207,6 +232,7 @@ pub(super) const KEYS: &[&Key] = &[
     &LOOK_BACK_INTERVAL,
     &RECONCILE_INTERVAL,
     &IDLE_LIMIT,
+    &FORMAT,
     &CONTAINER_ENTITIES,
     &CONTAINER_BYTES,
     &COMPRESSION,
@@ -232,6 +258,10 @@ impl ProduceConfig {
             look_back_interval: seconds(&LOOK_BACK_INTERVAL)?,
             reconcile_interval: (reconcile > 0).then_some(Duration::from_secs(reconcile)),
             idle_limit: seconds(&IDLE_LIMIT)?,
+            format: match settings.require(&FORMAT)? {
+                FormatWord::Container => MessageFormat::Container,
+                FormatWord::Registry => MessageFormat::Registry(None),
+            },
             container: ContainerConfig {
                 entities: settings.require(&CONTAINER_ENTITIES)?,
                 bytes: settings.require(&CONTAINER_BYTES)?,
@@ -256,6 +286,7 @@ impl Default for ProduceConfig {
             look_back_interval: Duration::from_secs(60),
             reconcile_interval: Some(Duration::from_secs(86_400)),
             idle_limit: Duration::from_secs(600),
+            format: MessageFormat::Container,
             container: ContainerConfig {
                 entities: 250,
                 bytes: 100_000,
@@ -305,6 +336,21 @@ pub(super) fn check_name_modifier(modifier: &str) -> Result<(), String> {
              (like %s or kernel-%s): correct it"
         )),
     }
+}
+
+impl Word for FormatWord {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("container", FormatWord::Container),
+        ("registry", FormatWord::Registry),
+    ];
+}
+
+/// That the format needs a registry and none is chosen.
+pub(super) fn no_registry(settings: &Settings) -> ConfigError {
+    settings.refused(
+        &FORMAT,
+        "it is registry, and no schema registry is chosen: name its stanza with -R",
+    )
 }
 
 impl Word for ContainerCompression {

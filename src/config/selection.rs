@@ -23,6 +23,8 @@ pub struct Selection {
     /// `-K`. Else `demo-kernel` where the hop is a mock, and none where it is a
     /// real broker.
     pub kernel: Option<String>,
+    /// `-R`. Else none.
+    pub registry: Option<String>,
     /// `--until-eos`; `false` leaves it to the configuration.
     pub until_eos: bool,
     /// `--test-topic`; `None` leaves it to the configuration.
@@ -37,6 +39,7 @@ impl Selection {
             StanzaKind::Database => &self.database,
             StanzaKind::Store => &self.store,
             StanzaKind::Kernel => &self.kernel,
+            StanzaKind::Registry => &self.registry,
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 &None
             }

@@ -1,7 +1,7 @@
 //! The kinds of stanzas, told apart by the first word of their keys.
 
 use super::key::Key;
-use super::{archive, database, hop, kernel, listen, log, produce, store};
+use super::{archive, database, hop, kernel, listen, log, produce, registry, store};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StanzaKind {
@@ -16,6 +16,8 @@ pub enum StanzaKind {
     Kernel,
     /// How entities become records.
     Produce,
+    /// Schemas of events.
+    Registry,
 }
 
 /// Stanzas that are there whatever the file says.
@@ -39,6 +41,7 @@ impl StanzaKind {
         StanzaKind::Listen,
         StanzaKind::Kernel,
         StanzaKind::Produce,
+        StanzaKind::Registry,
     ];
 
     /// As reports call it.
@@ -52,6 +55,7 @@ impl StanzaKind {
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "kernel",
             StanzaKind::Produce => "produce",
+            StanzaKind::Registry => "registry",
         }
     }
 
@@ -66,6 +70,7 @@ impl StanzaKind {
             StanzaKind::Listen => listen::KEYS,
             StanzaKind::Kernel => kernel::KEYS,
             StanzaKind::Produce => produce::KEYS,
+            StanzaKind::Registry => registry::KEYS,
         }
     }
 
@@ -76,6 +81,7 @@ impl StanzaKind {
             StanzaKind::Database => Some("-D"),
             StanzaKind::Store => Some("-S"),
             StanzaKind::Kernel => Some("-K"),
+            StanzaKind::Registry => Some("-R"),
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 None
             }
@@ -93,6 +99,7 @@ impl StanzaKind {
             StanzaKind::Listen => "-listen",
             StanzaKind::Kernel => "kernel-",
             StanzaKind::Produce => "produce-",
+            StanzaKind::Registry => "registry-",
         }
     }
 
@@ -107,6 +114,7 @@ impl StanzaKind {
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "demo-kernel",
             StanzaKind::Produce => "produce",
+            StanzaKind::Registry => "local-registry",
         }
     }
 

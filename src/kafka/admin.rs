@@ -203,6 +203,24 @@ pub(super) fn offsets_at<C: ConsumerContext>(
         .collect()
 }
 
+/// The offset of the first record of a time (ms since 1970-01-01 UTC) or later,
+/// of those partitions that have one.
+pub(super) fn offsets_at_time<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    time: i64,
+) -> KafkaResult<Offsets> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Offset(time))))?;
+    let answer = concrete(&consumer.offsets_for_times(asked, REQUEST_TIMEOUT)?)?;
+    Ok(answer
+        .into_iter()
+        .filter_map(|(partition, offset)| Some((partition, offset?)))
+        .collect())
+}
+
 pub(super) fn partition_list<'a>(
     partitions: impl Iterator<Item = (&'a TopicPartition, Offset)>,
 ) -> KafkaResult<TopicPartitionList> {

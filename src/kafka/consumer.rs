@@ -136,6 +136,38 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.explained(admin::offsets_at(&self.consumer, partitions, Offset::End))
     }
 
+    /// The offset of the first record of a time or later, ms since 1970-01-01
+    /// UTC, in each partition; its end where there is none.
+    pub fn at_time(
+        &self,
+        partitions: &[TopicPartition],
+        time: i64,
+    ) -> Result<Offsets, KafkaFailure> {
+        let mut offsets = self.ends(partitions)?;
+        let found = self.explained(admin::offsets_at_time(&self.consumer, partitions, time))?;
+        offsets.extend(found);
+        Ok(offsets)
+    }
+
+    /// Goes on reading assigned partitions from these offsets; whatever was
+    /// fetched of them before is forgotten. `false`: not all of them yet, as the
+    /// client has not begun with one.
+    pub fn seek(&self, offsets: &Offsets) -> Result<bool, KafkaFailure> {
+        for (of, offset) in offsets {
+            let place = Offset::Offset(*offset);
+            let sought = self
+                .consumer
+                .seek(&of.topic, of.partition, place, REQUEST_TIMEOUT);
+            match sought {
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) => {
+                    return Ok(false);
+                }
+                sought => self.explained(sought)?,
+            }
+        }
+        Ok(true)
+    }
+
     /// What the group has committed, where it has.
     pub fn group_offsets(
         &self,

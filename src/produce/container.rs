@@ -11,9 +11,7 @@ use std::io::{self, Write};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use super::encode::{Encoded, Encoder, write_long};
-use super::misfit::Misfit;
-use super::schema::SchemaError;
+use crate::avro::{Encoded, Encoder, Misfit, SchemaError, write_long};
 
 const MAGIC: &[u8] = b"Obj\x01";
 const SYNC_BYTES: usize = 16;
@@ -89,6 +87,8 @@ pub struct ContainerWriter {
     room: usize,
     block: Vec<u8>,
     count: usize,
+    /// Whether what is made is a header and one entity, and no container.
+    is_bare: bool,
 }
 
 impl ContainerWriter {
@@ -109,6 +109,23 @@ impl ContainerWriter {
             sync,
             block: Vec::new(),
             count: 0,
+            is_bare: false,
+        })
+    }
+
+    /// Makes no containers, but of each entity a message that begins with this
+    /// header.
+    pub fn bare(definition: &str, header: Vec<u8>) -> Result<Self, SchemaError> {
+        Ok(Self {
+            encoder: Encoder::new(definition)?,
+            codec: Codec::Null,
+            entities: 1,
+            room: usize::MAX,
+            header,
+            sync: [0; SYNC_BYTES],
+            block: Vec::new(),
+            count: 0,
+            is_bare: true,
         })
     }
 
@@ -129,10 +146,15 @@ impl ContainerWriter {
         self.count += 1;
     }
 
-    /// The container of what was added, whole; `None` when that is nothing.
+    /// The container (or message) of what was added, whole; `None` when that is nothing.
     pub fn finish(&mut self) -> io::Result<Option<Vec<u8>>> {
         if self.count == 0 {
             return Ok(None);
+        }
+        if self.is_bare {
+            let message = [self.header.as_slice(), &self.block].concat();
+            self.clear();
+            return Ok(Some(message));
         }
         let mut compressed = Vec::with_capacity(self.block.len() / 2);
         self.codec.compress(&self.block, &mut compressed)?;

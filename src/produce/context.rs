@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use super::error::PublishError;
 use super::positions::Positions;
 use super::publish::Outlet;
-use crate::config::ProduceConfig;
+use crate::config::{MessageFormat, ProduceConfig};
 use crate::entities::{Bound, EntitySource, HeldBack, SourceError, TypeId};
 use crate::kafka::Cluster;
+use crate::registry::BlockingRegistry;
 
 /// A bound is asked for all types together.
 const BOUND_AGE: Duration = Duration::from_millis(20);
@@ -19,6 +20,8 @@ pub(super) struct Context {
     pub source: Arc<dyn EntitySource>,
     pub positions: Arc<dyn Positions>,
     pub outlet: Outlet,
+    /// Whose format messages have; `None` where they are containers.
+    pub registry: Option<BlockingRegistry>,
     pub config: ProduceConfig,
     bound: Mutex<Option<(Instant, Bound)>>,
     registered: Mutex<BTreeSet<TypeId>>,
@@ -36,6 +39,10 @@ impl Context {
             source,
             positions,
             outlet: Outlet::open(cluster)?,
+            registry: match &config.format {
+                MessageFormat::Registry(Some(registry)) => Some(BlockingRegistry::open(registry)?),
+                MessageFormat::Registry(None) | MessageFormat::Container => None,
+            },
             config,
             bound: Mutex::default(),
             registered: Mutex::default(),

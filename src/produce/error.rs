@@ -1,9 +1,10 @@
 //! Why a type could not be published, and what that means for it.
 
 use super::positions::PositionsError;
-use super::schema::SchemaError;
+use crate::avro::SchemaError;
 use crate::entities::{SourceError, TypeId};
 use crate::kafka::{KafkaFailure, TransactionFailure};
+use crate::registry::RegistryError;
 
 /// Why entities of a type are not on Kafka. None of them is lost by it: they
 /// are published when the cause is gone.
@@ -17,6 +18,8 @@ pub enum PublishError {
     Kafka(#[from] KafkaFailure),
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Another instance publishes the type now.
     #[error("{0}")]
     Lost(String),

@@ -17,6 +17,7 @@ use super::status::{Board, State};
 use super::time;
 use crate::config::ContainerCompression;
 use crate::entities::{Bound, Entity, EntityType, Page, Position, SourceError, TypeId, TypeLock};
+use crate::registry::wire;
 use crate::shutdown::Shutdown;
 
 /// How long one type is worked on before others have their turn.
@@ -112,6 +113,7 @@ impl Work {
         }
         if self.entity_type.schema_name != entity_type.schema_name {
             self.publisher = None;
+            self.writer = None;
             let topics = &self.context.config.topic;
             let mut status = self.board.status();
             status.topic = topics.name(&entity_type.id.realm, &entity_type.schema_name);
@@ -360,19 +362,32 @@ impl Work {
 
     /// Of the schema as it is registered now.
     pub(super) fn writer(&mut self) -> Result<&mut ContainerWriter, PublishError> {
-        let container = &self.context.config.container;
         let writer = match self.writer.take() {
             Some(writer) => writer,
-            None => ContainerWriter::new(
-                &self.entity_type.definition,
-                codec(container.compression),
-                Limits {
-                    entities: container.entities,
-                    bytes: container.bytes,
-                },
-            )?,
+            None => self.new_writer()?,
         };
         Ok(self.writer.insert(writer))
+    }
+
+    /// The schema is the registry's, where there is one, before anything is
+    /// written with it.
+    fn new_writer(&self) -> Result<ContainerWriter, PublishError> {
+        let (of, config) = (&self.entity_type, &self.context.config);
+        if let Some(registry) = &self.context.registry {
+            let topic = config.topic.name(&of.id.realm, &of.schema_name);
+            let id = registry.register(&format!("{topic}-value"), &of.definition)?;
+            return Ok(ContainerWriter::bare(
+                &of.definition,
+                wire::join(id, vec![]),
+            )?);
+        }
+        let container = &config.container;
+        let limits = Limits {
+            entities: container.entities,
+            bytes: container.bytes,
+        };
+        let codec = codec(container.compression);
+        Ok(ContainerWriter::new(&of.definition, codec, limits)?)
     }
 
     /// The publisher and the writer, made where they are missing.

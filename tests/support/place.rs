@@ -325,6 +325,12 @@ impl Place {
         store::open(&store).expect("a store")
     }
 
+    /// The name of its database on PostgreSQL.
+    pub fn database_name(&self) -> String {
+        let database = self.database.as_ref().expect("it is on PostgreSQL");
+        database.name.clone()
+    }
+
     pub fn is_on_postgres(&self) -> bool {
         self.database.is_some()
     }

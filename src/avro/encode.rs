@@ -281,7 +281,7 @@ impl Walk<'_> {
 }
 
 /// Avro's long: zigzag, seven bits a byte, the lowest first.
-pub(super) fn write_long(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn write_long(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);

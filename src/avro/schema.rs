@@ -17,18 +17,36 @@ pub struct SchemaError(String);
 
 type Compiled<T> = Result<T, SchemaError>;
 
+impl SchemaError {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 fn wrong<T>(why: impl Into<String>) -> Compiled<T> {
     Err(SchemaError(why.into()))
 }
 
 /// Compiles the schema's JSON text.
 pub(super) fn compile(definition: &str) -> Compiled<Plan> {
-    let json = match Json::parse(definition) {
-        Ok(json) => json,
-        Err(error) => return wrong(format!("it is no JSON: {error}")),
-    };
+    compile_after([], definition)
+}
+
+/// The same with what the schemas before it have described: it may name their
+/// types.
+pub(super) fn compile_after<'s>(
+    before: impl IntoIterator<Item = &'s str>,
+    definition: &'s str,
+) -> Compiled<Plan> {
     let mut compiler = Compiler::default();
-    let root = compiler.any(&json, "")?;
+    let mut root = 0;
+    for text in before.into_iter().chain([definition]) {
+        let json = match Json::parse(text) {
+            Ok(json) => json,
+            Err(error) => return wrong(format!("it is no JSON: {error}")),
+        };
+        root = compiler.any(&json, "")?;
+    }
     Ok(Plan {
         nodes: compiler.nodes,
         root,
