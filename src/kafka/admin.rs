@@ -128,7 +128,7 @@ impl Admin {
         }
         let partitions = self.topics()?.into_iter().flat_map(|topic| {
             let name = topic.name;
-            let of = move |partition| TopicPartition::new(&*name, partition);
+            let of = move |partition| TopicPartition::new(&name, partition);
             topic.partitions.into_iter().map(of)
         });
         let partitions: Vec<TopicPartition> = partitions.collect();
