@@ -43,6 +43,9 @@ pub struct Global {
     #[arg(short = 'S', long, global = true, value_name = "STANZA")]
     pub store: Option<String>,
     /// Stanza of the kernel that entities come from [default: demo-kernel with a mock hop, else none]
+    ///
+    /// `run` publishes entities only where this names a kernel, or where no
+    /// stanza at all is named.
     #[arg(short = 'K', long, global = true, value_name = "STANZA")]
     pub kernel: Option<String>,
     /// Stanza of the schema registry [default: none]
@@ -55,7 +58,11 @@ pub struct Global {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Archive what is on Kafka, until told to stop
+    /// Archive what is on Kafka and publish a kernel's entities there, until told to stop
+    ///
+    /// Entities are published where -K names a kernel, and from the demo kernel
+    /// where neither -H, -D, -S nor -K is given. When one loop ends, for whatever
+    /// reason, the other is ended in good order.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Answer the archive API, without Kafka and without archiving
@@ -172,12 +179,15 @@ pub enum ConfigCommand {
 
 const RUN_EXAMPLES: &str = "Examples:\n  \
   archive_ingest run --until-eos\n  \
-  archive_ingest run -H hop-local -D local-db -S local-store";
+  archive_ingest run -H hop-local -D local-db -S local-store\n  \
+  archive_ingest run -H hop-local -D local-db -S local-store -K local-kernel\n  \
+  archive_ingest run --only producer -H hop-local -D local-db -K local-kernel";
 
 const SERVE_EXAMPLES: &str = "Examples:\n  \
   archive_ingest serve\n  \
   API_LISTEN=127.0.0.1:0 archive_ingest serve -D local-db -S local-store";
-/// What `run` runs.
+
+/// A loop of `run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Loop {
     /// From Kafka into the archive
@@ -186,9 +196,22 @@ pub enum Loop {
     Producer,
 }
 
+impl Loop {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Archiver => "archiver",
+            Self::Producer => "producer",
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Archive what is there now, then exit
+    /// Publish and archive what is there now, then exit
+    ///
+    /// Where entities are published at all: one pass over what is new, and then
+    /// everything on Kafka is archived, the entities too.
     #[arg(long)]
     pub until_eos: bool,
     /// Exit after so many records
@@ -197,9 +220,14 @@ pub struct RunArgs {
     /// Archive this topic and no other
     #[arg(long, value_name = "TOPIC")]
     pub test_topic: Option<String>,
-    /// Run this loop and no other [default: archiver]
-    #[arg(long, value_name = "LOOP", conflicts_with_all = ["until_eos", "max_messages", "test_topic"])]
-    pub only: Option<Loop>,
+    /// Run this loop and no other (with commas: these)
+    ///
+    /// The producer alone understands the environment of an Aether Producer.
+    #[arg(long, value_name = "LOOP", value_delimiter = ',')]
+    pub only: Vec<Loop>,
+    /// Run all loops but this one (with commas: these)
+    #[arg(long, value_name = "LOOP", value_delimiter = ',')]
+    pub without: Vec<Loop>,
 }
 
 const PRODUCE_EXAMPLES: &str = "Examples:\n  \

@@ -110,6 +110,7 @@ pub mod envelope;
 pub mod events;
 pub mod http;
 pub mod kafka;
+pub mod memory;
 pub mod postgres_server;
 pub mod produce;
 pub mod record;

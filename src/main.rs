@@ -12,9 +12,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use archive_ingest::cli::Cli;
-use archive_ingest::commands;
+use archive_ingest::{commands, memory};
 
 fn main() -> ExitCode {
+    memory::return_large_buffers();
     let exit = match commands::execute(Cli::parse()) {
         Ok(exit) => exit,
         Err(error) => {

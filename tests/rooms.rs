@@ -18,7 +18,9 @@ const FLOORS: &[&[&str]] = &[
     // that knows Avro.
     &["avro", "postgres_server", "sqlite_file"],
     &["config"],
-    &["database", "durable", "record", "retry", "shutdown"],
+    &[
+        "database", "durable", "memory", "record", "retry", "shutdown",
+    ],
 ];
 
 #[test]

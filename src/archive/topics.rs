@@ -29,6 +29,7 @@ pub(super) struct Topics {
     seen: TopicIds,
     /// Whether one of them came back under another id.
     is_outdated: bool,
+    has_subscribed: bool,
     /// In order.
     subscribed: Vec<String>,
     /// Asked for before the topics were subscribed to.
@@ -44,6 +45,7 @@ impl Topics {
             unanswered: 0,
             seen: TopicIds::new(),
             is_outdated: false,
+            has_subscribed: false,
             subscribed: vec![],
             ids: TopicIds::new(),
         }
@@ -74,8 +76,8 @@ impl Topics {
     }
 
     /// Asks for the topics when it is time to, and subscribes anew when they
-    /// changed. Whether it was time. After the first time, a question that
-    /// fails changes nothing.
+    /// changed. Whether it was time. A question that gets no answer changes
+    /// nothing.
     pub fn follow<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
@@ -87,7 +89,6 @@ impl Topics {
         if self.asked.is_some_and(|asked| asked.elapsed() < interval) {
             return Ok(false);
         }
-        let first = self.asked.is_none();
         let answer = self.ask(consumer);
         // After the answer: one that is long in coming must not be asked for
         // again at once, or the client is hardly polled any more.
@@ -100,9 +101,9 @@ impl Topics {
                     .any(|(topic, id)| self.seen.get(topic).is_some_and(|seen| seen != id));
                 self.seen.extend(ids.clone());
                 self.ids = ids;
-                self.subscribe(consumer, wanted, first)?;
+                self.subscribe(consumer, wanted)?;
             }
-            Err(KafkaFailure::Unavailable { cluster, cause }) if !first => {
+            Err(KafkaFailure::Unavailable { cluster, cause }) => {
                 self.unanswered += 1;
                 warn!("kafka {cluster}: topics were not listed: {cause}; asked again later");
             }
@@ -148,8 +149,8 @@ impl Topics {
         &mut self,
         consumer: &RecordConsumer<E>,
         wanted: Vec<String>,
-        first: bool,
     ) -> Result<(), ArchiveError> {
+        let first = !std::mem::replace(&mut self.has_subscribed, true);
         if wanted == self.subscribed && !first {
             return Ok(());
         }

@@ -12,12 +12,16 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::open;
+use super::producer_control::Controlled;
+use super::producer_metrics;
+use super::producer_watch::RunningProducer;
 use crate::catalogue::{self, Catalogue};
 use crate::config::{ApiConfig, Config, ControlConfig, DatabaseConfig, ListenAddress};
 use crate::http::api::ArchiveApi;
-use crate::http::control::ControlApi;
+use crate::http::control::{ControlApi, ProducerControl};
 use crate::http::health::HealthCheck;
 use crate::http::metrics::Metrics;
+use crate::http::probes::{Probes, Together};
 use crate::http::{Listener, Service};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::store::{self, Store};
@@ -28,6 +32,25 @@ const THREADS: usize = 2;
 /// Connections to the database for all requests.
 const CONNECTIONS: u32 = 4;
 
+/// What is listened on, and what is shown there.
+pub(super) struct Served {
+    /// `None` is off, as it is without an archive.
+    pub api: Option<ApiConfig>,
+    /// `None` is off.
+    pub control: Option<ControlConfig>,
+    /// Whether the command has an archive, which must be there by now.
+    pub has_archive: bool,
+    /// What is controlled, where the command runs one.
+    pub producer: Option<Arc<RunningProducer>>,
+}
+
+/// What the archive's requests work with.
+#[derive(Clone)]
+struct Archive {
+    catalogue: Arc<dyn Catalogue>,
+    store: Arc<dyn Store>,
+}
+
 /// Listeners that are listening.
 pub(super) struct Listeners {
     runtime: Runtime,
@@ -35,7 +58,7 @@ pub(super) struct Listeners {
     listening: Vec<JoinHandle<()>>,
     /// With connections of its own. Kept: a database's connection must not be
     /// closed from within a runtime.
-    pub catalogue: Arc<dyn Catalogue>,
+    archive: Option<Archive>,
     pub metrics: Metrics,
     /// Where the archive API really listens; `None` is off.
     pub api: Option<SocketAddr>,
@@ -44,43 +67,11 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Everything that `[listen]` asks for, on an archive that is there. An
-    /// address that only the defaults name and that is taken is a warning.
+    /// An address that only the defaults name and that is taken is a warning.
     /// `grace`: what requests under way may take at the end. Blocks.
-    pub fn start(config: &Config, grace: Duration) -> anyhow::Result<Self> {
-        let listen = config.listen()?;
-        let mut listeners = Self::new(config)?;
-        let store = listeners.store(config)?;
-        let shutdown = listeners.shutdown(grace);
-        if let Some(api) = &listen.api {
-            let service = listeners.api(config, api, store.clone())?;
-            listeners.api = listeners.listen("archive API", &api.address, service, &shutdown)?;
-        }
-        if let Some(control) = &listen.control {
-            let service = listeners.control(control, store);
-            listeners.control =
-                listeners.listen("control", &control.address, service, &shutdown)?;
-        }
-        Ok(listeners)
-    }
-
-    /// The archive API alone, which must be able to listen. Blocks.
-    pub fn start_api(config: &Config, api: &ApiConfig, grace: Duration) -> anyhow::Result<Self> {
-        let mut listeners = Self::new(config)?;
-        let store = listeners.store(config)?;
-        let service = listeners.api(config, api, store)?;
-        let address = ListenAddress {
-            is_given: true,
-            ..api.address.clone()
-        };
-        let shutdown = listeners.shutdown(grace);
-        listeners.api = listeners.listen("archive API", &address, service, &shutdown)?;
-        Ok(listeners)
-    }
-
-    fn new(config: &Config) -> anyhow::Result<Self> {
-        let (trigger, _) = shutdown::signal();
-        Ok(Self {
+    pub fn start(config: &Config, served: Served, grace: Duration) -> anyhow::Result<Self> {
+        let (trigger, shutdown) = shutdown::signal();
+        let mut listeners = Self {
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(THREADS)
                 .thread_name("http")
@@ -88,36 +79,65 @@ impl Listeners {
                 .build()?,
             trigger,
             listening: vec![],
-            catalogue: catalogue_for_requests(config)?,
+            archive: match served.has_archive {
+                true => Some(Archive {
+                    catalogue: catalogue_for_requests(config)?,
+                    store: Arc::from(store::open(&config.store()?)?),
+                }),
+                false => None,
+            },
             metrics: Metrics::default(),
             api: None,
             control: None,
-        })
-    }
-
-    fn store(&self, config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-        Ok(Arc::from(store::open(&config.store()?)?))
-    }
-
-    fn api(
-        &self,
-        config: &Config,
-        api: &ApiConfig,
-        store: Arc<dyn Store>,
-    ) -> anyhow::Result<Arc<dyn Service>> {
-        // Which topics are public is a matter of uploads alone: what is
-        // archived knows it by itself.
-        let topics = match api.uploads {
-            true => Some(config.hop()?.topics),
-            false => None,
         };
-        let catalogue = self.catalogue.clone();
-        Ok(Arc::new(ArchiveApi::new(api, catalogue, store, topics)))
+        let end = (shutdown, grace);
+        if let (Some(api), Some(archive)) = (&served.api, listeners.archive.clone()) {
+            let service = archive_api(config, api, archive)?;
+            listeners.api = listeners.listen("archive API", &api.address, service, &end)?;
+        }
+        if let Some(control) = &served.control {
+            let service = listeners.control(control, served.producer);
+            listeners.control = listeners.listen("control", &control.address, service, &end)?;
+        }
+        Ok(listeners)
     }
 
-    fn control(&self, control: &ControlConfig, store: Arc<dyn Store>) -> Arc<dyn Service> {
-        let health = Arc::new(HealthCheck::new(self.catalogue.clone(), store));
-        Arc::new(ControlApi::new(control, None, health, self.metrics.clone()))
+    /// The archive API alone, which must be able to listen. Blocks.
+    pub fn start_api(config: &Config, api: &ApiConfig, grace: Duration) -> anyhow::Result<Self> {
+        let address = ListenAddress {
+            is_given: true,
+            ..api.address.clone()
+        };
+        let served = Served {
+            api: Some(ApiConfig {
+                address,
+                ..api.clone()
+            }),
+            control: None,
+            has_archive: true,
+            producer: None,
+        };
+        Self::start(config, served, grace)
+    }
+
+    fn control(
+        &self,
+        config: &ControlConfig,
+        producer: Option<Arc<RunningProducer>>,
+    ) -> Arc<dyn Service> {
+        let mut parts: Vec<Arc<dyn Probes>> = Vec::new();
+        if let Some(Archive { catalogue, store }) = self.archive.clone() {
+            parts.push(Arc::new(HealthCheck::new(catalogue, store)));
+        }
+        let controlled = producer.map(|producer| {
+            producer_metrics::register(&self.metrics, &producer);
+            Arc::new(Controlled::new(producer))
+        });
+        parts.extend(controlled.clone().map(|one| one as Arc<dyn Probes>));
+        let producer = controlled.map(|one| one as Arc<dyn ProducerControl>);
+        let probes = Arc::new(Together(parts));
+        let metrics = self.metrics.clone();
+        Arc::new(ControlApi::new(config, producer, probes, metrics))
     }
 
     /// Listens, and answers from now on.
@@ -147,12 +167,6 @@ impl Listeners {
         Ok(Some(bound))
     }
 
-    fn shutdown(&mut self, grace: Duration) -> (Shutdown, Duration) {
-        let (trigger, shutdown) = shutdown::signal();
-        self.trigger = trigger;
-        (shutdown, grace)
-    }
-
     /// Accepts nothing more, and waits for what is under way.
     pub fn stop(self) {
         self.trigger.shut_down();
@@ -163,7 +177,13 @@ impl Listeners {
             }
         });
         self.runtime.shutdown_timeout(Duration::from_secs(1));
-        drop(self.catalogue);
+        drop(self.archive);
+    }
+
+    /// The catalogue that requests read, where there is an archive.
+    pub fn catalogue(&self) -> Option<Arc<dyn Catalogue>> {
+        let archive = self.archive.as_ref();
+        archive.map(|archive| archive.catalogue.clone())
     }
 
     /// Waits until `shutdown` is due.
@@ -175,6 +195,21 @@ impl Listeners {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(task);
     }
+}
+
+fn archive_api(
+    config: &Config,
+    api: &ApiConfig,
+    archive: Archive,
+) -> anyhow::Result<Arc<dyn Service>> {
+    // Which topics are public is a matter of uploads alone: what is archived
+    // knows it by itself.
+    let topics = match api.uploads {
+        true => Some(config.hop()?.topics),
+        false => None,
+    };
+    let Archive { catalogue, store } = archive;
+    Ok(Arc::new(ArchiveApi::new(api, catalogue, store, topics)))
 }
 
 /// A catalogue that is there, with few connections of its own.

@@ -1,6 +1,7 @@
 //! One file a subcommand: the whole story of that command, top to bottom.
 
 mod archive_metrics;
+mod archiver;
 mod asked_uuids;
 pub mod config;
 mod decodings;
@@ -14,11 +15,16 @@ mod json_text;
 pub mod list_archive;
 mod listeners;
 mod logging;
+mod loops;
 mod message_json;
 mod message_text;
 pub mod open;
 mod output;
 pub mod produce;
+mod producer;
+mod producer_control;
+mod producer_metrics;
+mod producer_watch;
 pub mod quarantine;
 pub mod rebuild_catalogue;
 mod row;
@@ -60,6 +66,14 @@ impl Exit {
             Self::Found => 1,
             Self::Usage => 2,
             Self::Failed => 3,
+        }
+    }
+
+    /// The one that says more of what went wrong.
+    pub fn worse(self, other: Self) -> Self {
+        match self.code() < other.code() {
+            true => other,
+            false => self,
         }
     }
 }

@@ -11,7 +11,9 @@ use super::UsageError;
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::{Command, Global};
-use crate::config::{Config, DatabaseConfig, PublishingConfig, Selection, StoreConfig};
+use crate::config::{
+    Config, DatabaseConfig, HopConfig, PostgresConfig, PublishingConfig, Selection, StoreConfig,
+};
 use crate::entities::{self, EntitySource, SourceError};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
 use crate::produce::Producer;
@@ -23,6 +25,10 @@ use crate::store::{self, Store};
 /// services may be started in any order.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const START_PAUSE: Duration = Duration::from_secs(1);
+
+/// Of the positions' database: for what works on types at once, and for whoever
+/// gives orders.
+const POSITIONS_CONNECTIONS: u32 = 3;
 
 /// What the command line says about the configuration.
 pub fn selection(global: &Global, command: &Command) -> Selection {
@@ -58,6 +64,20 @@ pub fn catalogue_to_write(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>>
     Ok(Arc::from(opened?))
 }
 
+/// Opens the cluster and asks it something, so that wrong credentials and
+/// wrong addresses are told at once. Blocks.
+pub fn cluster(hop: &HopConfig) -> Result<Arc<Cluster>, KafkaFailure> {
+    let cluster = Arc::new(Cluster::open(hop)?);
+    if !cluster.is_mock() {
+        let admin = Admin::open(&cluster, "archive_ingest")?;
+        patiently(
+            || admin.topics(),
+            |error| matches!(error, KafkaFailure::Unavailable { .. }),
+        )?;
+    }
+    Ok(cluster)
+}
+
 /// What a command that publishes entities works with. Blocks.
 pub struct Publishing {
     pub producer: Producer,
@@ -70,20 +90,21 @@ pub struct Publishing {
 /// told.
 pub fn publishing(config: &Config) -> anyhow::Result<Publishing> {
     let chosen = publishing_config(config)?;
+    let cluster = cluster(&chosen.hop)?;
+    publishing_on(chosen, &cluster)
+}
+
+/// The same on a cluster that is open.
+pub fn publishing_on(
+    chosen: PublishingConfig,
+    cluster: &Arc<Cluster>,
+) -> anyhow::Result<Publishing> {
     let source = kernel(&chosen)?;
     let positions = positions(&chosen)?;
-    let cluster = Arc::new(Cluster::open(&chosen.hop)?);
-    if !cluster.is_mock() {
-        let admin = Admin::open(&cluster, "archive_ingest")?;
-        patiently(
-            || admin.topics(),
-            |error| matches!(error, KafkaFailure::Unavailable { .. }),
-        )?;
-    }
     Ok(Publishing {
-        producer: Producer::new(source, positions.clone(), &cluster, chosen.produce)?,
+        producer: Producer::new(source, positions.clone(), cluster, chosen.produce)?,
         positions,
-        _cluster: cluster,
+        _cluster: cluster.clone(),
     })
 }
 
@@ -110,9 +131,16 @@ pub fn kernel(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn EntitySource>
 
 /// The producer's positions, brought to this version's schema.
 pub fn positions(chosen: &PublishingConfig) -> anyhow::Result<Arc<dyn Positions>> {
+    let database = match &chosen.positions {
+        DatabaseConfig::Postgres(postgres) => DatabaseConfig::Postgres(PostgresConfig {
+            pool_size: postgres.pool_size.min(POSITIONS_CONNECTIONS),
+            ..postgres.clone()
+        }),
+        sqlite => sqlite.clone(),
+    };
     let opened = patiently(
         || {
-            let positions = positions::open(&chosen.positions, chosen.positions_named_by)?;
+            let positions = positions::open(&database, chosen.positions_named_by)?;
             positions.migrate()?;
             Ok(positions)
         },

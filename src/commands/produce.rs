@@ -4,13 +4,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
 
 use super::output::{self, Stdout, or_dash};
 use super::{Exit, UsageError, open, table};
 use crate::cli::{ProduceArgs, RebuildArgs, ReconcileArgs};
 use crate::config::Config;
-use crate::entities::{self, EntityType};
+use crate::entities::EntityType;
 use crate::produce::{Outcome, Pass};
 use crate::shutdown::{self, Shutdown, Trigger};
 
@@ -55,21 +54,6 @@ pub fn rebuild(config: &Config, args: &RebuildArgs, json: bool) -> anyhow::Resul
         stay_paused: args.paused,
     };
     run(config, pass, |_, topic| topic == args.topic, json)
-}
-
-/// `run --only producer`: until told to end. Exit 0; whatever fails meanwhile
-/// is told and tried again.
-pub fn keep_producing(config: &Config) -> anyhow::Result<Exit> {
-    let (trigger, shutdown) = shutdown::signal();
-    let _listener = listen_to_signals(trigger)?;
-    let publishing = open::publishing(config)?;
-    let positions = publishing.positions.name();
-    info!("publishing entities, positions in {positions}");
-    // The demo makes new entities for as long as this lives.
-    let kernel = open::publishing_config(config)?.kernel;
-    let _demo = entities::start_demo(&kernel, shutdown.clone())?;
-    publishing.producer.run(&shutdown);
-    Ok(Exit::Clean)
 }
 
 /// On a terminal it is asked; elsewhere it must have been said.

@@ -1,4 +1,7 @@
-//! `run`: archive what is on Kafka, until told to stop.
+//! `run`: the loops that run until told to stop.
+//!
+//! A loop is opened here, shown by the listeners, and begun beside the others:
+//! see [`Loop`](super::loops::Loop).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,14 +10,14 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::archive_metrics;
-use super::listeners::Listeners;
+use super::archiver::Archiving;
+use super::listeners::{Listeners, Served};
+use super::loops::run_together;
+use super::producer::Producing;
 use super::watch::Watch;
-use super::{Exit, open, output, table, verify_metrics};
-use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
+use super::{Exit, UsageError, open};
 use crate::cli::{Loop, RunArgs};
-use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, HopKind};
-use crate::kafka::{Admin, Cluster, KafkaFailure};
+use crate::config::{ApiConfig, Config, ControlConfig, HopConfig, NamedBy, PublishingConfig};
 use crate::shutdown::{self, Trigger};
 
 /// Beyond the time that what is in flight may take, this is for leaving the
@@ -24,107 +27,159 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Of that, what HTTP requests under way may take.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// Opens everything, archives, prints the summary. Exit 0 when all that was
-/// received is archived and committed, 3 when some is left for the next run.
+/// Opens everything, then runs the loops until one of them ends or a signal
+/// comes. Exit 0 when all is done that was begun, 3 when some is left for the
+/// next run; 1 when entities went into the quarantine with `--until-eos`. Blocks.
 pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
-    match args.only {
-        Some(Loop::Producer) => super::produce::keep_producing(config),
-        Some(Loop::Archiver) | None => archive(config, args, json),
-    }
-}
-
-fn archive(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
     // All of the configuration is checked before anything is opened.
-    let (hop, archive) = (config.hop()?, config.archive()?);
-    config.store()?;
-    config.listen()?;
+    let plan = Plan::of(config, args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let (trigger, shutdown) = shutdown::signal();
-    let is_reading = Arc::new(AtomicBool::new(false));
+    let (trigger, is_working) = (Arc::new(trigger), Arc::new(AtomicBool::new(false)));
+    let patience = config.archive()?.shutdown + GRACE;
     runtime.spawn(listen_to_signals(
-        trigger,
-        is_reading.clone(),
-        archive.shutdown + GRACE,
+        trigger.clone(),
+        is_working.clone(),
+        patience,
     ));
-    let catalogue = open::catalogue_to_write(config)?;
-    let cluster = open_cluster(&hop)?;
-    let store = runtime.block_on(open::store_to_write(config))?;
-    let progress = Arc::new(Progress::default());
-    let listeners = Listeners::start(config, LAST_ANSWERS)?;
-    archive_metrics::register(&listeners.metrics, &progress);
-    let group = group_name(&hop.group);
-    let every = archive.status_interval;
-    let watches = [
-        archive_metrics::watch_lag(&listeners, &cluster, &hop, &group, every)?,
-        verify_metrics::watch(&listeners, every)?,
-    ];
-    let outcome = runtime.block_on(async {
-        is_reading.store(true, Ordering::Release);
-        info!(
-            "archiving {} into {} and {}",
-            cluster.name(),
-            store.name(),
-            catalogue.name()
-        );
-        let archiver = Archiver {
-            catalogue,
-            store,
-            topics: hop.topics.clone(),
-            topic_refresh: hop.topic_refresh,
-            group,
-            bounds: bounds(&hop, &archive, args),
-            config: archive,
-            progress,
-        };
-        anyhow::Ok(archiver.run(&cluster, shutdown).await?)
-    });
-    watches.into_iter().flatten().for_each(Watch::stop);
+    let cluster = open::cluster(&plan.hop)?;
+    let archiving = match plan.archives {
+        true => Some(Archiving::open(
+            config,
+            &plan.hop,
+            args,
+            &cluster,
+            runtime.handle(),
+        )?),
+        false => None,
+    };
+    let producing = match plan.publishing {
+        Some(chosen) => Some(Producing::open(chosen, &cluster)?),
+        None => None,
+    };
+    is_working.store(true, Ordering::Release);
+    let (producing, published) = match producing {
+        // The end is one for all: entities are published first, and archived.
+        Some(producing) if plan.hop.until_eos => (None, producing.once(&shutdown)?),
+        producing => (producing, Exit::Clean),
+    };
+    let producer = producing.as_ref().map(Producing::running);
+    let served = Served {
+        api: plan.api,
+        control: plan.control,
+        has_archive: plan.archives,
+        producer: producer.clone(),
+    };
+    let listeners = Listeners::start(config, served, LAST_ANSWERS)?;
+    let (mut loops, mut watches) = (Vec::new(), Vec::new());
+    if let Some(archiving) = archiving {
+        watches.extend(archiving.watch(&plan.hop, &listeners)?);
+        loops.push(archiving.into_loop(runtime.handle(), json));
+    }
+    if let Some(producing) = producing {
+        watches.extend(producer.map(|running| running.watch()).transpose()?);
+        loops.push(producing.into_loop());
+    }
+    let ended = run_together(loops, &trigger, &shutdown);
+    watches.into_iter().for_each(Watch::stop);
     listeners.stop();
     // What still runs (a request to a service that hangs) must not hold the
     // exit.
     runtime.shutdown_background();
-    let outcome = outcome?;
-    match tell(&outcome, json) {
-        // What is archived is, whether anybody reads of it or not.
-        Err(error) if !output::reader_has_left(&error) => return Err(error),
-        _ => {}
-    }
-    Ok(match outcome.complete {
-        true => Exit::Clean,
-        false => Exit::Failed,
-    })
+    Ok(published.worse(ended?))
 }
 
-/// Opens the cluster and asks it something, so that wrong credentials and
-/// wrong addresses are told at once.
-fn open_cluster(hop: &HopConfig) -> Result<Arc<Cluster>, KafkaFailure> {
-    let cluster = Arc::new(Cluster::open(hop)?);
-    if hop.kind != HopKind::Mock {
-        let admin = Admin::open(&cluster, "archive_ingest")?;
-        open::patiently(
-            || admin.topics(),
-            |error| matches!(error, KafkaFailure::Unavailable { .. }),
-        )?;
-    }
-    Ok(cluster)
+/// Which loops run, and what they need of the configuration.
+struct Plan {
+    hop: HopConfig,
+    archives: bool,
+    publishing: Option<PublishingConfig>,
+    api: Option<ApiConfig>,
+    control: Option<ControlConfig>,
 }
 
-fn group_name(group: &GroupName) -> String {
-    match group {
-        GroupName::Named(name) => name.clone(),
-        GroupName::Random => format!("archive_ingest-{:016x}", rand::random::<u64>()),
+impl Plan {
+    fn of(config: &Config, args: &RunArgs) -> anyhow::Result<Self> {
+        let archives = runs(args, Loop::Archiver)?;
+        let publishes = runs(args, Loop::Producer)?
+            && (!archives || args.only.contains(&Loop::Producer) || config.publishes_beside());
+        let publishing = match publishes {
+            true => Some(open::publishing_config(config)?),
+            false => None,
+        };
+        match &publishing {
+            _ if archives => Self::with_archiver(config, publishing),
+            Some(chosen) => {
+                refuse_bounds(args)?;
+                Ok(Self {
+                    hop: chosen.hop.clone().without_end(),
+                    archives: false,
+                    api: None,
+                    control: config.control(chosen)?,
+                    publishing,
+                })
+            }
+            None => Err(usage("no loop is left to run: leave out --without")),
+        }
+    }
+
+    fn with_archiver(
+        config: &Config,
+        publishing: Option<PublishingConfig>,
+    ) -> anyhow::Result<Self> {
+        let named_by = publishing.as_ref().map(|chosen| chosen.positions_named_by);
+        if named_by == Some(NamedBy::AetherEnvironment) {
+            return Err(usage(
+                "the environment is that of an Aether Producer: say `run --only producer` to \
+                 publish as it says, or `run --only archiver`, or name stanzas with -H, -D, -S and -K",
+            ));
+        }
+        config.archive()?;
+        config.database()?;
+        config.store()?;
+        let listen = config.listen()?;
+        Ok(Self {
+            hop: config.hop()?,
+            archives: true,
+            publishing,
+            api: listen.api,
+            control: listen.control,
+        })
     }
 }
 
-fn bounds(hop: &HopConfig, archive: &ArchiveConfig, args: &RunArgs) -> Bounds {
-    Bounds {
-        until_eos: hop.until_eos,
-        max_messages: args.max_messages,
-        rest_after: hop.test_max_messages,
-        drain: archive.shutdown,
+/// Whether `--only` and `--without` leave a loop in.
+fn runs(args: &RunArgs, one: Loop) -> anyhow::Result<bool> {
+    let (only, without) = (args.only.contains(&one), args.without.contains(&one));
+    if only && without {
+        let name = one.name();
+        return Err(usage(&format!(
+            "--only {name} and --without {name} contradict each other: leave one of them out"
+        )));
     }
+    Ok((args.only.is_empty() || only) && !without)
+}
+
+/// Bounds are the archiver's.
+fn refuse_bounds(args: &RunArgs) -> anyhow::Result<()> {
+    let bounds = [
+        (args.until_eos, "--until-eos"),
+        (args.max_messages.is_some(), "--max-messages"),
+        (args.test_topic.is_some(), "--test-topic"),
+    ];
+    match bounds.iter().find(|(is_given, _)| *is_given) {
+        Some((_, option)) => Err(usage(&format!(
+            "{option} is about archiving, and the archiver does not run: leave it out; one pass \
+             over what is new is `archive_ingest produce`"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn usage(why: &str) -> anyhow::Error {
+    UsageError(why.to_owned()).into()
 }
 
 /// The first SIGTERM or SIGINT ends in good order, the second at once; so does
@@ -133,8 +188,8 @@ fn bounds(hop: &HopConfig, archive: &ArchiveConfig, args: &RunArgs) -> Bounds {
 /// While services are still waited for nothing is in flight: the first one ends
 /// at once, and in good order.
 pub(super) async fn listen_to_signals(
-    trigger: Trigger,
-    is_reading: Arc<AtomicBool>,
+    trigger: Arc<Trigger>,
+    is_working: Arc<AtomicBool>,
     patience: Duration,
 ) {
     let (Ok(mut terminate), Ok(mut interrupt)) = (
@@ -151,8 +206,8 @@ pub(super) async fn listen_to_signals(
         }
     };
     let first = next().await;
-    if !is_reading.load(Ordering::Acquire) {
-        info!("{first}: ending; nothing was read yet");
+    if !is_working.load(Ordering::Acquire) {
+        info!("{first}: ending; nothing was begun yet");
         std::process::exit(Exit::Clean.code().into());
     }
     info!("{first}: finishing what is in flight; once more ends at once");
@@ -163,55 +218,4 @@ pub(super) async fn listen_to_signals(
     };
     error!("{why}: ending now; what was in flight is read again by the next run");
     std::process::exit(Exit::Failed.code().into());
-}
-
-fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
-    if json {
-        output::print(&(serde_json::to_string(&outcome.summary)? + "\n"))?;
-    } else {
-        output::print(&summary_table(&outcome.summary))?;
-    }
-    if !outcome.complete {
-        warn!(
-            "not everything that was received is archived and committed: the rest is read again by the next run"
-        );
-    }
-    Ok(())
-}
-
-fn summary_table(summary: &Summary) -> String {
-    let row = |name: &str, archived: u64, duplicates: u64, bytes: u64| {
-        [
-            name.to_owned(),
-            archived.to_string(),
-            duplicates.to_string(),
-            bytes.to_string(),
-        ]
-    };
-    let topics = summary
-        .topics
-        .iter()
-        .map(|(name, count)| row(name, count.archived, count.duplicates, count.bytes));
-    let total = row("total", summary.archived, summary.duplicates, summary.bytes);
-    let table = table::render(
-        ["topic", "archived", "duplicates", "bytes"],
-        topics.chain([total]),
-    );
-    let lost: String = summary
-        .lost
-        .iter()
-        .map(|lost| {
-            format!(
-                "LOST before it was archived: {} partition {} offsets {} to {}\n",
-                lost.topic,
-                lost.partition,
-                lost.from,
-                lost.to - 1
-            )
-        })
-        .collect();
-    format!(
-        "{table}{lost}{:.1} s, {:.0} messages a second\n",
-        summary.seconds, summary.rate
-    )
 }

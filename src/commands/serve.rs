@@ -32,7 +32,7 @@ pub fn serve(config: &Config, json: bool) -> anyhow::Result<Exit> {
     // A signal ends it in good order from now on.
     let is_serving = Arc::new(AtomicBool::new(true));
     listeners.spawn(listen_to_signals(
-        trigger,
+        Arc::new(trigger),
         is_serving,
         archive.shutdown + GRACE,
     ));

@@ -22,15 +22,15 @@ struct Standing(Arc<Mutex<Vec<Verification>>>);
 /// Asks the catalogue now and then, for as long as anybody can ask for it.
 /// `None`: nobody can.
 pub(super) fn watch(listeners: &Listeners, every: Duration) -> std::io::Result<Option<Watch>> {
-    if listeners.control.is_none() {
+    let catalogue = listeners.control.and(listeners.catalogue());
+    let Some(catalogue) = catalogue else {
         return Ok(None);
-    }
+    };
     let standing = Standing::default();
     let shown = standing.clone();
     listeners
         .metrics
         .register(|registry| registry.register_collector(Box::new(shown)));
-    let catalogue = listeners.catalogue.clone();
     let look = move || match Verifications::read(&*catalogue) {
         Ok(read) => *standing.held() = read.standing,
         Err(error) => debug!("what verify found is not known: {error}"),

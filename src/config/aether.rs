@@ -19,8 +19,9 @@ use super::from_value::Word;
 use super::hop::{GroupName, HopConfig, HopKind};
 use super::host::Host;
 use super::kernel::{BoundConfig, KernelConfig, KernelKind, NamedBy};
+use super::listen::{ControlConfig, HttpCredential, ListenAddress};
 use super::postgres::{PostgresConfig, SslMode, is_host_alone};
-use super::produce::{AdminCredential, ProduceConfig, TopicConfig, check_name_modifier};
+use super::produce::{ProduceConfig, TopicConfig, check_name_modifier};
 use super::topics::{TopicGlobs, TopicSelection};
 
 /// Everything that Aether Producer's settings say, as stanzas would.
@@ -33,13 +34,14 @@ pub struct AetherConfig {
     /// `OFFSET_DB_*`: where positions are.
     pub positions: PostgresConfig,
     pub produce: ProduceConfig,
-    /// `SERVER_IP` (default all addresses) and `SERVER_PORT` (default 5005) of
-    /// the control API, as `HOST:PORT`.
-    pub listen: String,
-    /// `flask_settings.max_connections`: requests at once at the control API.
+    /// `SERVER_IP` (default all addresses) and `SERVER_PORT` (default 5005),
+    /// `PRODUCER_ADMIN_USER` and `PRODUCER_ADMIN_PW`,
+    /// `flask_settings.pretty_json_status`.
+    pub control: ControlConfig,
+    /// `flask_settings.max_connections`: how many connections the original
+    /// keeps open. Understood, and not followed: with it a few idle clients shut
+    /// out everybody else.
     pub max_connections: Option<u32>,
-    /// `flask_settings.pretty_json_status`: whether `/status` is indented.
-    pub pretty_status: bool,
     /// `LOG_LEVEL`.
     pub log_level: Option<Level>,
     /// Settings of the file that mean nothing to this program: worth a warning.
@@ -96,11 +98,8 @@ impl Aether<'_> {
             kernel: self.kernel()?,
             positions: self.positions()?,
             produce: self.produce()?,
-            listen: self.listen()?,
+            control: self.control()?,
             max_connections: self.of_group("flask_settings", "max_connections", whole)?,
-            pretty_status: self
-                .of_group("flask_settings", "pretty_json_status", flag)?
-                .unwrap_or(false),
             log_level: self.optional("LOG_LEVEL", log_level)?,
             unknown: self
                 .file
@@ -225,10 +224,6 @@ impl Aether<'_> {
             produce.retry_pause = pause;
         }
         produce.topic = self.topic(produce.topic)?;
-        produce.admin = AdminCredential::of(
-            self.optional("PRODUCER_ADMIN_USER", text)?,
-            self.optional("PRODUCER_ADMIN_PW", text)?,
-        )?;
         Ok(produce)
     }
 
@@ -249,13 +244,28 @@ impl Aether<'_> {
         })
     }
 
-    fn listen(&self) -> Result<String, ConfigError> {
-        let address = self.optional("SERVER_IP", address)?;
+    fn address(&self) -> Result<ListenAddress, ConfigError> {
+        let host = self.optional("SERVER_IP", address)?;
+        let host = host.as_deref().unwrap_or("0.0.0.0");
         let port = self.optional("SERVER_PORT", port)?.unwrap_or(5005);
-        Ok(format!(
-            "{}:{port}",
-            address.as_deref().unwrap_or("0.0.0.0")
-        ))
+        ListenAddress::parse(&format!("{host}:{port}"), true)
+            .ok_or_else(|| wrong("SERVER_IP", "it must be an address or a host name"))
+    }
+
+    fn control(&self) -> Result<ControlConfig, ConfigError> {
+        let [user, word] = ["PRODUCER_ADMIN_USER", "PRODUCER_ADMIN_PW"];
+        let names = [user.to_owned(), word.to_owned()];
+        Ok(ControlConfig {
+            address: self.address()?,
+            credential: HttpCredential::of(
+                self.optional(user, text)?,
+                self.optional(word, text)?,
+                names,
+            )?,
+            pretty_status: self
+                .of_group("flask_settings", "pretty_json_status", flag)?
+                .unwrap_or(false),
+        })
     }
 
     fn required<T>(&self, setting: &str, about: &str, read: Read<T>) -> Result<T, ConfigError> {

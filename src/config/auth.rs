@@ -96,12 +96,11 @@ impl HopAuth {
 
 /// `HOP_USERNAME` and `HOP_PASSWORD`, both or neither.
 fn credential(settings: &Settings) -> Result<Option<(String, String)>, ConfigError> {
-    let half = |set, missing| Err(Problem::HalfCredential { set, missing }.into());
     match (settings.optional(&USERNAME)?, settings.optional(&PASSWORD)?) {
         (Some(username), Some(password)) => Ok(Some((username, password))),
         (None, None) => Ok(None),
-        (Some(_), None) => half("HOP_USERNAME", "HOP_PASSWORD"),
-        (None, Some(_)) => half("HOP_PASSWORD", "HOP_USERNAME"),
+        (Some(_), None) => Err(Problem::half("HOP_USERNAME", "HOP_PASSWORD")),
+        (None, Some(_)) => Err(Problem::half("HOP_PASSWORD", "HOP_USERNAME")),
     }
 }
 

@@ -153,10 +153,7 @@ pub(super) enum Problem {
     #[error("environment variable {variable} is not UTF-8: set it to text")]
     NotText { variable: String },
     #[error("environment variable {set} is set and {missing} is not: set both or neither")]
-    HalfCredential {
-        set: &'static str,
-        missing: &'static str,
-    },
+    HalfCredential { set: String, missing: String },
     #[error(
         "[{stanza}]: {protocol} needs a credential: set HOP_USERNAME and HOP_PASSWORD, or hop-local-auth to the path of an auth.toml"
     )]
@@ -184,4 +181,15 @@ pub(super) enum Problem {
     },
     #[error("auth file {file}: {cause}")]
     AuthFile { file: String, cause: String },
+}
+
+impl Problem {
+    /// Of two variables that belong together only one is set.
+    pub fn half(set: &str, missing: &str) -> ConfigError {
+        Self::HalfCredential {
+            set: set.to_owned(),
+            missing: missing.to_owned(),
+        }
+        .into()
+    }
 }

@@ -237,6 +237,16 @@ fn test_topic(topic: &str, selection: &TopicSelection) -> Result<(), String> {
     }
 }
 
+impl HopConfig {
+    /// The same for whoever does not read to an end.
+    pub fn without_end(self) -> Self {
+        Self {
+            until_eos: false,
+            ..self
+        }
+    }
+}
+
 impl fmt::Debug for HopConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("HopConfig")

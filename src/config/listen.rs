@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Problem};
 use super::host::Host;
 use super::key::Key;
 use super::settings::Settings;
@@ -39,6 +39,9 @@ pub struct ControlConfig {
     /// From `PRODUCER_ADMIN_USER` and `PRODUCER_ADMIN_PW`. Without it the
     /// control endpoints refuse.
     pub credential: Option<HttpCredential>,
+    /// Whether `/status` is indented, as Aether Producer's settings file may
+    /// ask for.
+    pub pretty_status: bool,
 }
 
 /// Where a listener listens.
@@ -79,7 +82,7 @@ const API_CORS_ORIGINS: Key = Key::text(
     "api-cors-origins",
     "origins of web pages that may ask, with commas; * is any",
 );
-const PRODUCER: Key = Key::text(
+pub(super) const PRODUCER: Key = Key::text(
     "producer-listen",
     "HOST:PORT of the producer's control, health and metrics, or off",
 )
@@ -141,6 +144,7 @@ impl ControlConfig {
         Ok(address.map(|address| ControlConfig {
             address,
             credential,
+            pretty_status: false,
         }))
     }
 }
@@ -151,20 +155,18 @@ fn credential(
     name: &Key,
     password: &Key,
 ) -> Result<Option<HttpCredential>, ConfigError> {
-    match (settings.optional(name)?, settings.optional(password)?) {
-        (Some(username), Some(password)) => Ok(Some(HttpCredential { username, password })),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(half(settings, name, password)),
-        (None, Some(_)) => Err(half(settings, password, name)),
-    }
+    let variables = [name.variable(), password.variable()];
+    HttpCredential::of(
+        settings.optional(name)?,
+        settings.optional(password)?,
+        variables,
+    )
 }
 
-fn half(settings: &Settings, set: &Key, missing: &Key) -> ConfigError {
-    let why = format!("{} is not set: set both or neither", missing.variable());
-    settings.refused(set, why)
-}
-
-fn address(settings: &Settings, key: &Key) -> Result<Option<ListenAddress>, ConfigError> {
+pub(super) fn address(
+    settings: &Settings,
+    key: &Key,
+) -> Result<Option<ListenAddress>, ConfigError> {
     let text: String = settings.require(key)?;
     if text.eq_ignore_ascii_case("off") {
         return Ok(None);
@@ -209,7 +211,7 @@ fn cors_origins(settings: &Settings) -> Result<Vec<String>, ConfigError> {
 
 impl ListenAddress {
     /// `HOST:PORT`; the host is a name or an address, an IPv6 one in brackets.
-    fn parse(text: &str, is_given: bool) -> Option<Self> {
+    pub(super) fn parse(text: &str, is_given: bool) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -238,6 +240,22 @@ impl fmt::Display for ListenAddress {
         match self.host.contains(':') {
             true => write!(out, "[{}]:{}", self.host, self.port),
             false => write!(out, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl HttpCredential {
+    /// Both or neither, of these two variables.
+    pub(super) fn of(
+        username: Option<String>,
+        password: Option<String>,
+        [name, word]: [String; 2],
+    ) -> Result<Option<Self>, ConfigError> {
+        match (username, password) {
+            (Some(username), Some(password)) => Ok(Some(Self { username, password })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Problem::half(&name, &word)),
+            (None, Some(_)) => Err(Problem::half(&word, &name)),
         }
     }
 }

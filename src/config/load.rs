@@ -11,7 +11,7 @@ use super::error::{ConfigError, Problem};
 use super::file::{ConfigFile, Stanza};
 use super::hop::{self, HopConfig};
 use super::kernel::{KernelConfig, NamedBy};
-use super::listen::ListenConfig;
+use super::listen::{self, ControlConfig, ListenConfig};
 use super::log::LogConfig;
 use super::produce;
 use super::produce::{MessageFormat, ProduceConfig};
@@ -53,6 +53,8 @@ pub struct PublishingConfig {
     pub positions: DatabaseConfig,
     pub positions_named_by: NamedBy,
     pub produce: ProduceConfig,
+    /// What Aether Producer's environment says of the control, where it holds.
+    aether_control: Option<ControlConfig>,
 }
 
 impl Config {
@@ -154,6 +156,16 @@ impl Config {
         is_chosen.then(|| self.selection.stanza(StanzaKind::Kernel))
     }
 
+    /// Whether a kernel's entities are to be published beside archiving: where
+    /// `-K` names one; and the demo's, where the command line names no stanza at
+    /// all, so that made-up entities come to no archive unasked.
+    pub fn publishes_beside(&self) -> bool {
+        match self.selection.kernel {
+            Some(_) => true,
+            None => !self.selection.names_any() && self.kernel_stanza().is_some(),
+        }
+    }
+
     /// That a kernel which was named can be used, whatever the command.
     pub(super) fn check_kernel(&self) -> Result<(), ConfigError> {
         match self.selection.kernel {
@@ -180,6 +192,7 @@ impl Config {
                 positions: DatabaseConfig::Postgres(aether.positions),
                 positions_named_by: NamedBy::AetherEnvironment,
                 produce: aether.produce,
+                aether_control: Some(aether.control),
             }));
         }
         let Some(kernel) = self.kernel()? else {
@@ -191,6 +204,28 @@ impl Config {
             positions: self.database()?,
             positions_named_by: NamedBy::Stanza,
             produce: self.produce()?,
+            aether_control: None,
+        }))
+    }
+
+    /// Where the producer's control listens, and for whom; `None` is off. Aether
+    /// Producer's environment says it where it holds, but `producer-listen`
+    /// goes before its address.
+    pub fn control(
+        &self,
+        publishing: &PublishingConfig,
+    ) -> Result<Option<ControlConfig>, ConfigError> {
+        let Some(aether) = &publishing.aether_control else {
+            return Ok(self.listen()?.control);
+        };
+        let settings = self.settings(StanzaKind::Listen)?;
+        if !settings.is_given(&listen::PRODUCER) {
+            return Ok(Some(aether.clone()));
+        }
+        let address = listen::address(&settings, &listen::PRODUCER)?;
+        Ok(address.map(|address| ControlConfig {
+            address,
+            ..aether.clone()
         }))
     }
 

@@ -40,6 +40,8 @@ impl LogConfig {
 impl Word for Level {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("error", Level::ERROR),
+        // Python's word for the worst.
+        ("critical", Level::ERROR),
         ("warn", Level::WARN),
         // Python's name, which existing files have.
         ("warning", Level::WARN),

@@ -61,8 +61,7 @@ pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
 pub use postgres::{PostgresConfig, SslMode};
 pub use produce::{
-    AdminCredential, ContainerCompression, ContainerConfig, MessageFormat, ProduceConfig,
-    TopicConfig,
+    ContainerCompression, ContainerConfig, MessageFormat, ProduceConfig, TopicConfig,
 };
 pub use registry::{RegistryConfig, RegistryCredential};
 pub use selection::Selection;

@@ -1,15 +1,13 @@
 //! `[produce]`: how entities become records. One stanza, every key optional.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use super::error::{ConfigError, Problem};
+use super::error::ConfigError;
 use super::from_value::Word;
 use super::key::Key;
 use super::registry::RegistryConfig;
 use super::settings::Settings;
-use super::value::Hidden;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProduceConfig {
@@ -41,11 +39,12 @@ pub struct ProduceConfig {
     pub reconcile_interval: Option<Duration>,
     /// `produce-format`. Default containers.
     pub format: MessageFormat,
+    /// `produce-idle-limit-seconds`: a realm of which nothing was published or
+    /// looked for without an error for so long is told as not well. Default
+    /// 600 s.
+    pub idle_limit: Duration,
     pub container: ContainerConfig,
     pub topic: TopicConfig,
-    /// `PRODUCER_ADMIN_USER` and `PRODUCER_ADMIN_PW`: who may use the control
-    /// API. Without them its control endpoints refuse.
-    pub admin: Option<AdminCredential>,
 }
 
 /// What a message is.
@@ -97,12 +96,6 @@ pub struct TopicConfig {
     /// `produce-name-modifier`: the schema's name within the topic's, once
     /// `%s`. Default `%s`.
     pub name_modifier: String,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub struct AdminCredential {
-    pub user: String,
-    pub password: String,
 }
 
 const FETCH_SIZE: Key = Key::number(
@@ -173,6 +166,13 @@ const FORMAT: Key = Key::choice::<FormatWord>(
     "what a message is: a container, or an entity in the format of -R's registry",
 )
 .default("container");
+const IDLE_LIMIT: Key = Key::number(
+    "produce-idle-limit-seconds",
+    1,
+    31_536_000,
+    "seconds without success after which a realm is told as not well",
+)
+.default("600");
 const CONTAINER_ENTITIES: Key = Key::number(
     "produce-container-entities",
     1,
@@ -220,8 +220,6 @@ const NAME_MODIFIER: Key = Key::text(
     "the schema's name within the topic's, as %s",
 )
 .default("%s");
-const ADMIN_USER: Key = Key::secret("producer-admin-user", "user of the control API");
-const ADMIN_PW: Key = Key::secret("producer-admin-pw", "password of the control API");
 
 pub(super) const KEYS: &[&Key] = &[
     &FETCH_SIZE,
@@ -234,6 +232,7 @@ pub(super) const KEYS: &[&Key] = &[
     &LOOK_BACK_INTERVAL,
     &RECONCILE_INTERVAL,
     &FORMAT,
+    &IDLE_LIMIT,
     &CONTAINER_ENTITIES,
     &CONTAINER_BYTES,
     &COMPRESSION,
@@ -242,8 +241,6 @@ pub(super) const KEYS: &[&Key] = &[
     &RETENTION,
     &PROPERTIES,
     &NAME_MODIFIER,
-    &ADMIN_USER,
-    &ADMIN_PW,
 ];
 
 impl ProduceConfig {
@@ -264,13 +261,13 @@ impl ProduceConfig {
                 FormatWord::Container => MessageFormat::Container,
                 FormatWord::Registry => MessageFormat::Registry(None),
             },
+            idle_limit: seconds(&IDLE_LIMIT)?,
             container: ContainerConfig {
                 entities: settings.require(&CONTAINER_ENTITIES)?,
                 bytes: settings.require(&CONTAINER_BYTES)?,
                 compression: settings.require(&COMPRESSION)?,
             },
             topic: TopicConfig::read(settings)?,
-            admin: AdminCredential::read(settings)?,
         })
     }
 }
@@ -289,6 +286,7 @@ impl Default for ProduceConfig {
             look_back_interval: Duration::from_secs(60),
             reconcile_interval: Some(Duration::from_secs(86_400)),
             format: MessageFormat::Container,
+            idle_limit: Duration::from_secs(600),
             container: ContainerConfig {
                 entities: 250,
                 bytes: 100_000,
@@ -300,7 +298,6 @@ impl Default for ProduceConfig {
                 properties: BTreeMap::from([("retention.ms".to_owned(), "604800000".to_owned())]),
                 name_modifier: "%s".to_owned(),
             },
-            admin: None,
         }
     }
 }

@@ -47,6 +47,12 @@ impl Selection {
         chosen.as_deref().unwrap_or(kind.default_stanza())
     }
 
+    /// Whether the command line names any stanza.
+    pub(super) fn names_any(&self) -> bool {
+        let named = [&self.hop, &self.database, &self.store, &self.kernel];
+        named.iter().any(|name| name.is_some())
+    }
+
     /// What goes before the environment, as (key, value, option).
     pub(super) fn overrides(&self) -> Vec<(&'static str, Value, &'static str)> {
         let until_eos =

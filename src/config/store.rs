@@ -146,14 +146,10 @@ impl S3Credentials {
                 secret_access_key,
             })),
             (None, None) => Ok(None),
-            (Some(_), None) => Err(half("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")),
-            (None, Some(_)) => Err(half("S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID")),
+            (Some(_), None) => Err(Problem::half("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")),
+            (None, Some(_)) => Err(Problem::half("S3_SECRET_ACCESS_KEY", "S3_ACCESS_KEY_ID")),
         }
     }
-}
-
-fn half(set: &'static str, missing: &'static str) -> ConfigError {
-    Problem::HalfCredential { set, missing }.into()
 }
 
 fn require_bucket(settings: &Settings) -> Result<String, ConfigError> {

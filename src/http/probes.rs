@@ -1,6 +1,9 @@
 //! Whether the process lives, and whether it is ready.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use futures::future::join_all;
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -14,6 +17,17 @@ pub trait Probes: Send + Sync {
     /// Why it is not ready, a line for each reason; none when it is. Must
     /// answer within seconds, whatever is down.
     async fn not_ready(&self) -> Vec<String>;
+}
+
+/// Several parts of a process.
+pub struct Together(pub Vec<Arc<dyn Probes>>);
+
+#[async_trait]
+impl Probes for Together {
+    async fn not_ready(&self) -> Vec<String> {
+        let asked = self.0.iter().map(|part| part.not_ready());
+        join_all(asked).await.concat()
+    }
 }
 
 /// Whoever gets this answer talks to a process that lives.

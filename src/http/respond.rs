@@ -27,6 +27,17 @@ pub fn json(value: &impl Serialize) -> Result<Response<Body>, Problem> {
     }
 }
 
+/// The same, indented where that is wished.
+pub fn json_as(value: &impl Serialize, is_pretty: bool) -> Result<Response<Body>, Problem> {
+    if !is_pretty {
+        return json(value);
+    }
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => Ok(bytes(JSON, text + "\n")),
+        Err(error) => Err(Problem::internal(format!("no JSON: {error}"))),
+    }
+}
+
 pub fn bson(document: RawDocumentBuf) -> Response<Body> {
     bytes(BSON, document.into_bytes())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
@@ -82,6 +83,16 @@ impl Admin {
                 _ => return answer,
             }
         }
+    }
+
+    /// The brokers that the cluster has now, as `host:port/id`: one question,
+    /// answered within the time or not at all.
+    pub fn brokers(&self, within: Duration) -> Result<Vec<String>, KafkaFailure> {
+        // One topic, whether it is there or not: a cluster may have thousands.
+        let answer = self.consumer.fetch_metadata(Some("archive_ingest"), within);
+        let metadata = self.explained(answer)?;
+        let name = |b: &MetadataBroker| format!("{}:{}/{}", b.host(), b.port(), b.id());
+        Ok(metadata.brokers().iter().map(name).collect())
     }
 
     /// Begin and end of each partition.

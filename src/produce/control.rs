@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::context::Context;
 use super::positions::{Claimed, Mode, PositionsError};
 use super::rounds::Rounds;
-use super::status::{Board, Snapshot, State};
-use crate::entities::{SourceError, TypeId};
+use super::status::{Board, Snapshot, State, TypeStatus};
+use crate::entities::{Position, SourceError, TypeId};
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,7 @@ impl Control {
                 .map(|board| board.status().clone())
                 .collect(),
             held_back: self.context.held_back(),
+            source_asked: self.rounds.source_asked(),
             source_error: self.rounds.source_error(),
         }
     }
@@ -52,6 +53,39 @@ impl Control {
         let ids = boards.iter().map(|board| board.status().id.clone());
         ids.map(|id| Ok((id.clone(), self.context.source.count(&id)?)))
             .collect()
+    }
+
+    /// How many entities of a type there are beyond its position, at most
+    /// `most`. Asks the database.
+    pub fn waiting(&self, of: &TypeStatus, most: u64) -> Result<u64, SourceError> {
+        // After every time.
+        let end = Position::from("9999-12-31T23:59:59");
+        let mut beyond = 0;
+        let mut count = |_, position| {
+            beyond += u64::from(position > of.position);
+            match beyond < most {
+                true => Ok(()),
+                false => Err(SourceError::Interrupted("counted enough".to_owned())),
+            }
+        };
+        match self
+            .context
+            .source
+            .range(&of.id, &of.position, &end, &mut count)
+        {
+            Ok(()) | Err(SourceError::Interrupted(_)) => Ok(beyond),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the source answers. Asks the database.
+    pub fn check_source(&self) -> Result<(), SourceError> {
+        self.context.source.check().map(drop)
+    }
+
+    /// What messages call the source.
+    pub fn source(&self) -> String {
+        self.context.source.describe()
     }
 
     /// How many entities of each type are in the quarantine.

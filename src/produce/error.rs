@@ -34,6 +34,11 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Whether it was Kafka that failed.
+    pub fn is_kafkas(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
+
     /// Whether the type is another instance's now.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost(_))

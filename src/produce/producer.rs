@@ -59,6 +59,17 @@ impl Producer {
         }
     }
 
+    /// Makes the topics of all registered types, which otherwise come with the
+    /// first entity.
+    pub fn make_topics(&self) -> Result<(), PublishError> {
+        let new = &self.context.config.topic;
+        for one in self.context.source.types()? {
+            let topic = new.name(&one.id.realm, &one.schema_name);
+            self.context.outlet.partitions(&topic, new)?;
+        }
+        Ok(())
+    }
+
     /// Publishes until told to end. What fails is tried again, for as long as
     /// it runs. Blocks; must not be called on a thread of an async runtime.
     pub fn run(&self, shutdown: &Shutdown) {
@@ -82,13 +93,13 @@ impl Producer {
                         error!("{conflict}");
                     }
                     told = conflicts;
-                    self.rounds.set_source_error(None);
+                    self.rounds.asked_source(None);
                     self.rounds.follow(types, &self.context);
                     self.context.config.types_interval
                 }
                 Err(error) => {
                     warn!("the registered types cannot be read: {error}");
-                    self.rounds.set_source_error(Some(error.to_string()));
+                    self.rounds.asked_source(Some(error.to_string()));
                     self.context.config.retry_pause
                 }
             };

@@ -44,7 +44,7 @@ impl Outlet {
     }
 
     /// The topic's partitions; made where it is missing.
-    fn partitions(&self, topic: &str, new: &TopicConfig) -> Result<Vec<i32>, KafkaFailure> {
+    pub fn partitions(&self, topic: &str, new: &TopicConfig) -> Result<Vec<i32>, KafkaFailure> {
         let mut made = false;
         loop {
             match self.tails.partitions(topic)? {

@@ -30,6 +30,7 @@ pub(super) struct Rounds {
 #[derive(Default)]
 struct Table {
     entries: BTreeMap<TypeId, Entry>,
+    source_asked: Option<Timestamp>,
     source_error: Option<Failure>,
 }
 
@@ -67,10 +68,20 @@ impl Rounds {
         self.table().source_error.clone()
     }
 
-    pub fn set_source_error(&self, cause: Option<String>) {
-        self.table().source_error = cause.map(|cause| Failure {
+    /// When the registered types were last asked for.
+    pub fn source_asked(&self) -> Option<Timestamp> {
+        self.table().source_asked
+    }
+
+    /// The registered types were asked for; `cause`: why they were not read.
+    pub fn asked_source(&self, cause: Option<String>) {
+        let timestamp = Timestamp::now();
+        let mut table = self.table();
+        table.source_asked = Some(timestamp);
+        table.source_error = cause.map(|cause| Failure {
             cause,
-            timestamp: Timestamp::now(),
+            is_kafkas: false,
+            timestamp,
         });
     }
 

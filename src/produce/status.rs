@@ -1,11 +1,13 @@
 //! What a type is doing, and what became of its entities.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::time;
 use crate::entities::{EntityType, HeldBack, Position, TypeId};
 
 /// What a type is doing; the words are those of Aether's producer.
@@ -59,6 +61,8 @@ pub struct Changeset {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub cause: String,
+    /// Whether it was Kafka that failed.
+    pub is_kafkas: bool,
     pub timestamp: Timestamp,
 }
 
@@ -80,7 +84,14 @@ pub struct TypeStatus {
     /// instance started.
     pub left_out: u64,
     pub last_changeset: Option<Changeset>,
+    /// The last one in which something went into the quarantine.
+    pub last_failed: Option<Changeset>,
     pub last_error: Option<Failure>,
+    /// Attempts that failed since this instance started.
+    pub errors: u64,
+    /// When it was last worked on without an error, whether anything was new or
+    /// not.
+    pub last_success: Instant,
     /// How far the position is behind what may be read, while there is more.
     pub behind: Option<Duration>,
 }
@@ -98,9 +109,20 @@ impl TypeStatus {
             late: 0,
             left_out: 0,
             last_changeset: None,
+            last_failed: None,
             last_error: None,
+            errors: 0,
+            last_success: Instant::now(),
             behind: None,
         }
+    }
+}
+
+impl TypeStatus {
+    /// The time that the position begins with, in seconds since 1970-01-01 as if
+    /// it were UTC; `None` at the start.
+    pub fn position_second(&self) -> Option<i64> {
+        time::second(&self.position)
     }
 }
 
@@ -111,8 +133,26 @@ pub struct Snapshot {
     pub types: Vec<TypeStatus>,
     /// What keeps entities that are there from being published yet.
     pub held_back: Option<HeldBack>,
+    /// When the registered types were last asked for.
+    pub source_asked: Option<Timestamp>,
     /// The registered types could not be read the last time.
     pub source_error: Option<Failure>,
+}
+
+impl Snapshot {
+    /// Realms with a type that is to be published, and was not worked on without
+    /// an error for longer than `most`; and for how long.
+    pub fn idle_realms(&self, most: Duration) -> BTreeMap<String, Duration> {
+        let mut idle: BTreeMap<String, Duration> = BTreeMap::new();
+        for one in self.types.iter().filter(|one| one.state.is_running()) {
+            let since = one.last_success.elapsed();
+            if since > most {
+                let longest = idle.entry(one.id.realm.clone()).or_default();
+                *longest = since.max(*longest);
+            }
+        }
+        idle
+    }
 }
 
 /// A status that one thread changes and others read.
@@ -151,21 +191,24 @@ impl Board {
         self.status().state
     }
 
-    /// The type is being worked on without trouble.
+    /// A turn has ended without trouble.
     pub fn is_well(&self) {
         let mut status = self.status();
-        if status.state.is_running() {
+        status.last_success = Instant::now();
+        if status.is_own && status.state.is_running() {
             status.state = State::Normal;
         }
     }
 
-    pub fn failed(&self, cause: String) {
+    pub fn failed(&self, cause: String, is_kafkas: bool) {
         let mut status = self.status();
+        status.errors += 1;
         if status.state.is_running() {
             status.state = State::Error;
         }
         status.last_error = Some(Failure {
             cause,
+            is_kafkas,
             timestamp: Timestamp::now(),
         });
     }
@@ -175,11 +218,15 @@ impl Board {
         let mut status = self.status();
         status.published += succeeded;
         status.left_out += left_out;
-        status.last_changeset = Some(Changeset {
+        let changeset = Changeset {
             changes: succeeded + failed,
             failed,
             succeeded,
             timestamp: Timestamp::now(),
-        });
+        };
+        if failed > 0 {
+            status.last_failed = Some(changeset.clone());
+        }
+        status.last_changeset = Some(changeset);
     }
 }

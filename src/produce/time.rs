@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::entities::Position;
 
@@ -26,6 +27,12 @@ pub(super) fn earlier(position: &Position, by: Duration) -> Option<Position> {
     Some(text.into())
 }
 
+/// The position's time in seconds since 1970-01-01, as if it were UTC.
+pub(super) fn second(position: &Position) -> Option<i64> {
+    let zoned = time(position)?.to_zoned(TimeZone::UTC).ok()?;
+    Some(zoned.timestamp().as_second())
+}
+
 /// How far one position is after another.
 pub(super) fn between(earlier: &Position, later: &Position) -> Option<Duration> {
     let span = time(later)?.duration_since(time(earlier)?);
@@ -47,6 +54,7 @@ mod tests {
             let back = earlier(&text.into(), Duration::from_secs(20));
             assert_eq!(back, Some("2025-12-31T23:59:50".into()), "{text}");
         }
+        assert_eq!(second(&"1970-01-01T00:01:00.5".into()), Some(60));
         assert_eq!(earlier(&"soon".into(), Duration::ZERO), None);
         assert_eq!(earlier(&Position::start(), Duration::ZERO), None);
     }

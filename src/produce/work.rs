@@ -145,9 +145,7 @@ impl Work {
     pub fn turn(&mut self, shutdown: &Shutdown) -> Next {
         match self.try_turn(shutdown) {
             Ok(next) => {
-                if self.board.status().is_own {
-                    self.board.is_well();
-                }
+                self.board.is_well();
                 next
             }
             Err(error) => self.failed(&error),
@@ -170,7 +168,7 @@ impl Work {
             true => error!(%of, topic, "{cause}"),
             false => debug!(%of, topic, "{cause}"),
         }
-        self.board.failed(cause);
+        self.board.failed(cause, failure.is_kafkas());
         Next::After(self.context.config.retry_pause)
     }
 

@@ -75,9 +75,10 @@ fn the_least_environment_is_whole_and_the_rest_has_defaults() {
     assert_eq!(config.positions.name, "offsets");
     assert_eq!(config.positions.pool_size, 6);
     assert_eq!(config.produce, ProduceConfig::default());
-    assert_eq!(config.listen, "0.0.0.0:5005");
+    assert_eq!(config.control.address.to_string(), "0.0.0.0:5005");
+    assert_eq!(config.control.credential, None);
     assert_eq!(config.max_connections, None);
-    assert!(!config.pretty_status);
+    assert!(!config.control.pretty_status);
     assert_eq!(config.log_level, None);
 }
 
@@ -178,9 +179,12 @@ fn every_setting_is_honoured_under_its_upper_case_name() {
     assert_eq!(config.produce.retry_pause, Duration::from_secs(7));
     assert_eq!(config.produce.topic.partitions, 8);
     assert_eq!(config.produce.topic.replicas, 2);
-    assert_eq!(config.listen, "127.0.0.1:5009");
+    assert_eq!(config.control.address.to_string(), "127.0.0.1:5009");
     assert_eq!(config.log_level, Some(tracing::Level::WARN));
-    assert_eq!(config.produce.admin.as_ref().unwrap().user, "admin");
+    assert_eq!(
+        config.control.credential.as_ref().unwrap().username,
+        "admin"
+    );
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter"), "{shown}");
 }
@@ -200,7 +204,7 @@ fn the_settings_file_is_below_the_environment() {
     assert_eq!(config.produce.fetch_size, 60);
     assert_eq!(config.produce.poll_interval, Duration::from_secs(4));
     assert_eq!(config.produce.start_delay, Duration::ZERO);
-    assert_eq!(config.listen, "0.0.0.0:5010");
+    assert_eq!(config.control.address.to_string(), "0.0.0.0:5010");
     assert_eq!(config.log_level, Some(tracing::Level::DEBUG));
     let HopKind::Kafka {
         bootstrap_servers, ..
@@ -214,7 +218,7 @@ fn the_settings_file_is_below_the_environment() {
     assert_eq!(topic.properties["cleanup.policy"], "compact");
     assert_eq!(topic.name("realm", "Person"), "realm.v2-Person");
     assert_eq!(config.max_connections, Some(3));
-    assert!(config.pretty_status);
+    assert!(config.control.pretty_status);
     assert_eq!(config.unknown, ["colour", "kafka_settings.linger.ms"]);
 }
 

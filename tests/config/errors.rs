@@ -103,7 +103,7 @@ fn a_bad_value_is_one_line_that_says_what_was_expected_and_what_was_found() {
     for (toml, line) in [
         (
             "[log]\nlog-level = \"loud\"\n",
-            "housekeeping.toml:2: log-level in [log] must be one of error, warn, warning, info, debug, trace, not \"loud\"",
+            "housekeeping.toml:2: log-level in [log] must be one of error, critical, warn, warning, info, debug, trace, not \"loud\"",
         ),
         (
             "[log]\nlog-format = 1\n",
@@ -460,7 +460,7 @@ fn a_bad_environment_variable_is_named() {
         (
             "LOG_LEVEL",
             "loud",
-            "environment variable LOG_LEVEL: log-level in [log] must be one of error, warn, warning, info, debug, trace, not \"loud\"",
+            "environment variable LOG_LEVEL: log-level in [log] must be one of error, critical, warn, warning, info, debug, trace, not \"loud\"",
         ),
         (
             "ARCHIVE_BATCH_RECORDS",

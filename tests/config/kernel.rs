@@ -117,7 +117,6 @@ fn the_producer_has_the_defaults_that_the_documentation_tells() {
     assert_eq!(produce.topic.replicas, 3);
     assert_eq!(produce.topic.properties["retention.ms"], "604800000");
     assert_eq!(produce.topic.name("realm", "Person"), "realm.Person");
-    assert_eq!(produce.admin, None);
 }
 
 #[test]
@@ -144,9 +143,9 @@ fn the_control_credential_is_whole_or_none_and_never_shown() {
         "environment variable PRODUCER_ADMIN_USER is set and PRODUCER_ADMIN_PW is not: set both or neither"
     );
     let scene = scene.env("PRODUCER_ADMIN_PW", "hunter2");
-    let produce = scene.load().unwrap().produce().unwrap();
-    assert_eq!(produce.admin.as_ref().unwrap().password, "hunter2");
-    assert!(!format!("{produce:?}").contains("hunter2"));
+    let control = scene.load().unwrap().listen().unwrap().control.unwrap();
+    assert_eq!(control.credential.as_ref().unwrap().password, "hunter2");
+    assert!(!format!("{control:?}").contains("hunter2"));
     let shown = show_json(&effective(&scene.selection, scene.environment()).unwrap());
     assert!(!shown.to_string().contains("hunter2"));
 }

@@ -98,6 +98,7 @@ impl Scene {
             config.store()?;
             config.kernel()?;
             config.produce()?;
+            config.listen()?;
             Ok(())
         };
         let outcome: Result<(), ConfigError> = everything();

@@ -121,6 +121,7 @@ impl Control {
         let config = ControlConfig {
             address: any_port(),
             credential,
+            pretty_status: false,
         };
         let producer = producer.map(|table| Arc::new(table) as Arc<dyn ProducerControl>);
         let probes = Readiness(

@@ -14,7 +14,12 @@ mod support;
 
 mod avro;
 mod avro_readers;
+mod controlled;
+#[path = "../http/http.rs"]
+#[allow(dead_code, reason = "most of it is for the archive API")]
+mod http;
 mod positions;
 mod publishing;
 mod running;
 mod scene;
+mod together;

@@ -19,6 +19,7 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::{Message, TopicPartitionList};
 use uuid::Uuid;
 
+use crate::support::place::OwnDatabase;
 use crate::support::program::{Ended, Process};
 use crate::support::skip::service;
 use crate::support::{self, program};
@@ -35,10 +36,12 @@ pub const PERSON: &str = r#"{"name": "Person", "type": "record", "aetherBaseSche
 pub struct Scene {
     folder: tempfile::TempDir,
     pub database: PostgresConfig,
+    own: OwnDatabase,
     pub kafka: String,
     /// What the realms of this scene begin with.
     pub realm: String,
     settings: BTreeMap<String, String>,
+    variables: BTreeMap<String, String>,
 }
 
 /// A registered type.
@@ -62,13 +65,14 @@ impl Scene {
     /// `None`, said loudly, where a service is missing.
     pub fn new() -> Option<Self> {
         let kafka = service("TEST_KAFKA")?;
+        let own = OwnDatabase::create()?;
         let database = PostgresConfig {
             request_timeout_seconds: 30,
-            host: service("TEST_PG_HOST")?,
-            port: service("TEST_PG_PORT")?.parse().expect("a port"),
-            name: format!("test_{}", support::unique()),
-            username: service("TEST_PG_USER")?,
-            password: Some(service("TEST_PG_PASSWORD")?),
+            host: own.host.clone(),
+            port: own.port,
+            name: own.name.clone(),
+            username: own.user.clone(),
+            password: Some(own.password.clone()),
             sslmode: SslMode::Prefer,
             sslrootcert: None,
             pool_size: 4,
@@ -77,16 +81,14 @@ impl Scene {
             folder: tempfile::tempdir().expect("a folder"),
             realm: format!("r{}", support::unique()),
             database,
+            own,
             kafka,
             settings: BTreeMap::from([
                 ("produce-topic-replicas".to_owned(), "1".to_owned()),
                 ("produce-retry-pause-seconds".to_owned(), "1".to_owned()),
             ]),
+            variables: BTreeMap::new(),
         };
-        scene.on(
-            "postgres",
-            &format!("CREATE DATABASE {}", scene.database.name),
-        );
         scene.execute(include_str!("../entities/kernel.sql"));
         Some(scene)
     }
@@ -96,7 +98,12 @@ impl Scene {
         self.settings.insert(key.to_owned(), value.to_owned());
     }
 
-    pub fn client(&self, database: &str) -> postgres::Client {
+    /// A variable of the program's environment.
+    pub fn variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    fn client(&self, database: &str) -> postgres::Client {
         postgres::Config::new()
             .host(&self.database.host)
             .port(self.database.port)
@@ -107,17 +114,12 @@ impl Scene {
             .expect("a server")
     }
 
-    fn on(&self, database: &str, sql: &str) {
-        let done = self.client(database).batch_execute(sql);
-        done.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
     pub fn application(&self) -> postgres::Client {
         self.client(&self.database.name)
     }
 
     pub fn execute(&self, sql: &str) {
-        self.on(&self.database.name, sql);
+        self.own.execute(sql);
     }
 
     pub fn positions(&self) -> Box<dyn Positions> {
@@ -224,7 +226,7 @@ impl Scene {
              [kernel]\nkernel-type = \"aether\"\nkernel-host = {host:?}\nkernel-port = {port}\n\
              kernel-name = {name:?}\nkernel-username = {username:?}\n\
              kernel-window-ms = {WINDOW_MS}\nkernel-margin-ms = 100\n\
-             [produce]\n{lines}",
+             [listen]\napi-listen = \"off\"\nproducer-listen = \"off\"\n[produce]\n{lines}",
             self.kafka
         );
         let file = self.folder.path().join("scene.toml");
@@ -235,11 +237,13 @@ impl Scene {
     fn variables(&self) -> BTreeMap<String, String> {
         let password = self.database.password.clone().unwrap_or_default();
         let home = self.folder.path().to_string_lossy().into_owned();
-        BTreeMap::from([
+        let mut variables = BTreeMap::from([
             ("HOME".to_owned(), home),
             ("DB_PASSWORD".to_owned(), password.clone()),
             ("KERNEL_PASSWORD".to_owned(), password),
-        ])
+        ]);
+        variables.extend(self.variables.clone());
+        variables
     }
 
     /// What the program reads here, for whoever calls its rooms.
@@ -253,6 +257,16 @@ impl Scene {
         };
         let environment = Environment::from_variables(&self.variables());
         Config::load_in(&selection, environment).expect("a sound configuration")
+    }
+
+    /// In the scene's folder and environment, without its configuration.
+    pub fn start_bare(&self, arguments: &[&str]) -> Process {
+        let mut command = program::command();
+        command
+            .current_dir(self.folder.path())
+            .envs(self.variables())
+            .args(arguments);
+        Process::start(command)
     }
 
     pub fn start(&self, arguments: &[&str]) -> Process {
@@ -390,9 +404,5 @@ impl Drop for Scene {
                     futures::executor::block_on(admin.delete_topics(&own, &AdminOptions::new()));
             }
         }
-        self.on(
-            "postgres",
-            &format!("DROP DATABASE {} WITH (FORCE)", self.database.name),
-        );
     }
 }

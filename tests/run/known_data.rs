@@ -161,7 +161,7 @@ fn without_any_file_or_flag_the_heartbeat_is_left_out() {
         .ended()
         .clean()
         .summary();
-    assert_eq!(summary.archived, 35);
+    assert_eq!(summary.archived, 38);
     assert!(!summary.topics.contains_key(HEARTBEAT_TOPIC));
 }
 

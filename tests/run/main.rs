@@ -13,9 +13,13 @@ mod crash;
 mod crash_points;
 mod faults;
 mod forged_crcs;
+#[path = "../http/http.rs"]
+#[allow(dead_code, reason = "most of it is for the archive API")]
+mod http;
 mod kafka_faults;
 mod known_data;
 mod log_shapes;
+mod newcomer;
 mod power_loss;
 mod python_readers;
 mod readme;

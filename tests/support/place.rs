@@ -21,7 +21,7 @@ use super::by_hand::ByHand;
 use super::program::{self, Ended, Process};
 use super::proxy::{Proxy, Speech};
 pub use bucket::OwnBucket;
-use database::OwnDatabase;
+pub use database::OwnDatabase;
 use spelling::{as_variable, auth_file, quoted, text};
 
 /// Lines of one stanza: key → value as TOML.

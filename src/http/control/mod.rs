@@ -43,6 +43,7 @@ pub struct ControlApi {
     producer: Option<Arc<dyn ProducerControl>>,
     probes: Arc<dyn Probes>,
     metrics: Metrics,
+    pretty_status: bool,
 }
 
 impl ControlApi {
@@ -57,6 +58,7 @@ impl ControlApi {
             producer,
             probes,
             metrics,
+            pretty_status: config.pretty_status,
         }
     }
 
@@ -99,7 +101,10 @@ impl ControlApi {
             Route::KernelCheck => dependency(self.producer()?.is_kernel_there().await),
             Route::KafkaCheck => dependency(self.producer()?.is_kafka_there().await),
             Route::App => app(),
-            Route::Status => respond::json(&self.producer()?.status().await),
+            Route::Status => {
+                let status = self.producer()?.status().await;
+                respond::json_as(&status, self.pretty_status)
+            }
             Route::Topics => self.topics().await,
             Route::Order(order) => self.order(order, &request.query).await,
         }
