@@ -338,38 +338,6 @@ pub(super) fn check_name_modifier(modifier: &str) -> Result<(), String> {
     }
 }
 
-impl AdminCredential {
-    /// Both or neither.
-    fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
-        AdminCredential::of(
-            settings.optional(&ADMIN_USER)?,
-            settings.optional(&ADMIN_PW)?,
-        )
-    }
-
-    pub(super) fn of(
-        user: Option<String>,
-        password: Option<String>,
-    ) -> Result<Option<Self>, ConfigError> {
-        let half = |set, missing| Err(Problem::HalfCredential { set, missing }.into());
-        match (user, password) {
-            (Some(user), Some(password)) => Ok(Some(AdminCredential { user, password })),
-            (None, None) => Ok(None),
-            (Some(_), None) => half("PRODUCER_ADMIN_USER", "PRODUCER_ADMIN_PW"),
-            (None, Some(_)) => half("PRODUCER_ADMIN_PW", "PRODUCER_ADMIN_USER"),
-        }
-    }
-}
-
-impl fmt::Debug for AdminCredential {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AdminCredential")
-            .field("user", &self.user)
-            .field("password", &Hidden)
-            .finish()
-    }
-}
-
 impl Word for FormatWord {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("container", FormatWord::Container),
