@@ -99,12 +99,15 @@ fn url(text: &str) -> Result<String, String> {
 
 /// Both or neither.
 fn credential(settings: &Settings) -> Result<Option<RegistryCredential>, ConfigError> {
-    let half = |set, missing| Err(Problem::HalfCredential { set, missing }.into());
+    let half = |set: &Key, missing: &Key| {
+        let (set, missing) = (set.variable(), missing.variable());
+        Err(Problem::HalfCredential { set, missing }.into())
+    };
     match (settings.optional(&USERNAME)?, settings.optional(&PASSWORD)?) {
         (Some(username), Some(password)) => Ok(Some(RegistryCredential { username, password })),
         (None, None) => Ok(None),
-        (Some(_), None) => half("REGISTRY_USERNAME", "REGISTRY_PASSWORD"),
-        (None, Some(_)) => half("REGISTRY_PASSWORD", "REGISTRY_USERNAME"),
+        (Some(_), None) => half(&USERNAME, &PASSWORD),
+        (None, Some(_)) => half(&PASSWORD, &USERNAME),
     }
 }
 
