@@ -99,10 +99,7 @@ fn url(text: &str) -> Result<String, String> {
 
 /// Both or neither.
 fn credential(settings: &Settings) -> Result<Option<RegistryCredential>, ConfigError> {
-    let half = |set: &Key, missing: &Key| {
-        let (set, missing) = (set.variable(), missing.variable());
-        Err(Problem::HalfCredential { set, missing }.into())
-    };
+    let half = |set: &Key, missing: &Key| Err(Problem::half(&set.variable(), &missing.variable()));
     match (settings.optional(&USERNAME)?, settings.optional(&PASSWORD)?) {
         (Some(username), Some(password)) => Ok(Some(RegistryCredential { username, password })),
         (None, None) => Ok(None),
