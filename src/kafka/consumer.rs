@@ -153,12 +153,16 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     /// fetched of them before is forgotten. `false`: not all of them yet, as the
     /// client has not begun with one.
     pub fn seek(&self, offsets: &Offsets) -> Result<bool, KafkaFailure> {
-        for (of, offset) in offsets {
-            let place = Offset::Offset(*offset);
-            let sought = self
-                .consumer
-                .seek(&of.topic, of.partition, place, REQUEST_TIMEOUT);
-            match sought {
+        if offsets.is_empty() {
+            return Ok(true);
+        }
+        let places = offsets
+            .iter()
+            .map(|(partition, offset)| (partition, Offset::Offset(*offset)));
+        let sought = admin::partition_list(places)
+            .and_then(|list| self.consumer.seek_partitions(list, REQUEST_TIMEOUT));
+        for element in self.explained(sought)?.elements() {
+            match element.error() {
                 Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) => {
                     return Ok(false);
                 }

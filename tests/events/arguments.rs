@@ -30,7 +30,7 @@ fn whatever_is_typed_wrongly_is_told_with_exit_2() {
             "course-enrollment",
         ),
         (with(&["--count", "0"]), "--count"),
-        (with(&["--count", "-1"]), "--count"),
+        (with(&["--count", "-1"]), "-1"),
         (with(&["--count", "many"]), "--count"),
         (with(&["--key-schema", "x"]), "--key-schema"),
         (vec!["consume", "--format", "xml"], "--format"),
