@@ -235,7 +235,7 @@ fn what_the_archive_cannot_give_is_told_counted_and_left_out() {
         .filter(|one| {
             let is_at =
                 |other: &&Record| (other.partition, other.offset) == (one.partition, one.offset);
-            !left.iter().any(|other| is_at(other))
+            !left.iter().any(is_at)
         })
         .collect();
     assert_same_stream(&rest, &broker.committed(&target));
