@@ -167,11 +167,15 @@ struct WithState {
 impl<'a> Envelope<'a> {
     fn of(event: &'a Event) -> Result<Self, Unfit> {
         check_json(&event.payload)?;
-        // A payload that is no object has no state.
-        let with_state = serde_json::from_slice::<WithState>(&event.payload);
+        // A payload that is no object has no state; serde would take an array
+        // for one, member by member.
+        let is_object = event.payload.trim_ascii_start().starts_with(b"{");
+        let with_state = is_object
+            .then(|| serde_json::from_slice::<WithState>(&event.payload).ok())
+            .flatten();
         Ok(Self {
             event,
-            state: with_state.ok().and_then(|payload| payload.state),
+            state: with_state.and_then(|payload| payload.state),
             category: category(&event.topic),
         })
     }
