@@ -10,8 +10,8 @@ use crate::messages::*;
 use crate::place::{Place, ServerDatabase};
 
 /// The newest migrations.
-const SQLITE_VERSION: i32 = 5;
-const POSTGRES_VERSION: i32 = 8;
+const SQLITE_VERSION: i32 = 6;
+const POSTGRES_VERSION: i32 = 9;
 
 on_every_backend!(
     migrating_again_changes_nothing,
