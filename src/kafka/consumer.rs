@@ -150,8 +150,8 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 
     /// Goes on reading assigned partitions from these offsets; whatever was
-    /// fetched of them before is forgotten. `false`: not all of them yet, as the
-    /// client has not begun with one.
+    /// fetched of them before is forgotten. `false`: not all of them, as the
+    /// client has not begun with one yet.
     pub fn seek(&self, offsets: &Offsets) -> Result<bool, KafkaFailure> {
         if offsets.is_empty() {
             return Ok(true);
