@@ -1,5 +1,6 @@
 //! How many objects a second `S3Store::get` reads with nothing else to do, and
-//! how many `verify --deep` reads and compares, in turns.
+//! how many `verify --deep` reads and compares and `restore` brings back onto
+//! Kafka, in turns.
 //!
 //! ```text
 //! TEST_S3_ENDPOINT=http://127.0.0.1:9000 TEST_S3_BUCKET=archive \
@@ -9,8 +10,10 @@
 //! - `BENCH_OBJECTS`: objects in the archive. Default 20000.
 //! - `BENCH_SIZE`: bytes of each value. Default 1000.
 //! - `BENCH_CONCURRENCY`: GETs at once, comma-separated. Default `16,32,64`;
-//!   verify is measured against the best of them.
+//!   verify and restore are measured against the best of them, over all rounds.
 //! - `BENCH_ROUNDS`: how often each is measured, in turns. Default 3.
+//! - `TEST_KAFKA`: HOST:PORT of the broker to restore to, each time into a topic
+//!   of its own, which stays; without it restore is not measured.
 //!
 //! The objects are those of a private archive, under a topic of a random name,
 //! and stay there; its catalogue is a SQLite file that goes. A table goes to
@@ -19,17 +22,20 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use archive_ingest::catalogue::{Catalogue, Row, RowFilter, SqliteCatalogue};
-use archive_ingest::config::SqliteConfig;
+use archive_ingest::catalogue::{Catalogue, Row, RowFilter, SqliteCatalogue, StreamFilter};
+use archive_ingest::config::{Config, Environment, Selection, SqliteConfig};
+use archive_ingest::kafka::Cluster;
 use archive_ingest::record::{Record, TimestampType};
+use archive_ingest::restore::{Options, Restorer};
 use archive_ingest::store::{Location, Put, S3Store, Store};
 use archive_ingest::verify::{Rebuild, Verifier};
-use archive_ingest::{catalogue, envelope};
+use archive_ingest::{catalogue, envelope, shutdown};
 use common::{bucket, concurrencies, parameter};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
@@ -58,26 +64,50 @@ fn main() -> Result<()> {
         "{:>16} {:>10} {:>8} {:>12}",
         "what", "objects", "s", "objects/s"
     );
-    let (mut gets, mut verifies) = (vec![], vec![]);
+    let cluster = cluster(folder.path())?;
+    let mut gets = BTreeMap::<usize, Vec<f64>>::new();
+    let (mut verifies, mut restores) = (vec![], vec![]);
     for _ in 0..rounds {
         for at_once in concurrencies("16,32,64")? {
-            gets.push(runtime.block_on(get_all(&store, &keys, at_once))?);
+            let rate = runtime.block_on(get_all(&store, &keys, at_once))?;
+            gets.entry(at_once).or_default().push(rate);
         }
         verifies.push(runtime.block_on(verify_all(&store, &catalogue, topic, objects))?);
+        if let Some(cluster) = &cluster {
+            restores.push(restore_all(&runtime, &store, &catalogue, cluster, objects)?);
+        }
     }
-    println!("{}", report(&store, size, &gets, &verifies)?);
+    println!("{}", report(&store, size, &gets, &verifies, &restores)?);
     Ok(())
 }
 
-fn report(store: &Arc<dyn Store>, size: usize, gets: &[f64], verifies: &[f64]) -> Result<Value> {
-    let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+/// Of all rounds together, so that a moment at which the machine was busy weighs
+/// on both alike.
+fn report(
+    store: &Arc<dyn Store>,
+    size: usize,
+    gets: &BTreeMap<usize, Vec<f64>>,
+    verifies: &[f64],
+    restores: &[f64],
+) -> Result<Value> {
+    let overall = |rates: &[f64]| {
+        let seconds: f64 = rates.iter().map(|rate| rate.recip()).sum();
+        rates.len() as f64 / seconds
+    };
+    let gets: BTreeMap<usize, f64> = gets
+        .iter()
+        .map(|(at_once, rates)| (*at_once, overall(rates)))
+        .collect();
+    let best = gets.values().copied().fold(0.0, f64::max);
     Ok(json!({
         "bench": "store_get",
         "store": store.name(),
         "value_bytes": size,
         "gets_per_second": gets,
-        "verified_per_second": verifies,
-        "ratio": best(verifies) / best(gets),
+        "verified_per_second": overall(verifies),
+        "ratio": overall(verifies) / best,
+        "restored_per_second": overall(restores),
+        "restore_ratio": (!restores.is_empty()).then(|| overall(restores) / best),
         "peak_memory_bytes": peak_memory()?,
     }))
 }
@@ -190,8 +220,8 @@ async fn get_all(store: &Arc<dyn Store>, keys: &[Location], at_once: usize) -> R
     Ok(show(&format!("get, {at_once} at once"), keys.len(), began))
 }
 
-/// Objects a second, catalogue against store only: that is where objects are
-/// read.
+/// Objects a second, in both directions: objects are read in the first, and
+/// listed in the second.
 async fn verify_all(
     store: &Arc<dyn Store>,
     catalogue: &Arc<dyn Catalogue>,
@@ -211,6 +241,63 @@ async fn verify_all(
     let first = listen.await?;
     ensure!(first.is_none(), "a defect: {first:?}");
     ensure!(checked.messages == objects as u64, "{checked:?}");
+    Ok(rate)
+}
+
+/// Where records are restored to, if that is named.
+fn cluster(folder: &Path) -> Result<Option<Arc<Cluster>>> {
+    let Ok(address) = std::env::var("TEST_KAFKA") else {
+        return Ok(None);
+    };
+    let file = folder.join("bench.toml");
+    std::fs::write(
+        &file,
+        format!("[hop]\nhop-type = \"kafka\"\nhop-hostname = {address:?}\n"),
+    )?;
+    let selection = Selection {
+        config_file: Some(file),
+        hop: Some("hop".to_owned()),
+        ..Selection::default()
+    };
+    let config = Config::load_in(&selection, Environment::default())?;
+    Ok(Some(Arc::new(Cluster::open(&config.hop()?)?)))
+}
+
+/// Objects a second, into a new topic.
+fn restore_all(
+    runtime: &tokio::runtime::Runtime,
+    store: &Arc<dyn Store>,
+    catalogue: &Arc<dyn Catalogue>,
+    cluster: &Arc<Cluster>,
+    objects: usize,
+) -> Result<f64> {
+    let options = Options {
+        create_topics: true,
+        connections: 8,
+        ..Options::default()
+    };
+    let (_trigger, shutdown) = shutdown::signal();
+    let (catalogue, store) = (catalogue.clone(), store.clone());
+    let restorer = Restorer::new(catalogue, store, cluster.clone(), options, shutdown);
+    let target = format!("{}-{:08x}", topic(), rand::random::<u32>());
+    let filter = StreamFilter {
+        topic: topic().to_owned(),
+        ..StreamFilter::default()
+    };
+    let began = Instant::now();
+    let jobs = [restorer.job(&target, filter, "everything")?];
+    let plan = restorer.plan(&jobs, 1_800_000_000_000)?;
+    ensure!(plan.refused.is_empty(), "{:?}", plan.refused);
+    restorer.make_topics(&jobs, &plan)?;
+    let outcomes = runtime.block_on(async {
+        let (tell, mut told) = mpsc::channel(64);
+        let listen = tokio::spawn(async move { told.recv().await });
+        let outcomes = restorer.run(&jobs, tell).await;
+        ensure!(listen.await?.is_none(), "something was left out");
+        anyhow::Ok(outcomes)
+    })?;
+    let rate = show("restore", objects, began);
+    ensure!(outcomes[0].restored == objects as u64, "{:?}", outcomes[0]);
     Ok(rate)
 }
 

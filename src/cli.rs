@@ -71,6 +71,14 @@ pub enum Command {
     /// on stdout. `run` answers it too.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve,
+    /// Carry the events of an agent (ACA-Py) to Kafka, and records to the agent
+    ///
+    /// Events come by webhook, or from the plugin in plugins/, and are answered
+    /// for once Kafka has acknowledged them. Records of acapy-inbound-... go to
+    /// the agent, and are committed once it has taken them. Where it listens is
+    /// printed on stdout. See docs/bridge.md.
+    #[command(after_help = BRIDGE_EXAMPLES)]
+    Bridge(BridgeArgs),
     /// List the topics on Kafka and how far each is archived
     ///
     /// RECORDS counts offsets, so compacted topics and transactions have fewer.
@@ -113,6 +121,16 @@ pub enum Command {
     /// row.
     #[command(after_help = REBUILD_CATALOGUE_EXAMPLES)]
     RebuildCatalogue(RebuildCatalogueArgs),
+    /// Write archived records to a Kafka cluster, as they were
+    ///
+    /// Key, value, headers, timestamp and partition as they were, by offset
+    /// within a partition, retries of producers included. Whoever reads committed
+    /// data sees each once, however often it is stopped or killed: the same
+    /// command goes on where it was. Nothing is written before all targets were
+    /// looked at. Exit 0 when everything is there, 1 when the archive could not
+    /// give something (a line for each), 3 when it did not come to its end.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(RestoreArgs),
     /// Show on one screen what the archive has and how it is doing
     ///
     /// Messages of the last day and hour are counted by their own timestamps.
@@ -187,6 +205,22 @@ const SERVE_EXAMPLES: &str = "Examples:\n  \
   archive_ingest serve\n  \
   API_LISTEN=127.0.0.1:0 archive_ingest serve -D local-db -S local-store";
 
+const BRIDGE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest bridge -H hop-local\n  \
+  BRIDGE_AGENT_URL=http://127.0.0.1:8031 archive_ingest bridge --plugin-config plugins-config.yaml";
+
+#[derive(Args, Debug)]
+pub struct BridgeArgs {
+    /// Stanza of the bridge
+    #[arg(default_value = "bridge", value_name = "STANZA")]
+    pub name: String,
+    /// The agent's plugin configuration (YAML), whose kafka_events holds here too
+    ///
+    /// Without -H the cluster is the one that it names.
+    #[arg(long, value_name = "FILE")]
+    pub plugin_config: Option<PathBuf>,
+}
+
 /// A loop of `run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Loop {
@@ -228,6 +262,12 @@ pub struct RunArgs {
     /// Run all loops but this one (with commas: these)
     #[arg(long, value_name = "LOOP", value_delimiter = ',')]
     pub without: Vec<Loop>,
+    /// Carry the events of this stanza's agent too (see `bridge`)
+    #[arg(long, value_name = "STANZA")]
+    pub bridge: Option<String>,
+    /// With --bridge: the agent's plugin configuration (YAML)
+    #[arg(long, value_name = "FILE", requires = "bridge")]
+    pub plugin_config: Option<PathBuf>,
 }
 
 const PRODUCE_EXAMPLES: &str = "Examples:\n  \
@@ -427,7 +467,7 @@ pub struct TopicsArgs {
 }
 
 /// Which archived messages.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub struct Select {
     /// Only these topics: names or globs (repeatable)
     #[arg(long = "topic", value_name = "GLOB")]
@@ -554,4 +594,48 @@ pub struct RebuildCatalogueArgs {
     /// Read only part I of N of the objects, always the same: for N processes at once
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+}
+
+const RESTORE_EXAMPLES: &str = "Examples:\n  \
+  archive_ingest restore -H hop-new -D local-db -S local-store --topic 'gcn.*' --create-topics\n  \
+  archive_ingest restore -H hop-local -D local-db -S local-store --topic gcn.circular --to gcn.again --since 7d --dry-run\n  \
+  archive_ingest list-archive --topic a --json | jq -r .uuid | archive_ingest restore -H hop-local --uuid-file - --map a=b";
+
+#[derive(Args, Debug, Default)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub select: Select,
+    /// Only messages whose UUIDs are in this file, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub uuid_file: Option<PathBuf>,
+    /// Restore into this topic [default: into the topic of the same name]
+    #[arg(long, value_name = "TOPIC", conflicts_with = "map")]
+    pub to: Option<String>,
+    /// Restore topic FROM into topic TO (repeatable)
+    #[arg(long, value_name = "FROM=TO")]
+    pub map: Vec<String>,
+    /// Tell what would be restored and what stands against it, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Into the partitions that they were in: the default
+    #[arg(long, conflicts_with = "by_key")]
+    pub preserve_partitions: bool,
+    /// Into the partitions of their keys, as Java's producers choose them
+    #[arg(long)]
+    pub by_key: bool,
+    /// Make topics that do not exist, set to keep everything
+    #[arg(long)]
+    pub create_topics: bool,
+    /// At most so many records a second
+    #[arg(long, value_name = "N/s")]
+    pub rate: Option<String>,
+    /// Add a header _archive_uuid with the archive's UUID
+    #[arg(long)]
+    pub mark: bool,
+    /// Restore even into a topic that this archive reads, and so archives again
+    #[arg(long)]
+    pub into_archived: bool,
+    /// Restore even beside records of which no note tells what they are
+    #[arg(long)]
+    pub append: bool,
 }

@@ -51,8 +51,11 @@
 //! - [`archive`]: the archiver. One file decides what happens on failure.
 //! - [`verify`]: catalogue against store, store against catalogue, Kafka against
 //!   catalogue; mending; the catalogue from the store alone.
+//! - [`restore`]: archived records back onto Kafka, each once; a note of how far
+//!   it is goes with them in one transaction.
 //! - [`http`]: the archive API, the producer's control, health and metrics.
 //!   It shows and controls what the commands hand it, through small traits.
+//! - [`bridge`]: an agent's events to Kafka, and records of Kafka to the agent.
 //! - [`produce`]: entities to Kafka: Avro containers, transactions, positions
 //!   and the quarantine. Blocks, on threads of its own.
 //! - [`events`]: events under a schema registry, produced and consumed from a
@@ -99,6 +102,7 @@
 
 pub mod archive;
 pub mod avro;
+pub mod bridge;
 pub mod catalogue;
 pub mod cli;
 pub mod commands;
@@ -115,6 +119,7 @@ pub mod postgres_server;
 pub mod produce;
 pub mod record;
 pub mod registry;
+pub mod restore;
 pub mod retry;
 pub mod shutdown;
 pub mod sqlite_file;

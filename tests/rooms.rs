@@ -9,7 +9,9 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["commands"],
     &["cli"],
-    &["archive", "events", "http", "produce", "verify"],
+    &[
+        "archive", "bridge", "events", "http", "produce", "restore", "verify",
+    ],
     &["catalogue", "entities", "kafka", "registry"],
     // The catalogue tells where in the store a record lies, and what its
     // document says.

@@ -21,9 +21,10 @@ PY_BSON=$CACHE/py-bson/bin/python
 SCHEMATHESIS=$CACHE/py-schemathesis/bin/schemathesis
 
 PY_AETHER=$CACHE/py-aether/bin/python
+ACAPY=$CACHE/py-acapy/bin/aca-py
 PY_REGISTRY=$CACHE/py-registry/bin/python
 
-INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether py_registry minio)
+INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether py_acapy py_registry minio)
 declare -A REMEDY=(
   [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
@@ -33,6 +34,7 @@ declare -A REMEDY=(
   [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_schemathesis]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
+  [py_acapy]='Python 3.9 to 3.12 with venv and a reachable Python package index; then scripts/services install'
   [py_registry]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_aether]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
 )
@@ -139,6 +141,20 @@ have_py_schemathesis() { have_venv py-schemathesis; }
 install_py_schemathesis() { install_venv py-schemathesis; }
 have_py_aether() { have_venv py-aether; }
 install_py_aether() { install_venv py-aether; }
+have_py_acapy() { have_venv py-acapy; }
+
+# The agent's own dependencies know no later Python.
+install_py_acapy() {
+  local python
+  for python in python3.11 python3.12 python3.10 python3.9 python3; do
+    have "$python" || continue
+    "$python" -c 'import sys, venv; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null || continue
+    install_venv py-acapy "$python"
+    return
+  done
+  echo "no Python from 3.9 to 3.12"
+  return 1
+}
 have_py_registry() { have_venv py-registry; }
 install_py_registry() { install_venv py-registry; }
 
@@ -147,8 +163,9 @@ have_venv() {
   [[ -x $CACHE/$1/bin/python ]] && cmp -s "$SCRIPTS/python/$1.txt" "$CACHE/$1/requirements.txt"
 }
 
+# install_venv NAME [PYTHON]
 install_venv() {
-  python3 -m venv --clear "$CACHE/$1"
+  "${2:-python3}" -m venv --clear "$CACHE/$1"
   "$CACHE/$1/bin/python" -m pip install --quiet --disable-pip-version-check -r "$SCRIPTS/python/$1.txt"
   cp "$SCRIPTS/python/$1.txt" "$CACHE/$1/requirements.txt"
 }

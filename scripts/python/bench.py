@@ -139,6 +139,18 @@ class Bench:
             "peak_memory_bytes": max(worker.peak_bytes for worker in crew),
         }
 
+    def command(self, name, *options, **settings):
+        """Runs a command that reads the archive; its summary and its peak memory."""
+        worker = Worker(
+            self.options.program,
+            [name, *options, "--json", *self.configuration.arguments],
+            secrets(self.services) | settings,
+            self.options.dir,
+            self.options.dir / f"{name}.log",
+        )
+        self.workers.append(worker)
+        return self.summary(worker)["summary"], worker.peak_bytes
+
     def summary(self, worker):
         code = worker.wait(PATIENCE)
         if code != 0:
@@ -217,8 +229,8 @@ class Bench:
         )
         self.note(
             "verify",
-            get_rate=max(told["gets_per_second"]),
-            verify_rate=max(told["verified_per_second"]),
+            get_rate=max(told["gets_per_second"].values()),
+            verify_rate=told["verified_per_second"],
             ratio=told["ratio"],
             peak_memory_bytes=told["peak_memory_bytes"],
         )
@@ -234,26 +246,18 @@ class Bench:
         client(self.services).make_bucket(bucket)
         topic = self.make("rebuild", 4, records)
         self.archived(topic, topic, records, DB_NAME="bench_lost", STORE_PRIMARY_BUCKET=bucket)
-        rebuilding = Worker(
-            self.options.program,
-            ["rebuild-catalogue", "--json", *self.configuration.arguments],
-            secrets(self.services) | {"DB_NAME": "bench_rebuilt", "STORE_PRIMARY_BUCKET": bucket},
-            self.options.dir,
-            self.options.dir / "rebuild.log",
-        )
-        self.workers.append(rebuilding)
-        told = self.summary(rebuilding)["summary"]
+        told, peak = self.command("rebuild-catalogue", DB_NAME="bench_rebuilt", STORE_PRIMARY_BUCKET=bucket)
         different = catalogues.differences(self.services, "bench_lost", "bench_rebuilt")
         self.note(
             "rebuild",
             rows=told["rows_added"],
             seconds=told["seconds"],
             different_rows=different,
-            peak_memory_bytes=rebuilding.peak_bytes,
+            peak_memory_bytes=peak,
         )
         self.bound("rows of the rebuilt catalogue", told["rows_added"], least=records)
         self.bound("rows that differ from the catalogue that was lost", different, most=0)
-        self.bound("peak memory, rebuild-catalogue, MiB", rebuilding.peak_bytes / MIB, most=256)
+        self.bound("peak memory, rebuild-catalogue, MiB", peak / MIB, most=256)
 
     def measure_latency(self):
         """Every answer of the store 50 ms later, as a cloud's is; one worker, and two."""
@@ -334,8 +338,18 @@ class Bench:
             content = read_object(client(self.services), bucket, key)
             if content is None or content.problems or content.size < LARGE_BYTES:
                 raise RuntimeError(f"{key}: {content and content.problems}")
-        peak = told["peak_memory_bytes"]
-        self.note("large", record_bytes=LARGE_BYTES, archived=count, seconds=told["seconds"], peak_memory_bytes=peak)
+        verified, verify_peak = self.command("verify", "--deep", "--topic", "large")
+        if verified["messages"] != count:
+            raise RuntimeError(f"verify has looked at {verified['messages']} of {count} messages")
+        self.note(
+            "large",
+            record_bytes=LARGE_BYTES,
+            archived=count,
+            seconds=told["seconds"],
+            peak_memory_bytes=told["peak_memory_bytes"],
+            verify_peak_memory_bytes=verify_peak,
+        )
+        self.bound("peak memory, verify --deep, large, MiB", verify_peak / MIB, most=256)
 
     def measure_entities(self):
         """The producer: rows to Kafka, many at once and a few at a time."""

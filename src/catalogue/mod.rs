@@ -7,6 +7,7 @@ mod describe;
 mod filter;
 mod postgres;
 mod sqlite;
+mod stream;
 mod text;
 mod upkeep;
 
@@ -24,6 +25,7 @@ pub use self::describe::Lying;
 pub use self::filter::{Cursor, RowFilter};
 pub use self::postgres::PostgresCatalogue;
 pub use self::sqlite::SqliteCatalogue;
+pub use self::stream::{Appearance, StreamExtent, StreamFilter, StreamPlace, Streams};
 pub use self::text::storable;
 pub use self::upkeep::{SetAside, Upkeep, Verification};
 
@@ -293,6 +295,9 @@ pub trait Catalogue: Send + Sync {
 
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;
+
+    /// The calls that restoring needs.
+    fn streams(&self) -> &dyn Streams;
 
     /// The calls that verifying and mending need.
     fn upkeep(&self) -> &dyn Upkeep;

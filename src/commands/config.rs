@@ -23,6 +23,7 @@ const SHOWN: &[StanzaKind] = &[
     StanzaKind::Listen,
     StanzaKind::Kernel,
     StanzaKind::Produce,
+    StanzaKind::Bridge,
     StanzaKind::Registry,
 ];
 
@@ -123,8 +124,9 @@ pub fn effective(
     environment: Environment,
 ) -> Result<Vec<Settings>, ConfigError> {
     let config = Config::load_in(selection, environment)?;
-    let used = |kind: &&StanzaKind| match **kind {
+    let used = |kind: &&StanzaKind| match kind {
         StanzaKind::Kernel => config.kernel_stanza().is_some(),
+        StanzaKind::Bridge => config.bridge_stanza().is_some(),
         StanzaKind::Registry => selection.registry.is_some(),
         _ => true,
     };

@@ -10,10 +10,13 @@ use tracing::{error, info};
 use super::Exit;
 use crate::shutdown::{Shutdown, Trigger};
 
+/// What a loop does until the shutdown is due.
+type Work = dyn FnOnce(&Shutdown) -> anyhow::Result<Exit> + Send;
+
 /// A loop that is ready to begin.
 pub(super) struct Loop {
     name: &'static str,
-    work: Box<dyn FnOnce(&Shutdown) -> anyhow::Result<Exit> + Send>,
+    work: Box<Work>,
 }
 
 impl Loop {

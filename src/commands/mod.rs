@@ -3,6 +3,8 @@
 mod archive_metrics;
 mod archiver;
 mod asked_uuids;
+pub mod bridge;
+mod bridge_port;
 pub mod config;
 mod decodings;
 mod destination;
@@ -27,6 +29,10 @@ mod producer_metrics;
 mod producer_watch;
 pub mod quarantine;
 pub mod rebuild_catalogue;
+pub mod restore;
+mod restore_report;
+mod restore_select;
+mod restore_target;
 mod row;
 pub mod run;
 mod select;
@@ -117,12 +123,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     };
     match &cli.command {
         Command::Run(args) => run::run(&config()?, args, json),
+        Command::Bridge(_) => bridge::bridge(&config()?, json),
         Command::Serve => serve::serve(&config()?, json),
         Command::Topics(args) => topics::list(&config()?, args, json),
         Command::ListArchive(args) => list_archive::list(&config()?, args, json),
         Command::FetchUuid(args) => fetch_uuid::fetch(&config()?, args, json),
         Command::Verify(args) => verify::verify(&config()?, args, json),
         Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
+        Command::Restore(args) => restore::restore(&config()?, args, json),
         Command::Status => status::status(&config()?, json),
         Command::Produce(args) => produce::produce(&config()?, args, json),
         Command::Rebuild(args) => produce::rebuild(&config()?, args, json),

@@ -36,6 +36,11 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         Command::Run(run) => Some(run),
         _ => None,
     };
+    let (bridge, plugin_config) = match command {
+        Command::Bridge(args) => (Some(&args.name), &args.plugin_config),
+        Command::Run(args) => (args.bridge.as_ref(), &args.plugin_config),
+        _ => (None, &None),
+    };
     Selection {
         config_file: global.config.clone(),
         veto_list: global.veto_list.clone(),
@@ -43,6 +48,8 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
         database: global.database.clone(),
         store: global.store.clone(),
         kernel: global.kernel.clone(),
+        bridge: bridge.cloned(),
+        plugin_config: plugin_config.clone(),
         registry: global.registry.clone(),
         until_eos: run.is_some_and(|run| run.until_eos),
         test_topic: run.and_then(|run| run.test_topic.clone()),

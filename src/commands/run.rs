@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use super::archiver::Archiving;
+use super::bridge::{self, Bridging};
 use super::listeners::{Listeners, Served};
 use super::loops::run_together;
 use super::producer::Producing;
@@ -33,12 +34,14 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> {
     // All of the configuration is checked before anything is opened.
     let plan = Plan::of(config, args)?;
+    let bridge = bridge::Plan::beside(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let (trigger, shutdown) = shutdown::signal();
     let (trigger, is_working) = (Arc::new(trigger), Arc::new(AtomicBool::new(false)));
-    let patience = config.archive()?.shutdown + GRACE;
+    let bridges_for = bridge.as_ref().map(bridge::Plan::patience);
+    let patience = config.archive()?.shutdown + GRACE + bridges_for.unwrap_or_default();
     runtime.spawn(listen_to_signals(
         trigger.clone(),
         is_working.clone(),
@@ -81,6 +84,10 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
     if let Some(producing) = producing {
         watches.extend(producer.map(|running| running.watch()).transpose()?);
         loops.push(producing.into_loop());
+    }
+    if let Some(bridge) = bridge {
+        let cluster = bridge.cluster(Some((&plan.hop, &cluster)))?;
+        loops.push(Bridging::start(bridge, &cluster)?.into_loop());
     }
     let ended = run_together(loops, &trigger, &shutdown);
     watches.into_iter().for_each(Watch::stop);

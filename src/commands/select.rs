@@ -72,6 +72,11 @@ impl Chosen {
         })
     }
 
+    /// [since, until), ms since 1970-01-01 UTC.
+    pub fn times(&self) -> (Option<i64>, Option<i64>) {
+        (self.since, self.until)
+    }
+
     /// Whether a topic of Kafka's is one of those that were typed.
     pub fn has_topic(&self, topic: &str) -> bool {
         self.topics.is_empty() || self.topics.iter().any(|pattern| pattern.is_match(topic))

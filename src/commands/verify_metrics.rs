@@ -50,10 +50,13 @@ impl std::fmt::Debug for Standing {
     }
 }
 
+/// Name, help and value of a gauge.
+type Gauge = (&'static str, &'static str, fn(&Verification) -> i64);
+
 impl Collector for Standing {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let standing = self.held().clone();
-        let gauges: [(&str, &str, fn(&Verification) -> i64); 2] = [
+        let gauges: [Gauge; 2] = [
             (
                 "archive_verify_finished_timestamp_seconds",
                 "When verify with these options last came to its end",

@@ -187,7 +187,7 @@ fn phase_name(phase: Phase) -> &'static str {
 }
 
 /// Without colours, so that NO_COLOR need not be asked.
-fn bar() -> ProgressBar {
+pub(super) fn bar() -> ProgressBar {
     let template = "{msg} {wide_bar} {pos}/{len} {per_sec} ETA {eta}";
     let style = ProgressStyle::with_template(template);
     let bar = ProgressBar::new(0);

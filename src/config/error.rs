@@ -169,6 +169,8 @@ pub(super) enum Problem {
     AetherSetting { setting: String, why: String },
     #[error("{setting} is not set ({about}): set it, or choose stanzas with -H, -D and -K")]
     AetherMissing { setting: String, about: String },
+    #[error("plugin configuration {file}: {why}")]
+    PluginFile { file: String, why: String },
     #[error("{at}: {why}")]
     VetoLine { at: Origin, why: String },
     #[error(

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::auth::{HopAuth, Mechanism, SecurityProtocol};
-use super::error::ConfigError;
+use super::error::{ConfigError, Problem};
 use super::from_value::Word;
 use super::host::Host;
 use super::key::Key;
@@ -162,6 +162,40 @@ impl HopConfig {
             test_max_messages: settings.optional(&TEST_MAX_MESSAGES)?,
             topic_refresh: Duration::from_secs(settings.require(&TOPIC_REFRESH)?),
             properties: settings.optional(&PROPERTIES)?.unwrap_or_default(),
+        })
+    }
+}
+
+impl HopConfig {
+    /// A cluster that is named by its bootstrap servers alone, of which nothing
+    /// is archived. `stanza` is for messages.
+    pub(super) fn of_servers(stanza: &str, servers: &str) -> Result<Self, ConfigError> {
+        let hosts: Result<Vec<Host>, String> = servers
+            .split(',')
+            .map(|part| Host::parse(part.trim(), 9092))
+            .collect();
+        let hosts = hosts.map_err(|why| Problem::PluginFile {
+            file: format!("of [{stanza}]"),
+            why: format!("bootstrap_servers: {why}"),
+        })?;
+        let servers: Vec<String> = hosts.iter().map(Host::to_string).collect();
+        Ok(HopConfig {
+            stanza: stanza.to_owned(),
+            kind: HopKind::Kafka {
+                bootstrap_servers: servers.join(","),
+                auth: None,
+            },
+            group: GroupName::Named("archive_ingest".to_owned()),
+            until_eos: false,
+            topics: TopicSelection {
+                wanted: TopicGlobs::none(),
+                vetoed: TopicGlobs::none(),
+                only: None,
+                public: TopicGlobs::none(),
+            },
+            test_max_messages: None,
+            topic_refresh: Duration::from_secs(60),
+            properties: BTreeMap::new(),
         })
     }
 }

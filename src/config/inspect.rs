@@ -2,6 +2,7 @@
 //! anything: what `config check` tells.
 
 use super::archive::ArchiveConfig;
+use super::bridge::BridgeConfig;
 use super::database::DatabaseConfig;
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -46,10 +47,11 @@ pub struct StanzaInspection {
 }
 
 /// Whether a stanza of the kind is in use: always, except that there need not
-/// be a kernel or a registry.
+/// be a kernel, a registry or a bridge.
 fn is_used(config: &Config, kind: StanzaKind) -> bool {
     match kind {
         StanzaKind::Kernel => config.kernel_stanza().is_some(),
+        StanzaKind::Bridge => config.bridge_stanza().is_some(),
         StanzaKind::Registry => config.selection.registry.is_some(),
         _ => true,
     }
@@ -134,6 +136,7 @@ fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> Stanz
             // What they are to other stanzas.
             let beside = || match kind {
                 StanzaKind::Kernel => config.kernel().map(drop),
+                StanzaKind::Bridge => config.bridge().map(drop),
                 StanzaKind::Produce => config.produce().map(drop),
                 _ => Ok(()),
             };
@@ -187,6 +190,7 @@ fn build(settings: &Settings, vetoes: &VetoList) -> Result<(), ConfigError> {
         StanzaKind::Listen => ListenConfig::read(settings).map(drop),
         StanzaKind::Kernel => KernelConfig::read(settings).map(drop),
         StanzaKind::Produce => ProduceConfig::read(settings).map(drop),
+        StanzaKind::Bridge => BridgeConfig::read(settings, None).map(drop),
         StanzaKind::Registry => RegistryConfig::read(settings).map(drop),
     }
 }

@@ -24,10 +24,6 @@ pub enum Built {
     No {
         instead: &'static str,
     },
-    /// The same, and the value `off` asks for nothing.
-    OnlyOff {
-        instead: &'static str,
-    },
 }
 
 impl Key {
@@ -77,11 +73,6 @@ impl Key {
 
     pub(super) const fn not_built(mut self, instead: &'static str) -> Self {
         self.built = Built::No { instead };
-        self
-    }
-
-    pub(super) const fn only_off(mut self, instead: &'static str) -> Self {
-        self.built = Built::OnlyOff { instead };
         self
     }
 

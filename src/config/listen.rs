@@ -14,6 +14,17 @@ use super::value::Hidden;
 pub struct ListenConfig {
     pub api: Option<ApiConfig>,
     pub control: Option<ControlConfig>,
+    /// Where a bridge listens, if this process runs one.
+    pub bridge: Option<BridgeListenConfig>,
+}
+
+/// The bridge's listener.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BridgeListenConfig {
+    pub address: ListenAddress,
+    /// `BRIDGE_API_KEY`, which clients show as `x-api-key`. Without it the
+    /// address is a loopback one.
+    pub key: Option<String>,
 }
 
 /// The archive API.
@@ -90,6 +101,10 @@ pub(super) const PRODUCER: Key = Key::text(
 const ADMIN_USER: Key = Key::secret("producer-admin-user", "who may control the producer");
 const ADMIN_PW: Key = Key::secret("producer-admin-pw", "password of producer-admin-user");
 
+const BRIDGE: Key =
+    Key::text("bridge-listen", "HOST:PORT of the bridge, or off").default("127.0.0.1:5010");
+const BRIDGE_KEY: Key = Key::secret("bridge-api-key", "what clients of the bridge must show");
+
 pub(super) const KEYS: &[&Key] = &[
     &API,
     &API_USERNAME,
@@ -100,9 +115,8 @@ pub(super) const KEYS: &[&Key] = &[
     &PRODUCER,
     &ADMIN_USER,
     &ADMIN_PW,
-    &Key::text("bridge-listen", "HOST:PORT of the bridge, or off")
-        .default("off")
-        .only_off("this version has no bridge; remove it or set it to \"off\""),
+    &BRIDGE,
+    &BRIDGE_KEY,
 ];
 
 impl ListenConfig {
@@ -110,6 +124,7 @@ impl ListenConfig {
         Ok(ListenConfig {
             api: ApiConfig::read(settings)?,
             control: ControlConfig::read(settings)?,
+            bridge: BridgeListenConfig::read(settings)?,
         })
     }
 }
@@ -146,6 +161,21 @@ impl ControlConfig {
             credential,
             pretty_status: false,
         }))
+    }
+}
+
+impl BridgeListenConfig {
+    fn read(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+        let key = settings.optional(&BRIDGE_KEY)?;
+        let Some(address) = address(settings, &BRIDGE)? else {
+            return Ok(None);
+        };
+        if key.is_none() && settings.chosen && !address.is_loopback() {
+            let why = "without a key anybody could write to Kafka there: \
+                       set BRIDGE_API_KEY, or listen on 127.0.0.1";
+            return Err(settings.refused(&BRIDGE, why));
+        }
+        Ok(Some(BridgeListenConfig { address, key }))
     }
 }
 
@@ -241,6 +271,15 @@ impl fmt::Display for ListenAddress {
             true => write!(out, "[{}]:{}", self.host, self.port),
             false => write!(out, "{}:{}", self.host, self.port),
         }
+    }
+}
+
+impl fmt::Debug for BridgeListenConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("BridgeListenConfig")
+            .field("address", &self.address)
+            .field("key", &self.key.as_ref().map(|_| Hidden))
+            .finish()
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::aether::AetherConfig;
 use super::archive::{self, ArchiveConfig};
+use super::bridge::BridgeConfig;
 use super::database::DatabaseConfig;
 use super::document::Source;
 use super::environment::Environment;
@@ -252,6 +253,27 @@ impl Config {
             Some(_) => RegistryConfig::read(&self.settings(StanzaKind::Registry)?).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The chosen bridge and its cluster: the one that the plugin's file names,
+    /// unless the command line names one. Reads that file.
+    pub fn bridge(&self) -> Result<(BridgeConfig, HopConfig), ConfigError> {
+        let settings = self.settings(StanzaKind::Bridge)?;
+        let bridge = BridgeConfig::read(&settings, self.selection.plugin_config.as_ref())?;
+        let hop = match &bridge.plugin.bootstrap_servers {
+            Some(servers) if self.selection.hop.is_none() => {
+                HopConfig::of_servers(&bridge.stanza, servers)?
+            }
+            _ => self.hop()?,
+        };
+        let hop = bridge.hop(hop);
+        Ok((bridge, hop))
+    }
+
+    /// The bridge that is chosen; `None` where none is.
+    pub fn bridge_stanza(&self) -> Option<&str> {
+        let is_chosen = self.selection.bridge.is_some();
+        is_chosen.then(|| self.selection.stanza(StanzaKind::Bridge))
     }
 
     /// The effective values of the chosen stanza of a kind.

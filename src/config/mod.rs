@@ -17,6 +17,7 @@ mod aether_file;
 mod archive;
 mod auth;
 mod auth_file;
+mod bridge;
 mod database;
 mod document;
 mod environment;
@@ -32,6 +33,8 @@ mod listen;
 mod load;
 mod log;
 mod origin;
+mod plugin_file;
+mod plugin_options;
 mod postgres;
 mod produce;
 mod properties;
@@ -47,6 +50,7 @@ mod veto;
 pub use aether::AetherConfig;
 pub use archive::ArchiveConfig;
 pub use auth::{HopAuth, Mechanism, Protocol};
+pub use bridge::{AgentConfig, BridgeConfig, MessageForm};
 pub use database::{DatabaseConfig, SqliteConfig};
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -55,10 +59,14 @@ pub use hop::{GroupName, HopConfig, HopKind};
 pub use inspect::{Inspection, StanzaInspection};
 pub use kernel::{BoundConfig, KernelConfig, KernelKind, NamedBy};
 pub use key::{Built, Key};
-pub use listen::{ApiConfig, ControlConfig, HttpCredential, ListenAddress, ListenConfig};
+pub use listen::{
+    ApiConfig, BridgeListenConfig, ControlConfig, HttpCredential, ListenAddress, ListenConfig,
+};
 pub use load::{Config, PublishingConfig};
 pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
+pub use plugin_file::PluginFile;
+pub use plugin_options::{Becomes, PluginOption, Section, table as plugin_options_table};
 pub use postgres::{PostgresConfig, SslMode};
 pub use produce::{
     ContainerCompression, ContainerConfig, MessageFormat, ProduceConfig, TopicConfig,

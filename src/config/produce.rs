@@ -37,12 +37,12 @@ pub struct ProduceConfig {
     /// `produce-reconcile-interval-seconds`: between two comparisons of
     /// everything. Default 86400 s (a day); `None` (0) is on command only.
     pub reconcile_interval: Option<Duration>,
-    /// `produce-format`. Default containers.
-    pub format: MessageFormat,
     /// `produce-idle-limit-seconds`: a realm of which nothing was published or
     /// looked for without an error for so long is told as not well. Default
     /// 600 s.
     pub idle_limit: Duration,
+    /// `produce-format`. Default containers.
+    pub format: MessageFormat,
     pub container: ContainerConfig,
     pub topic: TopicConfig,
 }
@@ -161,11 +161,6 @@ const RECONCILE_INTERVAL: Key = Key::number(
     "seconds between two comparisons of everything; 0 on command only",
 )
 .default("86400");
-const FORMAT: Key = Key::choice::<FormatWord>(
-    "produce-format",
-    "what a message is: a container, or an entity in the format of -R's registry",
-)
-.default("container");
 const IDLE_LIMIT: Key = Key::number(
     "produce-idle-limit-seconds",
     1,
@@ -173,6 +168,11 @@ const IDLE_LIMIT: Key = Key::number(
     "seconds without success after which a realm is told as not well",
 )
 .default("600");
+const FORMAT: Key = Key::choice::<FormatWord>(
+    "produce-format",
+    "what a message is: a container, or an entity in the format of -R's registry",
+)
+.default("container");
 const CONTAINER_ENTITIES: Key = Key::number(
     "produce-container-entities",
     1,
@@ -231,8 +231,8 @@ pub(super) const KEYS: &[&Key] = &[
     &LOOK_BACK,
     &LOOK_BACK_INTERVAL,
     &RECONCILE_INTERVAL,
-    &FORMAT,
     &IDLE_LIMIT,
+    &FORMAT,
     &CONTAINER_ENTITIES,
     &CONTAINER_BYTES,
     &COMPRESSION,
@@ -257,11 +257,11 @@ impl ProduceConfig {
             look_back: seconds(&LOOK_BACK)?,
             look_back_interval: seconds(&LOOK_BACK_INTERVAL)?,
             reconcile_interval: (reconcile > 0).then_some(Duration::from_secs(reconcile)),
+            idle_limit: seconds(&IDLE_LIMIT)?,
             format: match settings.require(&FORMAT)? {
                 FormatWord::Container => MessageFormat::Container,
                 FormatWord::Registry => MessageFormat::Registry(None),
             },
-            idle_limit: seconds(&IDLE_LIMIT)?,
             container: ContainerConfig {
                 entities: settings.require(&CONTAINER_ENTITIES)?,
                 bytes: settings.require(&CONTAINER_BYTES)?,
@@ -285,8 +285,8 @@ impl Default for ProduceConfig {
             look_back: Duration::from_secs(900),
             look_back_interval: Duration::from_secs(60),
             reconcile_interval: Some(Duration::from_secs(86_400)),
-            format: MessageFormat::Container,
             idle_limit: Duration::from_secs(600),
+            format: MessageFormat::Container,
             container: ContainerConfig {
                 entities: 250,
                 bytes: 100_000,

@@ -99,12 +99,12 @@ fn url(text: &str) -> Result<String, String> {
 
 /// Both or neither.
 fn credential(settings: &Settings) -> Result<Option<RegistryCredential>, ConfigError> {
-    let half = |set: &Key, missing: &Key| Err(Problem::half(&set.variable(), &missing.variable()));
+    let half = |set, missing| Err(Problem::half(set, missing));
     match (settings.optional(&USERNAME)?, settings.optional(&PASSWORD)?) {
         (Some(username), Some(password)) => Ok(Some(RegistryCredential { username, password })),
         (None, None) => Ok(None),
-        (Some(_), None) => half(&USERNAME, &PASSWORD),
-        (None, Some(_)) => half(&PASSWORD, &USERNAME),
+        (Some(_), None) => half("REGISTRY_USERNAME", "REGISTRY_PASSWORD"),
+        (None, Some(_)) => half("REGISTRY_PASSWORD", "REGISTRY_USERNAME"),
     }
 }
 

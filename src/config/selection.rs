@@ -23,6 +23,10 @@ pub struct Selection {
     /// `-K`. Else `demo-kernel` where the hop is a mock, and none where it is a
     /// real broker.
     pub kernel: Option<String>,
+    /// `--bridge`, or the name after `bridge`. Else `bridge`.
+    pub bridge: Option<String>,
+    /// `--plugin-config`; `None` leaves it to the configuration.
+    pub plugin_config: Option<PathBuf>,
     /// `-R`. Else none.
     pub registry: Option<String>,
     /// `--until-eos`; `false` leaves it to the configuration.
@@ -39,6 +43,7 @@ impl Selection {
             StanzaKind::Database => &self.database,
             StanzaKind::Store => &self.store,
             StanzaKind::Kernel => &self.kernel,
+            StanzaKind::Bridge => &self.bridge,
             StanzaKind::Registry => &self.registry,
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 &None

@@ -141,11 +141,10 @@ impl Layers<'_> {
     }
 
     fn not_built(&self, setting: &Setting) -> Option<ConfigError> {
-        let value = setting.value.as_ref()?;
+        setting.value.as_ref()?;
         let instead = match setting.key.built {
             Built::Yes => return None,
-            Built::OnlyOff { .. } if value.to_string().eq_ignore_ascii_case("off") => return None,
-            Built::No { instead } | Built::OnlyOff { instead } => instead,
+            Built::No { instead } => instead,
         };
         let problem = Problem::NotBuilt {
             at: setting.origin.clone(),

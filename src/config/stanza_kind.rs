@@ -1,7 +1,7 @@
 //! The kinds of stanzas, told apart by the first word of their keys.
 
 use super::key::Key;
-use super::{archive, database, hop, kernel, listen, log, produce, registry, store};
+use super::{archive, bridge, database, hop, kernel, listen, log, produce, registry, store};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StanzaKind {
@@ -16,6 +16,8 @@ pub enum StanzaKind {
     Kernel,
     /// How entities become records.
     Produce,
+    /// An agent whose events go to Kafka, and records to it.
+    Bridge,
     /// Schemas of events.
     Registry,
 }
@@ -26,6 +28,7 @@ pub(super) const ALWAYS: &[(&str, StanzaKind)] = &[
     ("file-db", StanzaKind::Database),
     ("file-store", StanzaKind::Store),
     ("demo-kernel", StanzaKind::Kernel),
+    ("bridge", StanzaKind::Bridge),
 ];
 
 /// Other names of those, unless the file has stanzas of these names.
@@ -41,6 +44,7 @@ impl StanzaKind {
         StanzaKind::Listen,
         StanzaKind::Kernel,
         StanzaKind::Produce,
+        StanzaKind::Bridge,
         StanzaKind::Registry,
     ];
 
@@ -55,6 +59,7 @@ impl StanzaKind {
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "kernel",
             StanzaKind::Produce => "produce",
+            StanzaKind::Bridge => "bridge",
             StanzaKind::Registry => "registry",
         }
     }
@@ -70,6 +75,7 @@ impl StanzaKind {
             StanzaKind::Listen => listen::KEYS,
             StanzaKind::Kernel => kernel::KEYS,
             StanzaKind::Produce => produce::KEYS,
+            StanzaKind::Bridge => bridge::KEYS,
             StanzaKind::Registry => registry::KEYS,
         }
     }
@@ -81,6 +87,7 @@ impl StanzaKind {
             StanzaKind::Database => Some("-D"),
             StanzaKind::Store => Some("-S"),
             StanzaKind::Kernel => Some("-K"),
+            StanzaKind::Bridge => Some("--bridge"),
             StanzaKind::Registry => Some("-R"),
             StanzaKind::Log | StanzaKind::Archive | StanzaKind::Listen | StanzaKind::Produce => {
                 None
@@ -99,6 +106,7 @@ impl StanzaKind {
             StanzaKind::Listen => "-listen",
             StanzaKind::Kernel => "kernel-",
             StanzaKind::Produce => "produce-",
+            StanzaKind::Bridge => "bridge-",
             StanzaKind::Registry => "registry-",
         }
     }
@@ -114,6 +122,7 @@ impl StanzaKind {
             StanzaKind::Listen => "listen",
             StanzaKind::Kernel => "demo-kernel",
             StanzaKind::Produce => "produce",
+            StanzaKind::Bridge => "bridge",
             StanzaKind::Registry => "local-registry",
         }
     }

@@ -1,7 +1,8 @@
-//! HTTP: the archive API, the producer's control, health and metrics.
+//! HTTP: the archive API, the producer's control, the bridge's listener, health
+//! and metrics.
 //!
 //! ```text
-//! server (connections, time-outs, gzip, access log) ─► Service ─► api, control
+//! server (connections, time-outs, gzip, access log) ─► Service ─► api, control, bridge
 //!                                                      auth: who asks
 //! ```
 //! Nothing a client does holds a thread: a slow one costs a task and a little
@@ -13,6 +14,7 @@ mod access_log;
 pub mod api;
 mod auth;
 mod body;
+pub mod bridge;
 mod compress;
 mod conditional;
 pub mod control;

@@ -120,6 +120,21 @@ impl Admin {
             .collect())
     }
 
+    /// Whether the group is one of this cluster's: somebody is in it, or it has
+    /// committed an offset of any topic.
+    pub fn knows_group(&self, group: &str) -> Result<bool, KafkaFailure> {
+        if self.group(group)?.members > 0 {
+            return Ok(true);
+        }
+        let partitions = self.topics()?.into_iter().flat_map(|topic| {
+            let name = topic.name;
+            let of = move |partition| TopicPartition::new(&name, partition);
+            topic.partitions.into_iter().map(of)
+        });
+        let partitions: Vec<TopicPartition> = partitions.collect();
+        Ok(!self.committed(&partitions)?.is_empty())
+    }
+
     /// Who is in a consumer group; nobody where the cluster knows none of that
     /// name.
     pub fn group(&self, name: &str) -> Result<Group, KafkaFailure> {

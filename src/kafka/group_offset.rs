@@ -75,15 +75,21 @@ pub(super) fn to_commit(
 
 /// What the metadata of each element says, in their order.
 fn topic_ids(list: &TopicPartitionList) -> Vec<Option<TopicId>> {
+    let metadata = metadata(list).into_iter();
+    metadata.map(|text| topic_id(&text?)).collect()
+}
+
+/// The metadata of each element, in their order.
+pub(super) fn metadata(list: &TopicPartitionList) -> Vec<Option<Vec<u8>>> {
     // SAFETY: the list is alive and holds `cnt` elements; an element's metadata
     // is null or valid for its size.
     unsafe {
         let raw: *mut rd::rd_kafka_topic_partition_list_t = list.ptr();
         let elements = std::slice::from_raw_parts((*raw).elems, (*raw).cnt as usize);
-        let metadata = elements
+        elements
             .iter()
-            .map(|element| super::headers::bytes(element.metadata, element.metadata_size));
-        metadata.map(|text| topic_id(&text?)).collect()
+            .map(|element| super::headers::bytes(element.metadata, element.metadata_size))
+            .collect()
     }
 }
 

@@ -1,16 +1,20 @@
-//! Kafka: the connection, the consumer, producers with and without
+//! Kafka: the connection, consumers, producers with and without
 //! transactions, topics and the ends of their logs, questions about offsets, and
 //! the broker inside this process.
 
 mod admin;
+mod by_key;
 mod client;
 mod commits;
 mod consumer;
+mod group_note;
 mod group_offset;
 mod headers;
+mod inbox;
 mod known_data;
 mod message;
 mod mock;
+mod outbox;
 mod partition;
 mod probe;
 mod producer;
@@ -21,15 +25,19 @@ mod topics;
 mod transactions;
 
 pub use admin::{Admin, Group, PartitionOffsets, TopicInfo};
+pub use by_key::partition_of_key;
 pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;
 pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
+pub use group_note::GroupNote;
 pub use group_offset::{GroupOffset, GroupOffsets};
+pub use inbox::{Inbox, InboxConfig};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
+pub use outbox::{Letter, Outbox, SendFailure};
 pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
 pub use reader::{Reading, RecordReader};
 pub use tail::{Extent, TailReader};
 pub use topic_id::{TopicId, TopicIds};
-pub use topics::TopicAdmin;
+pub use topics::{TopicAdmin, TopicSettings};
 pub use transactions::{Outgoing, TransactionFailure, TransactionalProducer};

@@ -1,5 +1,7 @@
 //! Topics, made and removed. Calls block.
 
+mod settings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +12,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::client::{Cluster, Complaints, KafkaFailure};
 use crate::config::TopicConfig;
 
+pub use settings::TopicSettings;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// As many partitions or replicas as the broker is configured to make (KIP-464).
+const BROKERS_OWN: i32 = -1;
 
 /// Makes and removes topics.
 pub struct TopicAdmin {
@@ -55,6 +62,25 @@ impl TopicAdmin {
                     config.partitions, config.replicas
                 ),
             )),
+        }
+    }
+
+    /// Makes a topic as the broker makes one by default, where there is none of
+    /// that name. Whether it was made.
+    pub fn create_by_default(&self, topic: &str) -> Result<bool, KafkaFailure> {
+        if let Some(made) = self.cluster.create_in_mock(topic, 1) {
+            return made.map(|()| true);
+        }
+        let new = NewTopic::new(topic, BROKERS_OWN, TopicReplication::Fixed(BROKERS_OWN));
+        let asked = self.admin.create_topics([&new], &options());
+        let answer = block_on(asked).map_err(|error| self.cluster.failure(error))?;
+        match answer.into_iter().next() {
+            None | Some(Ok(_)) => Ok(true),
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
+            Some(Err((_, code))) => Err(KafkaFailure::Refused {
+                cluster: self.cluster.name().to_owned(),
+                cause: format!("topic {topic} cannot be made: {code}"),
+            }),
         }
     }
 

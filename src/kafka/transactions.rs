@@ -1,5 +1,7 @@
 //! A producer whose messages appear together or not at all.
 
+mod records;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -113,14 +115,30 @@ impl TransactionalProducer {
     /// committed is aborted, what it was committing is committed when this
     /// returns, and it can do nothing any more. Blocks up to 45 s.
     pub fn open(cluster: &Cluster, transactional_id: &str) -> Result<Self, KafkaFailure> {
+        Self::open_with(
+            cluster,
+            transactional_id,
+            &[
+                // Containers come compressed, and large enough to go at once.
+                ("compression.type", "none"),
+                ("linger.ms", "0"),
+                ("queue.buffering.max.kbytes", "65536"),
+            ],
+        )
+    }
+
+    fn open_with(
+        cluster: &Cluster,
+        transactional_id: &str,
+        properties: &[(&str, &str)],
+    ) -> Result<Self, KafkaFailure> {
         let mut config = cluster.client_config();
         config
             .set("transactional.id", transactional_id)
-            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
-            // Containers come compressed, and large enough to go at once.
-            .set("compression.type", "none")
-            .set("linger.ms", "0")
-            .set("queue.buffering.max.kbytes", "65536");
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+        for (name, value) in properties {
+            config.set(*name, *value);
+        }
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|error| cluster.failure(error))?;

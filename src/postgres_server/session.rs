@@ -163,6 +163,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// It may stand still between two statements for as long as it likes: for
+    /// one that only reads, and so holds nobody up.
+    pub fn allow_standing(&mut self) -> Result<(), Fault> {
+        let sql = "SET LOCAL idle_in_transaction_session_timeout = 0";
+        self.driver
+            .wait(self.patience, self.inner.batch_execute(sql))
+    }
+
     pub fn query(&mut self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         self.driver
             .wait(self.patience, self.inner.query(statement, params))

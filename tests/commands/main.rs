@@ -14,6 +14,7 @@ mod operating;
 mod packed;
 mod rebuild_catalogue;
 mod rehearsals;
+mod restore;
 mod status;
 mod take_over;
 mod topics;

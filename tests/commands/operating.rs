@@ -52,15 +52,17 @@ fn every_kind_of_defect_is_in_the_operating_manual() {
     assert_eq!(missing, Vec::<&str>::new());
 }
 
-/// Rooms whose log lines somebody who runs an archive or a producer sees.
-const ROOMS: [&str; 9] = [
+/// Rooms whose log lines somebody who runs an archive, a producer or a bridge sees.
+const ROOMS: [&str; 11] = [
     "archive",
+    "bridge",
     "catalogue",
     "commands",
     "entities",
     "http",
     "kafka",
     "produce",
+    "restore",
     "store",
     "verify",
 ];

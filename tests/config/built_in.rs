@@ -21,6 +21,7 @@ fn the_configuration_in_the_repository_is_valid_built_in_and_as_a_file() {
         names.sort_unstable();
         let expected = [
             "archive",
+            "bridge",
             "demo-kernel",
             "file-db",
             "file-store",

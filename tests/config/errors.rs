@@ -403,10 +403,6 @@ fn a_key_that_is_not_built_is_refused_in_a_chosen_stanza_with_what_to_do_instead
             "[d]\ndb-type = \"sql\"\ndb-aws-region = \"x\"\n",
             "housekeeping.toml:3: db-aws-region in [d] is known but not built yet: put the secret into DB_PASSWORD and write db-host, db-name and db-username into the stanza",
         ),
-        (
-            "[listen]\nbridge-listen = \"127.0.0.1:5010\"\n",
-            "housekeeping.toml:2: bridge-listen in [listen] is known but not built yet: this version has no bridge; remove it or set it to \"off\"",
-        ),
     ] {
         refused(toml, line);
     }
@@ -481,11 +477,6 @@ fn a_bad_environment_variable_is_named() {
             "HOP_AWS_SECRET_NAME",
             "x",
             "environment variable HOP_AWS_SECRET_NAME: hop-aws-secret-name in [mock-hop] is known but not built yet: put the secret into HOP_USERNAME and HOP_PASSWORD and remove the key",
-        ),
-        (
-            "BRIDGE_LISTEN",
-            "127.0.0.1:0",
-            "environment variable BRIDGE_LISTEN: bridge-listen in [listen] is known but not built yet: this version has no bridge; remove it or set it to \"off\"",
         ),
     ] {
         assert_eq!(Scene::empty().env(variable, value).error(), line);

@@ -84,6 +84,18 @@ fn only_with_a_credential_the_archive_api_listens_to_other_machines() {
 }
 
 #[test]
+fn only_with_a_key_a_bridge_listens_to_other_machines() {
+    let bridge = listen(Scene::empty()).bridge.expect("on");
+    assert_eq!(bridge.address.to_string(), "127.0.0.1:5010");
+    let elsewhere = || Scene::of("[listen]\nbridge-listen = \"0.0.0.0:5010\"\n");
+    let error = refused(elsewhere());
+    assert!(error.contains("set BRIDGE_API_KEY"), "{error}");
+    let bridge = listen(elsewhere().env("BRIDGE_API_KEY", "hunter2")).bridge;
+    assert!(!format!("{bridge:?}").contains("hunter2"));
+    assert_eq!(bridge.expect("on").key.as_deref(), Some("hunter2"));
+}
+
+#[test]
 fn half_a_credential_is_refused_and_no_secret_is_ever_shown() {
     for (set, missing) in [
         ("API_USERNAME", "API_PASSWORD"),

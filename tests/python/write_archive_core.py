@@ -63,7 +63,8 @@ def main(folder, bucket):
     for number, record in enumerate(json.load(sys.stdin)):
         ids = [from_hex(data) for name, data in record["headers"] if from_hex(name) == b"_id"]
         own = uuid.UUID(bytes=ids[0]) if ids else uuid.uuid4()
-        body = encode(document(record, str(own), bool(ids), NEWEST if number % 2 else {}))
+        more = NEWEST if number % 2 else {}
+        body = encode(document(record, str(own), bool(ids), more))
         time = datetime.datetime.fromtimestamp(record["timestamp"] / 1000, datetime.timezone.utc)
         key = f"{record['topic']}/{time.year}/{time.month}/{time.day}/{time.hour}/{own}.bson"
         path = folder / key
@@ -71,9 +72,9 @@ def main(folder, bucket):
         path.write_bytes(body)
         print(
             "INSERT INTO messages (topic, timestamp, uuid, size, key, bucket, crc32, is_client_uuid, public, "
-            f"direct_upload, message_crc32, title) VALUES ('{record['topic']}', {record['timestamp']}, '{own}', "
+            f"direct_upload, message_crc32, title, media_type) VALUES ('{record['topic']}', {record['timestamp']}, '{own}', "
             f"{len(body)}, '{key}', '{bucket}', {zlib.crc32(body)}, {bool(ids)}, true, false, "
-            f"{zlib.crc32(from_hex(record['value']))}, 'a title');"
+            f"{zlib.crc32(from_hex(record['value']))}, 'a title', '{more.get('media_type', '')}');"
         )
         print(f"INSERT INTO message_ts VALUES ('{own}', to_tsvector('text'), true);")
 

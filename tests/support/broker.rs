@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use archive_ingest::config::{Config, Environment, Selection};
-use archive_ingest::kafka::{Cluster, RecordProducer};
+use archive_ingest::kafka::{Cluster, RecordProducer, TailReader};
 use archive_ingest::record::{Record, TimestampType};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -223,7 +223,40 @@ impl Broker {
             .collect()
     }
 
-    fn cluster(&self, message_bytes: usize) -> Cluster {
+    /// A name that no topic has yet and that no glob of [`Broker::all_topics`]
+    /// matches; gone in the end, should somebody make it.
+    pub fn foreign_name(&self, name: &str) -> String {
+        let topic = format!("{name}-{}", unique());
+        self.topics.lock().expect("whole").push(topic.clone());
+        topic
+    }
+
+    /// As [`Broker::create_with`], of a name that is given whole.
+    pub fn create_named(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let mut new = new_topic(topic, partitions);
+        for (key, value) in settings {
+            new = new.set(key, value);
+        }
+        self.topics.lock().expect("whole").retain(|t| t != topic);
+        self.create_topics(&[new]);
+    }
+
+    /// What a reader of committed data sees, partition by partition, in order.
+    pub fn committed(&self, topic: &str) -> Vec<Record> {
+        let reader = TailReader::open(&self.cluster(1_000_000)).expect("a reader");
+        let partitions = reader.partitions(topic).expect("an answer");
+        let partitions = partitions.expect("a topic that is there");
+        let mut records = vec![];
+        for (partition, extent) in reader.settled(topic, &partitions).expect("an answer") {
+            let mut receive = |record| records.push(record);
+            reader
+                .read(topic, partition, extent.start, extent, &mut receive)
+                .expect("readable");
+        }
+        records
+    }
+
+    pub fn cluster(&self, message_bytes: usize) -> Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("housekeeping.toml");
         let text = format!(

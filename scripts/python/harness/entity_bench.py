@@ -60,7 +60,7 @@ class EntityBench:
         rows = []
         for n in range(count):
             entity_id = uuid.UUID(int=self.rng.getrandbits(128), version=4)
-            rows.append((text(began + n // 4 * 1_357_000 // 4, entity_id), entity_id, self.rng.choice(kinds)))
+            rows.append((text(began + n // 4 * 5_428, entity_id), entity_id, self.rng.choice(kinds)))
         rows.sort(key=lambda row: row[0])
         numbers, last = dict.fromkeys(kinds, 0), {}
         with self.kernel.connect() as connection:
@@ -104,7 +104,7 @@ class EntityBench:
             self.services.make_database(positions)
             before = self.processor_seconds()
             began = time.monotonic()
-            worker = self.start(positions, turn, "run", "--only", "producer")
+            worker = self.start(self.kernel, positions, turn)
             try:
                 seconds = self.await_positions(worker, positions, kinds, last) - began
                 used = {name: spent - before[name] for name, spent in self.processor_seconds().items()}
@@ -146,24 +146,27 @@ class EntityBench:
         """The consumers that users have, on the topics of the first turn."""
         for kind in kinds:
             arguments = [self.services.kafka, f"{kind.topic}-0", json.dumps(kind.definition), str(self.counts[kind])]
-            subprocess.run([os.environ["TEST_PY_AETHER"], CONSUME, *arguments], check=True, stdout=subprocess.PIPE)
+            read = subprocess.run([os.environ["TEST_PY_AETHER"], CONSUME, *arguments], capture_output=True, text=True)
+            if read.returncode != 0:
+                raise RuntimeError(f"{kind.topic} is not read as it was stored: {read.stderr.splitlines()[-1]}")
         self.bench.note("entities", read_by_aet_consumer_and_fastavro=sum(self.counts.values()))
 
     # --- a few at a time ---
 
     def latency(self):
         """From the commit until a consumer has it, at 100 rows a second."""
-        kind = self.kernel.register("steady", "Person")
-        positions = "bench_positions_steady"
+        kernel = Kernel(self.services, "bench_steady")
+        kind = kernel.register("steady", "Person")
+        positions, committed = "bench_positions_steady", {}
         self.services.make_database(positions)
-        worker = self.start(positions, "steady", "run", "--only", "producer", poll_ms=self.sizes["poll_ms"])
+        with kernel.connect() as connection:
+            # A realm is one when it has an entity.
+            self.write(connection, kind, 0, 10, committed)
+        worker = self.start(kernel, positions, "steady", poll_ms=self.sizes["poll_ms"])
         try:
             reader = Reader(self.services.kafka, f"{kind.topic}-steady")
-            committed = {}
-            with self.kernel.connect() as connection:
-                # The topic comes with the first entity.
-                self.write(connection, kind, 0, 10, committed)
-                reader.start()
+            reader.start()
+            with kernel.connect() as connection:
                 reader.wait_for(10, PATIENCE)
                 before = worker.cpu_seconds()
                 self.write(connection, kind, 10, self.sizes["steady_rows"], committed)
@@ -204,13 +207,13 @@ class EntityBench:
 
     # --- processes ---
 
-    def start(self, positions, turn, *command, poll_ms=None):
+    def start(self, kernel, positions, turn, poll_ms=None):
         self.runs += 1
         directory = self.bench.options.dir
         configuration = write_producer_configuration(
             directory / f"entities-{turn}.toml",
             self.services,
-            kernel=self.kernel.name,
+            kernel=kernel.name,
             positions=positions,
             window_ms=WINDOW_MS,
             margin_ms=MARGIN_MS,
@@ -219,7 +222,7 @@ class EntityBench:
         )
         return Worker(
             self.bench.options.program,
-            [*command, *configuration.arguments],
+            ["run", "--only", "producer", *configuration.arguments],
             secrets(self.services),
             directory,
             directory / f"producer-{self.runs}.log",

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from harness.services import SCRIPTS
@@ -61,7 +61,7 @@ class Use:
     project: uuid.UUID
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """A registered type. Realms may share its schema, and a realm may use it in several projects."""
 
@@ -69,7 +69,7 @@ class Kind:
     name: str
     schema_id: uuid.UUID
     definition: dict
-    uses: tuple = field(compare=False)
+    uses: tuple
 
     @property
     def topic(self):

@@ -7,6 +7,7 @@ mod gaps;
 mod migrate;
 mod read;
 mod row;
+mod stream;
 mod upkeep;
 mod upload;
 
@@ -16,8 +17,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    SetAside, StoredRow, TopicSummary, Upkeep, Verification,
+    Added, Appearance, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row,
+    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace, Streams, TopicSummary,
+    Upkeep, Verification,
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
@@ -164,8 +166,28 @@ impl Catalogue for PostgresCatalogue {
         self.call(|session| read::fetch(session, uuids))
     }
 
+    fn streams(&self) -> &dyn Streams {
+        self
+    }
+
     fn upkeep(&self) -> &dyn Upkeep {
         self
+    }
+}
+
+impl Streams for PostgresCatalogue {
+    fn extent(&self, filter: &StreamFilter) -> Result<StreamExtent, CatalogueError> {
+        self.call(|session| stream::extent(session, filter))
+    }
+
+    fn read(
+        &self,
+        filter: &StreamFilter,
+        after: StreamPlace,
+        page: usize,
+        receive: &mut dyn FnMut(Vec<Appearance>) -> bool,
+    ) -> Result<(), CatalogueError> {
+        self.call(|session| stream::read(session, filter, after, page, receive))
     }
 }
 

@@ -88,7 +88,7 @@ pub fn digest(row: &tokio_postgres::Row, column: usize) -> Result<ContentDigest,
     Ok(ContentDigest(bytes))
 }
 
-fn crc32(row: &tokio_postgres::Row, column: usize) -> Result<u32, Fault> {
+pub fn crc32(row: &tokio_postgres::Row, column: usize) -> Result<u32, Fault> {
     let crc: i64 = row.try_get(column)?;
     u32::try_from(crc).map_err(|_| damaged(row, column, "is no CRC-32"))
 }

@@ -6,6 +6,7 @@ mod gaps;
 mod migrate;
 mod read;
 mod row;
+mod stream;
 mod upkeep;
 mod upload;
 
@@ -15,8 +16,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    SetAside, StoredRow, TopicSummary, Upkeep, Verification,
+    Added, Appearance, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row,
+    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace, Streams, TopicSummary,
+    Upkeep, Verification,
 };
 use crate::config::SqliteConfig;
 use crate::record::Delivery;
@@ -148,8 +150,30 @@ impl Catalogue for SqliteCatalogue {
         Ok(self.connections.read(|file| read::fetch(file, uuids))?)
     }
 
+    fn streams(&self) -> &dyn Streams {
+        self
+    }
+
     fn upkeep(&self) -> &dyn Upkeep {
         self
+    }
+}
+
+impl Streams for SqliteCatalogue {
+    fn extent(&self, filter: &StreamFilter) -> Result<StreamExtent, CatalogueError> {
+        Ok(self.connections.read(|file| stream::extent(file, filter))?)
+    }
+
+    fn read(
+        &self,
+        filter: &StreamFilter,
+        after: StreamPlace,
+        page: usize,
+        receive: &mut dyn FnMut(Vec<Appearance>) -> bool,
+    ) -> Result<(), CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| stream::read(file, filter, after, page, receive))?)
     }
 }
 

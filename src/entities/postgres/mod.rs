@@ -29,11 +29,15 @@ use page::{Columns, Span};
 const READER: &str = "archive_ingest reader";
 
 /// Beside what holds for every session. Compiling a plan costs more than the
-/// queries here take.
+/// queries here take. A plan without their values, which the server changes to
+/// after some executions, reads and sorts all that is left of a span for each
+/// page, because it takes a span to be small.
 const SETTINGS: &str = "
     SET application_name = 'archive_ingest reader';
     SET default_transaction_read_only = on;
     SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'jit';
+    SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings
+        WHERE name = 'plan_cache_mode';
 ";
 
 /// Pieces in which ids and positions are read: under 2 MB.

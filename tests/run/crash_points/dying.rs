@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archive_ingest::catalogue::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    StoredRow, TopicSummary, Upkeep,
+    StoredRow, Streams, TopicSummary, Upkeep,
 };
 use archive_ingest::record::Delivery;
 use archive_ingest::store::{Location, ObjectInfo, Page, Put, Store, StoreError};
@@ -191,6 +191,10 @@ impl Catalogue for DyingCatalogue {
 
     fn fetch(&self, uuids: &[Uuid]) -> Answer<Vec<StoredRow>> {
         self.inner.fetch(uuids)
+    }
+
+    fn streams(&self) -> &dyn Streams {
+        self.inner.streams()
     }
 
     fn upkeep(&self) -> &dyn Upkeep {

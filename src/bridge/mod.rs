@@ -1,0 +1,58 @@
+//! The bridge between an agent's event bus and Kafka.
+//!
+//! ```text
+//! agent ─► HTTP ─► Outgoing: form ─► Kafka acknowledges ─► 2xx
+//! agent ◄─ HTTP ◄─ Incoming: form ◄─ record;  taken ─► offset
+//!                                └─► dead letter
+//! ```
+//! Outwards an event is answered for when all replicas have it; whoever gets no
+//! such answer sends it again. Inwards a record is committed when the agent has
+//! taken it. Either way something may come twice and nothing is lost.
+//!
+//! [`Incoming`] is a thread, as librdkafka's polls block; while the agent is
+//! away its partitions are paused and polled on, so that the group keeps them.
+
+mod agent;
+mod browse;
+mod form;
+mod gate;
+mod incoming;
+mod names;
+mod outgoing;
+mod pace;
+mod topic_map;
+
+use crate::config::{BridgeConfig, MessageForm};
+
+pub use agent::{Agent, NoClient};
+pub use browse::{BrowseFailure, Browser};
+pub use form::{Event, Form, Given, Unfit, check_json};
+pub use gate::{Counts, Gate};
+pub use incoming::{Courier, Incoming};
+pub use names::{NameError, of_webhook, to_bus, to_kafka};
+pub use outgoing::{Outgoing, PublishFailure};
+pub use topic_map::{MapError, TopicMap};
+
+/// The form that the configuration asks for. Errors: a pattern or a template
+/// of the plugin's file is wrong.
+pub fn form(config: &BridgeConfig) -> Result<Form, MapError> {
+    let map = config.plugin.topic_map.clone();
+    Ok(match config.messages {
+        MessageForm::Plain => Form::Plain {
+            events: TopicMap::plain(),
+        },
+        MessageForm::Enveloped => Form::Enveloped {
+            events: TopicMap::parse(map.unwrap_or_else(|| {
+                let known = topic_map::ENVELOPED.iter();
+                known
+                    .map(|(pattern, template)| ((*pattern).to_owned(), (*template).to_owned()))
+                    .collect()
+            }))?,
+            outbound_topic: config
+                .plugin
+                .outbound_topic
+                .clone()
+                .unwrap_or_else(|| "acapy-outbound-message".to_owned()),
+        },
+    })
+}

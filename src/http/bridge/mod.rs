@@ -1,0 +1,218 @@
+//! The bridge's listener: events of an agent, by webhook and from its plugin;
+//! start and stop; and a relay for software without a Kafka client.
+//!
+//! Nothing is read of a request that does not show the key.
+
+mod port;
+mod routes;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hyper::header::{HeaderMap, HeaderName};
+use hyper::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use super::body::Body;
+use super::probes;
+use super::problem::Problem;
+use super::request::Request;
+use super::respond;
+use super::server::Service;
+use crate::config::BridgeListenConfig;
+
+use routes::Route;
+
+pub use port::{AgentEvent, BridgeFailure, BridgePort};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Which tenant's webhook it is, of an agent that has some.
+const WALLET_ID: HeaderName = HeaderName::from_static("x-wallet-id");
+
+/// Bodies that are held in memory at once; more requests wait.
+const BODIES: usize = 64;
+
+/// Values that `/consume` gives unless it is asked for more or fewer.
+const VALUES: usize = 1_000;
+
+/// The listener's service.
+pub struct BridgeApi {
+    key: Option<String>,
+    /// Bytes of the largest event.
+    limit: usize,
+    port: Arc<dyn BridgePort>,
+    bodies: Semaphore,
+}
+
+impl BridgeApi {
+    /// `limit`: bytes of the largest event that is taken.
+    pub fn new(config: &BridgeListenConfig, limit: usize, port: Arc<dyn BridgePort>) -> Self {
+        Self {
+            key: config.key.clone(),
+            limit,
+            port,
+            bodies: Semaphore::new(BODIES),
+        }
+    }
+
+    /// Whether the request shows the key, where there is one.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(key) = &self.key else {
+            return Ok(());
+        };
+        let shown = headers
+            .get(API_KEY)
+            .map_or(&b""[..], |shown| shown.as_bytes());
+        match bool::from(shown.ct_eq(key.as_bytes())) {
+            true => Ok(()),
+            false => Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "x-api-key is missing or wrong",
+            )),
+        }
+    }
+
+    async fn reply(&self, request: Request) -> Result<Response<Body>, Problem> {
+        let path = request.path.clone();
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        let route = Route::of(&segments)?;
+        if request.method == Method::OPTIONS {
+            return Ok(respond::options(route.methods()));
+        }
+        if !route.admits(&request.method) {
+            return Err(Problem::method_not_allowed(route.methods()));
+        }
+        if route.is_protected() {
+            self.admit(&request.headers)?;
+        }
+        match route {
+            Route::Live => probes::livez(),
+            Route::Status => respond::json(&self.port.status()),
+            Route::Start => self.set_running(true),
+            Route::Stop => self.set_running(false),
+            Route::Event => self.event(request).await,
+            Route::Webhook(topic) => self.webhook(topic, request).await,
+            Route::Produce => self.produce(request).await,
+            Route::Topics => respond::json(&self.port.topics().await.map_err(problem)?),
+            Route::Consume => self.consume(&request).await,
+        }
+    }
+
+    /// As the plugin answers that this stands in for; done twice it is done
+    /// once.
+    fn set_running(&self, running: bool) -> Result<Response<Body>, Problem> {
+        self.port.set_running(running);
+        let result = match running {
+            true => "Kafka plugin started",
+            false => "Kafka plugin stopped",
+        };
+        respond::json(&json!({ "result": result }))
+    }
+
+    async fn event(&self, request: Request) -> Result<Response<Body>, Problem> {
+        let given = |name: &str| request.query.text(name).map(str::to_owned);
+        let Some(topic) = given("topic") else {
+            return Err(Problem::bad_request("topic is missing in the query"));
+        };
+        let (wallet_id, id) = (given("wallet_id"), given("id"));
+        let _slot = self.slot().await?;
+        let payload = request.read_body(self.limit).await?;
+        let sent = self.port.event(AgentEvent {
+            topic,
+            payload,
+            wallet_id,
+            id,
+        });
+        match sent.await {
+            Ok(()) => respond::json(&json!({ "status": "sent_to_external_queue" })),
+            Err(BridgeFailure::Stopped) => {
+                let mut response = respond::json(&json!({ "status": "undeliverable" }))?;
+                *response.status_mut() = StatusCode::CONFLICT;
+                Ok(response)
+            }
+            Err(failure) => Err(problem(failure)),
+        }
+    }
+
+    async fn webhook(&self, topic: &str, request: Request) -> Result<Response<Body>, Problem> {
+        let _slot = self.slot().await?;
+        let wallet_id = request.headers.get(WALLET_ID);
+        let wallet_id = wallet_id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let payload = request.read_body(self.limit).await?;
+        let sent = self.port.webhook(topic, wallet_id, payload);
+        sent.await.map_err(problem)?;
+        respond::json(&json!({ "status": "sent_to_external_queue" }))
+    }
+
+    /// 202 with true, 400 with false where Kafka does not take it.
+    async fn produce(&self, request: Request) -> Result<Response<Body>, Problem> {
+        let Some(topic) = request.query.text("topic").map(str::to_owned) else {
+            return Err(Problem::bad_request("topic is missing in the query"));
+        };
+        let _slot = self.slot().await?;
+        let value = request.read_body(self.limit).await?;
+        let (status, answer) = match self.port.produce(&topic, value).await {
+            Ok(()) => (StatusCode::ACCEPTED, json!({ "result": true })),
+            Err(failure) => {
+                let Problem {
+                    status, message, ..
+                } = problem(failure.clone());
+                let status = match failure {
+                    BridgeFailure::Away(_) | BridgeFailure::Stopped => status,
+                    _ => StatusCode::BAD_REQUEST,
+                };
+                (status, json!({ "result": false, "error": message }))
+            }
+        };
+        let mut response = respond::json(&answer)?;
+        *response.status_mut() = status;
+        Ok(response)
+    }
+
+    async fn consume(&self, request: &Request) -> Result<Response<Body>, Problem> {
+        let Some(topic) = request.query.text("topic") else {
+            return Err(Problem::bad_request("topic is missing in the query"));
+        };
+        let limit = request.query.number("limit")?.unwrap_or(VALUES);
+        let values = self.port.values(topic, limit).await.map_err(problem)?;
+        let values: Vec<Value> = values.into_iter().map(shown).collect();
+        respond::json(&values)
+    }
+
+    async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
+        let slot = self.bodies.acquire().await;
+        slot.map_err(|_| Problem::unavailable("this process is ending"))
+    }
+}
+
+/// A value that is JSON as it is, another one as text.
+fn shown(value: Option<Vec<u8>>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(value) => serde_json::from_slice(&value)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&value))),
+    }
+}
+
+fn problem(failure: BridgeFailure) -> Problem {
+    match failure {
+        BridgeFailure::Stopped => {
+            Problem::unavailable("the bridge is stopped: start it with /kafka/start")
+        }
+        BridgeFailure::Wrong(why) => Problem::bad_request(why),
+        BridgeFailure::TooLarge(why) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why),
+        BridgeFailure::NotThere(why) => Problem::new(StatusCode::NOT_FOUND, why),
+        BridgeFailure::Refused(why) => Problem::new(StatusCode::BAD_GATEWAY, why),
+        BridgeFailure::Away(why) => Problem::unavailable(why),
+    }
+}
+
+#[async_trait]
+impl Service for BridgeApi {
+    async fn answer(&self, request: Request) -> Response<Body> {
+        self.reply(request).await.unwrap_or_else(Problem::into_json)
+    }
+}

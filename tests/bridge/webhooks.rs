@@ -1,0 +1,169 @@
+//! An agent without the plugin, which tells its events by webhook; and what
+//! else may come to the same address.
+
+use serde_json::json;
+
+use crate::agent::Agent;
+use crate::http;
+use crate::scene::{Scene, eventually};
+use crate::support::{OwnKafka, skip::service, unique};
+use crate::topic;
+
+#[test]
+fn a_webhook_is_answered_when_it_is_on_kafka_under_the_events_name() {
+    let Some(kafka) = service("TEST_KAFKA") else {
+        return;
+    };
+    let mut scene = Scene::on(&kafka);
+    scene.variable("BRIDGE_API_KEY", "the key");
+    let _bridge = scene.start();
+    let name = format!("hook{}", unique());
+    for n in 0..20 {
+        let body = json!({ "n": n, "text": "ü\u{2028}" }).to_string();
+        for prefix in ["", "/any/path"] {
+            http::ask(
+                scene.address,
+                "POST",
+                &format!("{prefix}/topic/{name}/"),
+                &["x-api-key: the key"],
+                Some(body.as_bytes()),
+            )
+            .with(200);
+        }
+    }
+    let records = topic::read(&kafka, &format!("acapy-webhook-{name}"));
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| record.json()["n"].clone())
+        .collect();
+    let sent: Vec<_> = (0..20).flat_map(|n| [json!(n), json!(n)]).collect();
+    assert_eq!(numbers, sent);
+    assert!(records.iter().all(|record| record.key.is_none()));
+}
+
+#[test]
+fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
+    let Some(kafka) = service("TEST_KAFKA") else {
+        return;
+    };
+    let name = format!("good{}", unique());
+    let mut scene = Scene::on(&kafka);
+    scene.variable("BRIDGE_API_KEY", "the key");
+    scene.set("bridge-webhook-topics", &format!("[\"{name}\"]"));
+    let bridge = scene.start();
+    let good = format!("/topic/{name}/");
+    let key = "x-api-key: the key";
+    let long = "a".repeat(300);
+    let cases: [(&str, &str, &[u8], u16); 16] = [
+        (&good, key, b"{", 400),
+        (&good, key, b"", 400),
+        (&good, key, b"{\"a\": \"\xff\"}", 400),
+        (&good, key, b"{} trailing", 400),
+        (&good, "x-api-key: wrong", b"{}", 401),
+        (&good, "x-other: none", b"{}", 401),
+        ("/topic/unknown/", key, b"{}", 404),
+        (&format!("/topic/{long}/"), key, b"{}", 404),
+        ("/topic/../topic/x/", key, b"{}", 400),
+        ("/topic/%2e%2e/", key, b"{}", 400),
+        ("/topic/a%00b/", key, b"{}", 400),
+        ("/topic/a%0d%0ab/", key, b"{}", 400),
+        ("/topic/%ff/", key, b"{}", 400),
+        ("/topic//", key, b"{}", 404),
+        ("/elsewhere", key, b"{}", 404),
+        ("/topic/a%2Fb/", key, b"{}", 404),
+    ];
+    for _ in 0..62 {
+        for (path, header, body, status) in cases {
+            let answer = http::ask(scene.address, "POST", path, &[header], Some(body));
+            assert_eq!(
+                answer.status,
+                status,
+                "{path} {header} {body:?}: {}",
+                answer.text()
+            );
+        }
+    }
+    // A control character as it is; one that is read as a head is hyper's.
+    let raw = http::ask(
+        scene.address,
+        "POST",
+        "/topic/a\u{1}b/",
+        &[key],
+        Some(b"{}"),
+    );
+    assert_eq!(raw.status, 400);
+    let large = vec![b' '; 50 << 20];
+    for _ in 0..4 {
+        let answer = http::ask(scene.address, "POST", &good, &[key], Some(&large));
+        assert_eq!(answer.status, 413, "{}", answer.text());
+    }
+    http::ask(scene.address, "GET", &good, &[key], None).with(405);
+    http::ask(scene.address, "GET", "/livez", &[], None).with(200);
+    let answer = http::ask(
+        scene.address,
+        "POST",
+        &good,
+        &[key],
+        Some(b"{\"good\": true}"),
+    );
+    answer.with(200);
+    let records = topic::read(&kafka, &format!("acapy-webhook-{name}"));
+    assert_eq!(records.len(), 1, "what was refused is not on Kafka");
+    assert!(bridge.peak_memory() < 256 << 20, "{}", bridge.peak_memory());
+}
+
+#[test]
+fn what_kafka_does_not_acknowledge_is_not_answered_for() {
+    let Some(mut kafka) = OwnKafka::start(1) else {
+        return;
+    };
+    let mut scene = Scene::on(&kafka.address);
+    scene.set("bridge-delivery-seconds", "3");
+    let _bridge = scene.start();
+    scene.post("/topic/hook", "{\"n\": 1}").with(200);
+    kafka.stop(0);
+    scene.post("/topic/hook", "{\"n\": 2}").with(503);
+    kafka.begin(0);
+    kafka.wait_for_nodes(1);
+    eventually("Kafka is back", || {
+        (scene.post("/topic/hook", "{\"n\": 3}").status == 200).then_some(())
+    });
+    let records = topic::read(&kafka.address, "acapy-webhook-hook");
+    let numbers: Vec<_> = records
+        .iter()
+        .map(|record| record.json()["n"].clone())
+        .collect();
+    assert!(
+        numbers.contains(&json!(1)) && numbers.contains(&json!(3)),
+        "{numbers:?}"
+    );
+}
+
+#[test]
+fn a_bridge_that_is_away_loses_nothing_that_the_agent_retries() {
+    let (Some(acapy), Some(kafka)) = (service("TEST_ACAPY"), OwnKafka::start(1)) else {
+        return;
+    };
+    let mut scene = Scene::on(&kafka.address);
+    scene.variable("BRIDGE_API_KEY", "hook-key");
+    let bridge = scene.start();
+    let url = format!("http://{}/hooks#hook-key", scene.address);
+    let agent = Agent::with_webhook(&acapy, &url);
+    bridge.kill();
+    // Each makes an event of the topics connections and out_of_band.
+    let count = 5;
+    for _ in 0..count {
+        agent.create_invitation();
+    }
+    let _bridge = scene.start();
+    let told = agent.bus_log_of("acapy::record::");
+    assert!(!told.is_empty(), "the agent has made events");
+    for event in &told {
+        let topic = event.topic.split("::").nth(2).expect("a category");
+        eventually("the agent's retry", || {
+            let records = topic::read(&kafka.address, &format!("acapy-webhook-{topic}"));
+            let is_there = |record: &topic::Read| record.json() == event.payload;
+            records.iter().any(is_there).then_some(())
+        });
+    }
+}
