@@ -67,10 +67,7 @@ fn records_reach_the_agent_once_and_in_order_and_new_topics_are_picked_up() {
     inward.scene.variable("BRIDGE_AGENT_KEY", "admin");
     let first = inward.broker.create("acapy-inbound-test", 3);
     let bridge = inward.scene.start_with_agent();
-    inward.send(
-        &first,
-        (0..300).map(|n| ((n % 3) as i32, json!({ "n": n }))),
-    );
+    inward.send(&first, (0..300).map(|n| (n % 3, json!({ "n": n }))));
     eventually("all have come", || {
         (receiver.bodies().len() >= 300).then_some(())
     });
@@ -107,10 +104,7 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     };
     let bridge = inward.scene.start_with_agent();
     let topic = inward.broker.create("acapy-inbound-test", 2);
-    inward.send(
-        &topic,
-        (0..100).map(|n| ((n % 2) as i32, json!({ "n": n }))),
-    );
+    inward.send(&topic, (0..100).map(|n| (n % 2, json!({ "n": n }))));
     bridge.wait_for("its records wait");
     // Nor is it by a bridge that dies before the group has taken anything.
     bridge.kill();
