@@ -126,16 +126,19 @@ impl<'a> Consuming<'a> {
     ) -> Result<(), ConsumeError> {
         while !shutdown.is_due() && self.asked.count.is_none_or(|most| self.count < most) {
             let polled = self.consumer.poll(POLL);
-            let moved = self.place()?;
+            self.place()?;
             match polled {
                 Polled::Record(record) => {
                     let partition = TopicPartition::new(&record.topic, record.partition);
-                    // It was fetched before the partition was put to its start.
-                    if !moved.contains_key(&partition) {
-                        receiver.receive(&record)?;
-                        self.count += 1;
-                        self.held.state().done(partition, record.offset + 1);
+                    let next = record.offset + 1;
+                    let before = self.held.state().start_after(&partition, &record);
+                    if let Some(starts) = before {
+                        self.consumer.seek(&starts)?;
+                        continue;
                     }
+                    receiver.receive(&record)?;
+                    self.count += 1;
+                    self.held.state().done(partition, next);
                 }
                 Polled::Nothing => self.commit(),
                 Polled::Trouble(trouble) => self.tell(&trouble),
@@ -151,24 +154,28 @@ impl<'a> Consuming<'a> {
     /// Puts partitions that are new here, and of which nothing is committed, to
     /// where they are to begin. The group knows at once, so that whoever has
     /// them next begins there too.
-    fn place(&mut self) -> Result<Offsets, ConsumeError> {
+    fn place(&mut self) -> Result<(), ConsumeError> {
         let new = std::mem::take(&mut self.held.state().new);
         if new.is_empty() {
-            return Ok(Offsets::new());
+            return Ok(());
         }
-        let starts = match self.asked.start {
-            Start::Beginning => Offsets::new(),
-            _ => self.place_at_start(new)?,
-        };
-        let is_placed = self.held.state().new.is_empty();
-        if is_placed && !std::mem::replace(&mut self.is_begun, true) {
+        if self.asked.start != Start::Beginning {
+            let starts = self.starts(new)?;
+            self.held.state().begin_at(&starts);
+            self.commit();
+            // Where it cannot go there yet, the first record that is too early
+            // sends it.
+            self.consumer.seek(&starts)?;
+        }
+        if !std::mem::replace(&mut self.is_begun, true) {
             let (topic, count) = (&self.asked.topic, self.held.state().assigned);
             info!("consuming {topic}, {count} of its partitions at first");
         }
-        Ok(starts)
+        Ok(())
     }
 
-    fn place_at_start(&mut self, new: Vec<TopicPartition>) -> Result<Offsets, ConsumeError> {
+    /// Where those of them begin of which the group has committed nothing.
+    fn starts(&self, new: Vec<TopicPartition>) -> Result<Offsets, ConsumeError> {
         let committed = match self.asked.group {
             Some(_) => self.consumer.group_offsets(&new)?,
             None => BTreeMap::new(),
@@ -177,19 +184,10 @@ impl<'a> Consuming<'a> {
             .into_iter()
             .filter(|partition| !committed.contains_key(partition))
             .collect();
-        let starts = match self.asked.start {
+        Ok(match self.asked.start {
             Start::Time(time) => self.consumer.at_time(&fresh, time)?,
             _ => self.consumer.ends(&fresh)?,
-        };
-        if !self.consumer.seek(&starts)? {
-            self.held.state().new.extend(fresh);
-            return Ok(starts);
-        }
-        for (partition, start) in &starts {
-            self.held.state().done(partition.clone(), *start);
-        }
-        self.commit();
-        Ok(starts)
+        })
     }
 
     /// Commits what was handed on. What fails is tried again with the next.
@@ -234,6 +232,9 @@ struct State {
     /// Assigned and not looked at yet.
     new: Vec<TopicPartition>,
     assigned: usize,
+    /// Where those began that were put to a place: the client, which begins by
+    /// itself too, may bring something before it.
+    starts: Offsets,
     /// The offset after the last record that was handed on.
     next: Offsets,
     /// Those of them that are not committed.
@@ -249,6 +250,19 @@ impl Held {
 }
 
 impl State {
+    fn begin_at(&mut self, starts: &Offsets) {
+        for (partition, start) in starts {
+            self.starts.insert(partition.clone(), *start);
+            self.done(partition.clone(), *start);
+        }
+    }
+
+    /// Where to go on, if the record lies before its partition's start.
+    fn start_after(&self, partition: &TopicPartition, record: &Record) -> Option<Offsets> {
+        let start = *self.starts.get(partition)?;
+        (record.offset < start).then(|| Offsets::from([(partition.clone(), start)]))
+    }
+
     fn done(&mut self, partition: TopicPartition, next: i64) {
         self.uncommitted.insert(partition.clone());
         self.next.insert(partition, next);
@@ -321,6 +335,7 @@ impl ConsumerEvents for Held {
         for partition in partitions {
             state.uncommitted.remove(partition);
             state.next.remove(partition);
+            state.starts.remove(partition);
             state.new.retain(|new| new != partition);
         }
         offsets

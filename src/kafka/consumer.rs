@@ -150,8 +150,8 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     }
 
     /// Goes on reading assigned partitions from these offsets; whatever was
-    /// fetched of them before is forgotten. `false`: not all of them yet, as the
-    /// client has not begun with one.
+    /// fetched of them before is forgotten. `false`: not all of them, as the
+    /// client has not begun with one yet.
     pub fn seek(&self, offsets: &Offsets) -> Result<bool, KafkaFailure> {
         if offsets.is_empty() {
             return Ok(true);
@@ -163,9 +163,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             .and_then(|list| self.consumer.seek_partitions(list, REQUEST_TIMEOUT));
         for element in self.explained(sought)?.elements() {
             match element.error() {
-                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State) => {
-                    return Ok(false);
-                }
+                Err(error) if is_too_early(&error) => return Ok(false),
                 sought => self.explained(sought)?,
             }
         }
@@ -331,6 +329,14 @@ fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
         .iter()
         .map(|element| TopicPartition::new(element.topic(), element.partition()))
         .collect()
+}
+
+/// The client has not begun with a partition, or is just about to.
+fn is_too_early(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::State | RDKafkaErrorCode::Outdated)
+    )
 }
 
 fn commit_now<C: ConsumerContext>(

@@ -31,6 +31,7 @@ fn the_configuration_in_the_repository_is_valid_built_in_and_as_a_file() {
             "listen",
             "local-db",
             "local-kernel",
+            "local-registry",
             "local-store",
             "log",
             "mock-hop",
