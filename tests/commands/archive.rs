@@ -31,7 +31,9 @@ impl Archive {
 
     pub fn known() -> Self {
         let archive = Self::none();
-        archive.run(&["run", "--until-eos"]).clean();
+        archive
+            .run(&["run", "--until-eos", "--only", "archiver"])
+            .clean();
         archive
     }
 

@@ -114,7 +114,7 @@ fn of_two_at_once_the_later_one_takes_over_and_each_record_is_there_once() {
         return;
     };
     let topic = broker.create("fenced", 1);
-    let records = plain_records(&topic, 1, 400);
+    let records = plain_records(&topic, 1, 3000);
     broker.send(&records);
     place.run_to_end();
     let target = broker.foreign_name("fenced-restored");
