@@ -21,6 +21,12 @@ fn a_worker_keeps_its_place_in_the_group_however_slow_the_broker_answers() {
     };
     let through = format!("\"127.0.0.1:{}\"", link.port);
     place.set("hop", "hop-hostname", &through);
+    // Longer than the way is cut, on a slow machine too.
+    place.set(
+        "hop",
+        "hop-properties",
+        "{ \"session.timeout.ms\" = 30000 }",
+    );
     let topic = broker.create("far", PARTITIONS);
     let mut records = plain_records(&topic, PARTITIONS, 600);
     broker.send(&records);
