@@ -227,7 +227,10 @@ impl TransactionalProducer {
     fn failure(&self, error: KafkaError, delivery: Option<RDKafkaErrorCode>) -> TransactionFailure {
         let code = delivery.or_else(|| error.rdkafka_error_code());
         let cluster = self.cluster.clone();
-        if is_fence(&error) || code.is_some_and(is_fence_code) {
+        // Where the fence was met in the background, messages fail for other
+        // reasons, and only the client itself tells why.
+        let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
+        if is_fence(&error) || [code, fatal].into_iter().flatten().any(is_fence_code) {
             return TransactionFailure::Fenced {
                 cluster,
                 transactional_id: self.transactional_id.clone(),
