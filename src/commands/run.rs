@@ -1,7 +1,7 @@
 //! `run`: the loops that run until told to stop.
 //!
 //! A loop is opened here, shown by the listeners, and begun beside the others:
-//! see [`Loop`](super::loops::Loop).
+//! see `Loop`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
