@@ -3,6 +3,7 @@
 //! The catalogue holds no payload and no header. Its calls block: from async
 //! code they go through `tokio::task::spawn_blocking`.
 
+mod ask;
 mod describe;
 mod filter;
 mod postgres;
@@ -21,6 +22,7 @@ use crate::database::DatabaseError;
 use crate::record::{ContentDigest, Delivery, TimestampType};
 use crate::store::Location;
 
+pub use self::ask::ask;
 pub use self::describe::Lying;
 pub use self::filter::{Cursor, RowFilter};
 pub use self::postgres::PostgresCatalogue;

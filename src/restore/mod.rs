@@ -39,9 +39,8 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::kafka::Cluster;
-use crate::retry::patiently;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
@@ -132,8 +131,7 @@ impl Restorer {
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    /// Asks the catalogue, whose calls block, from a thread where they may;
-    /// again while it fails in passing.
+    /// As [`catalogue::ask`].
     async fn ask<T: Send + 'static>(
         &self,
         question: impl Fn(&dyn Catalogue) -> std::result::Result<T, CatalogueError>
@@ -141,14 +139,6 @@ impl Restorer {
         + Sync
         + 'static,
     ) -> Result<T> {
-        let question = Arc::new(question);
-        let ask = || {
-            let (question, catalogue) = (Arc::clone(&question), Arc::clone(&self.catalogue));
-            async move {
-                let answer = tokio::task::spawn_blocking(move || question(&*catalogue)).await?;
-                Ok(answer?)
-            }
-        };
-        patiently(ask, RestoreError::is_passing).await
+        catalogue::ask(&self.catalogue, question, RestoreError::is_passing).await
     }
 }

@@ -1,9 +1,7 @@
 //! Questions to catalogue and store, repeated while they fail in passing.
 
-use std::sync::Arc;
-
 use super::{Result, Verifier, VerifyError};
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::retry::patiently;
 use crate::store::{Location, ObjectInfo, StoreError};
 
@@ -19,7 +17,7 @@ impl VerifyError {
 }
 
 impl Verifier {
-    /// Asks the catalogue, whose calls block, from a thread where they may.
+    /// As [`catalogue::ask`].
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl Fn(&dyn Catalogue) -> std::result::Result<T, CatalogueError>
@@ -27,15 +25,7 @@ impl Verifier {
         + Sync
         + 'static,
     ) -> Result<T> {
-        let question = Arc::new(question);
-        let ask = || {
-            let (question, catalogue) = (Arc::clone(&question), Arc::clone(&self.catalogue));
-            async move {
-                let answer = tokio::task::spawn_blocking(move || question(&*catalogue)).await?;
-                Ok(answer?)
-            }
-        };
-        patiently(ask, VerifyError::is_passing).await
+        catalogue::ask(&self.catalogue, question, VerifyError::is_passing).await
     }
 
     pub(super) async fn head(&self, at: &Location) -> std::result::Result<ObjectInfo, StoreError> {
