@@ -17,3 +17,24 @@ pub struct Words {
     /// What to do about it.
     pub schema_remedy: &'static str,
 }
+
+impl Words {
+    /// Those of a stanza of `-D`; the rest is what its room makes of it.
+    pub const fn of_database_stanza(
+        wrong_schema: &'static str,
+        schema_remedy: &'static str,
+    ) -> Self {
+        Self {
+            host: "db-host",
+            port: "db-port",
+            name: "db-name",
+            username: "db-username",
+            password: "DB_PASSWORD",
+            sslmode: "db-sslmode",
+            sslrootcert: "db-sslrootcert",
+            pool_size: "db-pool-size",
+            wrong_schema,
+            schema_remedy,
+        }
+    }
+}

@@ -27,18 +27,10 @@ use crate::record::Delivery;
 
 use migrate::MIGRATIONS;
 
-const WORDS: &Words = &Words {
-    host: "db-host",
-    port: "db-port",
-    name: "db-name",
-    username: "db-username",
-    password: "DB_PASSWORD",
-    sslmode: "db-sslmode",
-    sslrootcert: "db-sslrootcert",
-    pool_size: "db-pool-size",
-    wrong_schema: "its schema is not the archive's",
-    schema_remedy: "correct db-name, or start archive_ingest run, which makes the tables",
-};
+const WORDS: &Words = &Words::of_database_stanza(
+    "its schema is not the archive's",
+    "correct db-name, or start archive_ingest run, which makes the tables",
+);
 
 /// A catalogue in a PostgreSQL database, shared with other instances of this
 /// program and with archive-core.

@@ -25,18 +25,10 @@ const MIGRATIONS: Migrations = Migrations {
     runner: embedded::migrations::runner,
 };
 
-const OF_STANZA: &Words = &Words {
-    host: "db-host",
-    port: "db-port",
-    name: "db-name",
-    username: "db-username",
-    password: "DB_PASSWORD",
-    sslmode: "db-sslmode",
-    sslrootcert: "db-sslrootcert",
-    pool_size: "db-pool-size",
-    wrong_schema: "its schema is not the producer's",
-    schema_remedy: "correct db-name, or start archive_ingest produce, which makes the tables",
-};
+const OF_STANZA: &Words = &Words::of_database_stanza(
+    "its schema is not the producer's",
+    "correct db-name, or start archive_ingest produce, which makes the tables",
+);
 
 const OF_AETHER: &Words = &Words {
     host: "OFFSET_DB_HOST",
