@@ -7,18 +7,7 @@ use super::scene::Scene;
 /// An archive with one enrolment; the message's UUID.
 fn archived(scene: &Scene) -> String {
     let topic = scene.broker.create("kept", 1);
-    let arguments = [
-        "produce",
-        "--type",
-        "course-enrollment",
-        "--student",
-        "Ada",
-        "--count",
-        "1",
-    ];
-    scene
-        .run(&[&arguments[..], &["--topic", topic.as_str()][..]].concat())
-        .clean();
+    scene.produce_enrolments(&topic, "Ada", 1);
     assert_eq!(scene.place.run_to_end().archived, 1);
     let listed = scene.place.run(&["list-archive", "--json"]).clean();
     let row: Value = serde_json::from_str(listed.stdout.trim()).expect("one line");

@@ -46,18 +46,7 @@ fn confluent_kafka_decodes_what_is_produced_to_the_same() {
         return;
     };
     let topic = scene.broker.create("to-python", 3);
-    let arguments = [
-        "produce",
-        "--type",
-        "course-enrollment",
-        "--student",
-        "Ada",
-        "--count",
-        "12",
-    ];
-    scene
-        .run(&[&arguments[..], &["--topic", topic.as_str()][..]].concat())
-        .clean();
+    scene.produce_enrolments(&topic, "Ada", 12);
     let arguments = ["read", &scene.broker.address, &scene.registry, &topic, "12"];
     let mut read = events(&python.run("registry_events.py", &arguments, &[]));
     // Of three partitions, in any order.
@@ -93,18 +82,7 @@ fn what_confluent_kafka_writes_is_decoded_to_the_same() {
     assert_eq!(consumed[3]["key"]["data"], json!({"course_key": "edX+3"}));
     // Both know the schemas by the same ids.
     let own = scene.broker.create("own", 1);
-    let arguments = [
-        "produce",
-        "--type",
-        "course-enrollment",
-        "--student",
-        "Ada",
-        "--count",
-        "1",
-    ];
-    scene
-        .run(&[&arguments[..], &["--topic", own.as_str()][..]].concat())
-        .clean();
+    scene.produce_enrolments(&own, "Ada", 1);
     let own = scene.consume(&own, 1, &[]);
     assert_eq!(own[0]["value"]["format"], json!("registry"));
 }

@@ -59,6 +59,24 @@ impl Scene {
         self.place.command(&with_registry)
     }
 
+    /// `event produce` of course enrolments, which must end clean.
+    #[track_caller]
+    pub fn produce_enrolments(&self, topic: &str, student: &str, count: usize) -> Ended {
+        let count = count.to_string();
+        let arguments = [
+            "produce",
+            "--type",
+            "course-enrollment",
+            "--student",
+            student,
+            "--count",
+            &count,
+            "--topic",
+            topic,
+        ];
+        self.run(&arguments).clean()
+    }
+
     /// `event produce` of these lines; the schema's file is made.
     pub fn produce_lines(&self, topic: &str, schema: &str, lines: &str) -> Ended {
         let schema = self.file("value.avsc", schema);
