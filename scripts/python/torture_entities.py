@@ -3,7 +3,6 @@
 import argparse
 import json
 import random
-import signal
 import sys
 import time
 import uuid
@@ -15,7 +14,8 @@ from harness.configuration import secrets, write_producer_configuration
 from harness.crew import Crew, last_words, panics
 from harness.faults import Faults
 from harness.kernel import Kernel, State, text
-from harness.log import Log, table
+from harness.log import Log
+from harness.proof import prove
 from harness.published import Comparison, Published
 from harness.services import Services
 from harness.worker import Worker
@@ -238,31 +238,5 @@ def verdict(report):
     return wrong
 
 
-def main():
-    # SIGTERM ends it as Ctrl-C does: everything that was started is stopped.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = arguments()
-    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1, 2**31)
-    print(f"seed {seed}", flush=True)
-    torture = EntityTorture(options, seed)
-    try:
-        report = torture.run()
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:  # noqa: BLE001: one line for whoever started it, the rest is in the log
-        torture.log(f"{error!r}")
-        print(f"scripts/torture-entities: {error}; see {torture.log.path}", file=sys.stderr)
-        return 1
-    finally:
-        torture.close()
-    wrong = verdict(report)
-    report["passed"] = not wrong
-    table(report)
-    print(json.dumps(report))
-    for line in wrong:
-        print(f"scripts/torture-entities: seed {seed}: {line}", file=sys.stderr)
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(prove("scripts/torture-entities", arguments(), EntityTorture, verdict))
