@@ -12,6 +12,8 @@ mod stamp;
 mod types;
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -120,6 +122,13 @@ pub struct Entity {
     pub payload: String,
 }
 
+impl Entity {
+    /// The order in which entities are given.
+    fn cmp_place(&self, other: &Self) -> Ordering {
+        (&self.modified, &self.id).cmp(&(&other.modified, &other.id))
+    }
+}
+
 /// How far a type may be read now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
@@ -150,6 +159,17 @@ pub struct HeldBack {
 pub struct Page {
     pub entities: Vec<Entity>,
     /// Whether there may be more below the bound.
+    pub more: bool,
+}
+
+/// Entities of several types that follow the same position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// Of each type in its order; a type without any may be missing.
+    pub of: BTreeMap<TypeId, Vec<Entity>>,
+    /// Nothing of these types is missing up to this position.
+    pub end: Position,
+    /// Whether there may be more between it and the bound.
     pub more: bool,
 }
 
@@ -202,9 +222,8 @@ fn read_range(
     Ok(())
 }
 
-/// The order in which entities are given.
 fn sort(entities: &mut [Entity]) {
-    entities.sort_by(|one, other| (&one.modified, &one.id).cmp(&(&other.modified, &other.id)));
+    entities.sort_by(Entity::cmp_place);
 }
 
 /// Why a source could not do what it was asked.
@@ -287,6 +306,37 @@ pub trait EntitySource: Send + Sync {
         limit: usize,
         bytes: usize,
     ) -> Result<Page, SourceError>;
+
+    /// As [`EntitySource::page`], for types that have all been read up to
+    /// `after`, and `limit` and `bytes` for all of them together. A source that
+    /// has its entities in one order of all types reads them in one walk.
+    fn pages(
+        &self,
+        of: &[TypeId],
+        after: &Position,
+        bound: &Bound,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Pages, SourceError> {
+        let each = of.len().max(1);
+        let mut pages = Pages {
+            of: BTreeMap::new(),
+            end: bound.below.clone().max(after.clone()),
+            more: false,
+        };
+        for one in of {
+            let page = self.page(one, after, bound, limit / each, bytes / each)?;
+            if let (true, Some(last)) = (page.more, page.entities.last()) {
+                pages.end = pages.end.min(last.modified.clone());
+                pages.more = true;
+            }
+            pages.of.insert(one.clone(), page.entities);
+        }
+        for entities in pages.of.values_mut() {
+            entities.retain(|entity| entity.modified <= pages.end);
+        }
+        Ok(pages)
+    }
 
     /// Ids and positions with `from` ≤ position < `to`, ordered by (modified,
     /// id), read in pieces: memory stays the same however many there are, and

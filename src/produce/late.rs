@@ -27,6 +27,13 @@ const COMPARED: usize = 10_000;
 const FETCHED: usize = 500;
 
 impl Work {
+    /// Whether [`Work::look_after_late_ones`] has something to do.
+    pub(super) fn is_to_look_after_late_ones(&self) -> bool {
+        let now = Instant::now();
+        let looks_back = !self.context.config.look_back.is_zero();
+        self.reconcile_due.is_some_and(|due| due <= now) || looks_back && self.look_back_due <= now
+    }
+
     /// Looks back, compares everything, and tries again what somebody wants
     /// tried, each when it is due.
     pub(super) fn look_after_late_ones(&mut self, shutdown: &Shutdown) -> Result<(), PublishError> {

@@ -6,7 +6,7 @@ use super::error::PublishError;
 use super::message::{Order, pack};
 use super::positions::Mode;
 use super::status::State;
-use super::work::{Next, Work, pages};
+use super::work::{Next, TURN, Work, pages};
 use crate::shutdown::Shutdown;
 
 /// What a pass is for.
@@ -88,7 +88,7 @@ impl Work {
         match pass {
             Pass::Reconcile => self.reconcile(shutdown).map(drop)?,
             Pass::Replay => self.replay().map(drop)?,
-            _ => while self.walk(shutdown)? == Next::AtOnce && !shutdown.is_due() {},
+            _ => while self.walk(TURN, shutdown)? == Next::AtOnce && !shutdown.is_due() {},
         }
         *quarantined = self.quarantined()?.saturating_sub(before);
         Ok(())

@@ -13,7 +13,7 @@ use super::control::Control;
 use super::error::PublishError;
 use super::once::{Outcome, Pass};
 use super::positions::Positions;
-use super::rounds::{Rounds, held};
+use super::rounds::Rounds;
 use super::status::Board;
 use super::work::Work;
 use crate::config::ProduceConfig;
@@ -127,17 +127,10 @@ impl Producer {
             self.rounds
                 .close_idle(&self.context, PRODUCERS.max(WORKERS));
             // One type's defect does not end the others' loop.
-            let next = catch_unwind(AssertUnwindSafe(|| held(&turn.work).turn(shutdown)));
+            let next = catch_unwind(AssertUnwindSafe(|| turn.take(shutdown)))
+                .unwrap_or_else(|_| turn.broken_off(self.context.config.retry_pause));
             let idle = self.rounds.idle_pause(self.context.config.poll_interval);
-            let pause = match next {
-                Ok(next) => next.pause(idle),
-                Err(_) => {
-                    error!(of = %turn.of, "a defect of this program: the type is tried again");
-                    held(&turn.work).let_go();
-                    self.context.config.retry_pause
-                }
-            };
-            self.rounds.done(&turn.of, pause);
+            self.rounds.done(&turn, &next, idle);
         }
     }
 

@@ -5,11 +5,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{error, info};
 
 use super::context::Context;
 use super::status::{Board, Failure};
-use super::work::Work;
+use super::work::{Next, TOGETHER, Work, turn_together};
 use crate::entities::{EntityType, TypeId};
 use crate::shutdown::Shutdown;
 
@@ -41,12 +41,60 @@ struct Entry {
     work: Arc<Mutex<Work>>,
     due: Instant,
     is_busy: bool,
+    /// There was more when its last turn ended.
+    is_behind: bool,
 }
 
-/// A type whose turn it is.
+/// The types whose turn it is: one, or some that are behind.
 pub(super) struct Turn {
-    pub of: TypeId,
-    pub work: Arc<Mutex<Work>>,
+    types: Vec<(TypeId, Arc<Mutex<Work>>)>,
+}
+
+impl Turn {
+    /// What each type does next.
+    pub fn take(&self, shutdown: &Shutdown) -> Vec<Next> {
+        let mut works: Vec<_> = self.types.iter().map(|(_, work)| held(work)).collect();
+        match &mut works[..] {
+            [work] => vec![work.turn(shutdown)],
+            works => turn_together(works.iter_mut().map(|work| &mut **work).collect(), shutdown),
+        }
+    }
+
+    /// Gives all up, and says so.
+    pub fn broken_off(&self, pause: Duration) -> Vec<Next> {
+        for (of, work) in &self.types {
+            error!(%of, "a defect of this program: the type is tried again");
+            held(work).let_go();
+        }
+        vec![Next::After(pause); self.types.len()]
+    }
+}
+
+impl Table {
+    /// Up to so many types that are behind and due. Those that are furthest back
+    /// first: they come to where the others are.
+    fn behind(&self, most: usize, now: Instant) -> Vec<TypeId> {
+        let is_due = |entry: &Entry| entry.is_behind && !entry.is_busy && entry.due <= now;
+        let mut behind: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| is_due(entry))
+            .map(|(of, entry)| (entry.board.status().position.clone(), of))
+            .collect();
+        behind.sort();
+        behind
+            .into_iter()
+            .take(most)
+            .map(|(_, of)| of.clone())
+            .collect()
+    }
+
+    /// Gives out one type's turn.
+    fn give_out(&mut self, of: TypeId) -> Option<(TypeId, Arc<Mutex<Work>>)> {
+        let entry = self.entries.get_mut(&of)?;
+        entry.is_busy = true;
+        Some((of, entry.work.clone()))
+    }
 }
 
 impl Rounds {
@@ -131,8 +179,8 @@ impl Rounds {
         self.changed.notify_all();
     }
 
-    /// The type that has been due the longest; waits for one. `None` when it is
-    /// time to end.
+    /// The type that has been due the longest, and others that are behind where
+    /// it is behind; waits for one. `None` when it is time to end.
     pub fn next(&self, shutdown: &Shutdown) -> Option<Turn> {
         let mut table = self.table();
         loop {
@@ -140,13 +188,17 @@ impl Rounds {
                 return None;
             }
             let now = Instant::now();
-            let entries = table.entries.iter_mut().filter(|(_, entry)| !entry.is_busy);
+            let entries = table.entries.iter().filter(|(_, entry)| !entry.is_busy);
             let first = entries.min_by_key(|(_, entry)| entry.due);
             let wait = match first {
                 Some((of, entry)) if entry.due <= now => {
-                    entry.is_busy = true;
-                    let (of, work) = (of.clone(), entry.work.clone());
-                    return Some(Turn { of, work });
+                    let (of, is_behind) = (of.clone(), entry.is_behind);
+                    let mut types: Vec<_> = table.give_out(of).into_iter().collect();
+                    if is_behind {
+                        let others = table.behind(TOGETHER - 1, now);
+                        types.extend(others.into_iter().filter_map(|of| table.give_out(of)));
+                    }
+                    return Some(Turn { types });
                 }
                 Some((_, entry)) => entry.due.duration_since(now).min(GLANCE),
                 None => GLANCE,
@@ -156,13 +208,19 @@ impl Rounds {
         }
     }
 
-    /// The turn is over; the next one comes after so long.
-    pub fn done(&self, of: &TypeId, pause: Duration) {
-        if let Some(entry) = self.table().entries.get_mut(of) {
-            entry.is_busy = false;
-            entry.due = Instant::now() + pause;
+    /// The turn is over; the next one comes when each type's `next` says, and
+    /// after `idle` where there was nothing.
+    pub fn done(&self, turn: &Turn, next: &[Next], idle: Duration) {
+        let mut table = self.table();
+        for ((of, _), next) in turn.types.iter().zip(next) {
+            if let Some(entry) = table.entries.get_mut(of) {
+                entry.is_busy = false;
+                entry.is_behind = *next == Next::AtOnce;
+                entry.due = Instant::now() + next.pause(idle);
+            }
         }
-        self.changed.notify_one();
+        drop(table);
+        self.changed.notify_all();
     }
 
     /// The type is due now.
@@ -229,6 +287,7 @@ impl Entry {
             work: Arc::new(Mutex::new(work)),
             due: Instant::now(),
             is_busy: false,
+            is_behind: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a page holds, and in which order.
 
+use std::collections::BTreeMap;
+
 use archive_ingest::entities::{Bound, Position, TypeId};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -8,6 +10,7 @@ use crate::kernel::{Kernel, Row, far_future, random_uuid, row};
 
 on_every_kernel!(
     pages_of_any_size_hold_every_entity_once_in_the_order_of_bytes,
+    types_that_are_read_together_get_what_each_gets_by_itself,
     entities_of_equal_position_come_in_one_page_by_id,
     a_page_ends_below_the_bound_and_begins_after_the_position,
     bytes_end_a_page_and_one_entity_comes_however_large,
@@ -64,6 +67,60 @@ fn pages_of_any_size_hold_every_entity_once_in_the_order_of_bytes(kernel: &Kerne
     kernel.application().insert_all(&other, &awkward_rows());
     for limit in [1, 2, 3, 7, 59, 60, 61, 1000] {
         assert_eq!(kernel.read_all(&own, limit), in_order(&rows), "{limit}");
+    }
+}
+
+/// Beside two others that have the realm of one and the schema of another.
+fn types_that_are_read_together_get_what_each_gets_by_itself(kernel: &Kernel) {
+    let (person, visit) = (random_uuid(), random_uuid());
+    let types = [
+        ("north", person, "Person"),
+        ("south", visit, "Visit"),
+        ("south", person, "Person"),
+        ("north", visit, "Visit"),
+    ]
+    .map(|(realm, schema_id, name)| kernel.register(realm, schema_id, name));
+    let rows: Vec<Vec<Row>> = types.iter().map(|_| awkward_rows()).collect();
+    for (of, rows) in types.iter().zip(&rows) {
+        kernel.application().insert_all(of, rows);
+    }
+    let empty = kernel.register("north", random_uuid(), "Empty");
+    let asked = [&types[0], &types[1], &empty].map(|of| of.id.clone());
+    for limit in [1, 2, 7, 59, 121, 1000] {
+        let read = read_together(kernel, &asked, limit);
+        assert_eq!(read[&asked[0]], in_order(&rows[0]), "{limit}");
+        assert_eq!(read[&asked[1]], in_order(&rows[1]), "{limit}");
+        assert_eq!(read[&asked[2]], [], "{limit}");
+        assert_eq!(read.len(), asked.len(), "{limit}");
+    }
+}
+
+/// Everything of some types, so many at a time.
+fn read_together(
+    kernel: &Kernel,
+    types: &[TypeId],
+    limit: usize,
+) -> BTreeMap<TypeId, Vec<(Uuid, String)>> {
+    let mut all: BTreeMap<_, Vec<_>> = types.iter().map(|of| (of.clone(), vec![])).collect();
+    let (mut after, bound) = (Position::start(), far_future());
+    loop {
+        let pages = kernel
+            .source
+            .pages(types, &after, &bound, limit, usize::MAX)
+            .unwrap();
+        for (of, entities) in pages.of {
+            for entity in entities {
+                assert!(after < entity.modified && entity.modified <= pages.end);
+                let read = (entity.id, entity.modified.into_string());
+                all.entry(of.clone()).or_default().push(read);
+            }
+        }
+        assert!(after < pages.end, "it comes on");
+        after = pages.end;
+        if !pages.more {
+            assert_eq!(after, bound.below);
+            return all;
+        }
     }
 }
 

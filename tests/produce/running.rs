@@ -193,6 +193,60 @@ fn a_schema_that_is_none_stops_its_own_type_only_and_says_why() {
     ));
 }
 
+/// Five types, each many readings behind: one far ahead of the others, one of
+/// two realms' schema, one that cannot be published for as long as its schema is
+/// none, one that is paused on the way.
+#[test]
+fn types_that_are_behind_together_are_each_published_once_and_in_order() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    scene.set("produce-fetch-bytes", "20000");
+    scene.set("produce-retry-pause-seconds", "1");
+    let shared = Uuid::from_u128(rand::random());
+    let near = ["a", "b", "c"].map(|realm| scene.register(realm, shared, "Person", PERSON));
+    let ahead = scene.person();
+    let bad = scene.register(
+        "",
+        Uuid::from_u128(rand::random()),
+        "Bad",
+        r#"{"type": "x"}"#,
+    );
+    let (count, day) = (4000, Duration::from_secs(86_400));
+    for first in (0..count).step_by(100) {
+        for of in near.iter().chain([&bad]) {
+            scene.store(of, first, 100, 2 * day);
+        }
+        scene.store(&ahead, first, 100, day / 2);
+    }
+    let instance = Instance::start(&scene);
+    let paused = &near[1];
+    let (realm, name) = (&paused.realm, "Person");
+    instance.wait_for(paused, "it has begun", |status| status.published > 0);
+    eventually("it is paused", || instance.control.pause(realm, name).ok());
+    for of in [&near[0], &near[2], &ahead] {
+        instance.wait_for(of, "all of it", |status| status.published == count);
+    }
+    instance.wait_for(&bad, "its schema is none", |status| {
+        status.state == State::Error
+    });
+    eventually("it is resumed", || {
+        instance.control.resume(realm, name).ok()
+    });
+    scene.execute(&format!(
+        "UPDATE kernel_schema SET definition = '{PERSON}', revision = '2' WHERE name = 'Bad'"
+    ));
+    for of in [paused, &bad] {
+        instance.wait_for(of, "all of it", |status| status.published == count);
+    }
+    drop(instance);
+    for of in near.iter().chain([&ahead, &bad]) {
+        let numbers = scene.numbers(&of.topic);
+        assert!(numbers.is_sorted(), "in the order of their stamps");
+        assert_each_once(numbers, count);
+    }
+}
+
 /// Two programs, of which one is killed at random and started again, and another
 /// comes and goes.
 #[test]

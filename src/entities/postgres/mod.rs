@@ -6,8 +6,10 @@ mod lock;
 mod look;
 mod page;
 mod registry;
+mod rows;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::slice::from_ref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use uuid::Uuid;
@@ -15,14 +17,16 @@ use uuid::Uuid;
 use super::horizon::Horizon;
 use super::stamp;
 use super::{
-    Bound, Entity, EntitySource, EntityType, Page, Position, Receive, SourceError, TypeId, TypeLock,
+    Bound, Entity, EntitySource, EntityType, Page, Pages, Position, Receive, SourceError, TypeId,
+    TypeLock,
 };
 use crate::config::{BoundConfig, NamedBy, PostgresConfig};
 use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
 
 use collation::Order;
 use lock::LockSession;
-use page::{Columns, Span};
+use page::Span;
+use rows::{Columns, Types};
 
 /// A session of this source. Other instances' transactions under this name
 /// write no entity, so that nobody waits for them.
@@ -171,19 +175,56 @@ impl EntitySource for KernelSource {
         let order = self.order()?;
         let is_dense = held(&self.dense).contains(of);
         let span = Span {
-            of,
+            of: Types(from_ref(of)),
             from: after,
             includes_from: false,
             below: &bound.below,
             is_sparse: !is_dense && stamp::is_far(after, &bound.below),
         };
-        let page =
+        let rows =
             self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
-        match page.more {
+        match rows.more {
             true => held(&self.dense).insert(of.clone()),
             false => held(&self.dense).remove(of),
         };
-        Ok(page)
+        Ok(Page {
+            more: rows.more,
+            entities: rows.of_first(),
+        })
+    }
+
+    fn pages(
+        &self,
+        of: &[TypeId],
+        after: &Position,
+        bound: &Bound,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Pages, SourceError> {
+        let order = self.order()?;
+        let span = Span {
+            of: Types(of),
+            from: after,
+            includes_from: false,
+            below: &bound.below,
+            is_sparse: false,
+        };
+        let read =
+            self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
+        // Also a row of none of the types tells how far the walk has come.
+        let last = read.rows.last().filter(|_| read.more);
+        let end = last.map_or(&bound.below, |row| &row.entity.modified);
+        let mut pages = Pages {
+            end: end.clone().max(after.clone()),
+            more: read.more,
+            of: BTreeMap::new(),
+        };
+        for row in read.rows {
+            if let Some(of) = row.of.and_then(|place| of.get(place)) {
+                pages.of.entry(of.clone()).or_default().push(row.entity);
+            }
+        }
+        Ok(pages)
     }
 
     fn range(
@@ -196,14 +237,18 @@ impl EntitySource for KernelSource {
         let order = self.order()?;
         super::read_range(from, to, receive, |from, includes_from| {
             let span = Span {
-                of,
+                of: Types(from_ref(of)),
                 from,
                 includes_from,
                 below: to,
                 is_sparse: true,
             };
-            self.call(|session| {
+            let rows = self.call(|session| {
                 page::page(session, order, Columns::Id, &span, RANGE_ROWS, usize::MAX)
+            })?;
+            Ok(Page {
+                more: rows.more,
+                entities: rows.of_first(),
             })
         })
     }
@@ -222,7 +267,7 @@ impl EntitySource for KernelSource {
     fn fetch(&self, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, SourceError> {
         let mut entities = Vec::with_capacity(ids.len());
         for ids in ids.chunks(FETCH_IDS) {
-            entities.extend(self.call(|session| page::fetch(session, of, ids))?);
+            entities.extend(self.call(|session| rows::fetch(session, of, ids))?);
         }
         super::sort(&mut entities);
         Ok(entities)

@@ -5,57 +5,52 @@
 
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
-use uuid::Uuid;
 
 use super::collation::Order;
 use super::registry;
+use super::rows::{Columns, Row, TypeParams, Types};
 use crate::entities::stamp;
-use crate::entities::{Entity, Page, Position, TypeId, sort};
+use crate::entities::{Entity, Position};
 use crate::postgres_server::{Fault, Session, Transaction};
 
-/// What is walked along: positions of a type from `from` on (or after it) and
-/// below `below`.
+/// What is walked along: positions of some types from `from` on (or after it)
+/// and below `below`.
 #[derive(Clone, Copy)]
 pub struct Span<'a> {
-    pub of: &'a TypeId,
+    pub of: Types<'a>,
     pub from: &'a Position,
     pub includes_from: bool,
     pub below: &'a Position,
-    /// Most rows of the span may be other types'. The query then names the
-    /// decorator, where the type has but one: the server knows how many rows a
-    /// decorator has, and goes through those instead of all where they are few.
+    /// Most rows of the span may be of other types than this one. The query then
+    /// names the decorator, where the type has but one: the server knows how many
+    /// rows a decorator has, and goes through those instead of all where they are
+    /// few.
     ///
     /// The decorators are read before the rows are. Rows below the bound are to
     /// be seen by then, and so is the decorator of each.
     pub is_sparse: bool,
 }
 
-/// What is read of a row; without its payload an entity's is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Columns {
-    Id,
-    Entity,
+/// Rows of a span, ordered by (modified, id).
+#[derive(Default)]
+pub struct Rows {
+    pub rows: Vec<Row>,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+impl Rows {
+    /// Those of the span's first type.
+    pub fn of_first(self) -> Vec<Entity> {
+        self.rows.into_iter().map(|row| row.entity).collect()
+    }
 }
 
 /// Rows that are asked for before it is known how large they are.
 const FIRST_ROWS: usize = 16;
 
-impl Columns {
-    /// A query for these columns of a type ($1, $2); the rest speaks of `e`.
-    fn select(self, rest: &str) -> String {
-        let payload = match self {
-            Columns::Id => "",
-            Columns::Entity => ", e.payload::text",
-        };
-        format!(
-            "SELECT e.id, e.modified::text{payload} FROM kernel_entity_vw AS e \
-             WHERE e.realm = $1 AND e.schema_id = $2 {rest}"
-        )
-    }
-}
-
-/// The first entities of a span: at most about `limit`, and no more after about
-/// `bytes` of payload.
+/// The first rows of a span: at most about `limit`, and no more after about
+/// `bytes` of payload. All that have the position of the last one.
 pub fn page(
     session: &mut Session,
     order: Order,
@@ -63,10 +58,10 @@ pub fn page(
     span: &Span<'_>,
     limit: usize,
     bytes: usize,
-) -> Result<Page, Fault> {
+) -> Result<Rows, Fault> {
     let (limit, bytes) = (limit.max(1), bytes.max(1));
     if span.below.as_str() <= span.from.as_str() {
-        return Ok(Page::default());
+        return Ok(Rows::default());
     }
     match order {
         Order::Bytes => by_bytes(session, columns, span, limit, bytes),
@@ -80,30 +75,31 @@ fn by_bytes(
     span: &Span<'_>,
     limit: usize,
     bytes: usize,
-) -> Result<Page, Fault> {
-    let decorator = match span.is_sparse {
-        true => registry::only_decorator(session, span.of)?,
-        false => None,
+) -> Result<Rows, Fault> {
+    let decorator = match (span.is_sparse, span.of.0) {
+        (true, [of]) => registry::only_decorator(session, of)?,
+        _ => None,
     };
     let from_on = if span.includes_from { ">=" } else { ">" };
     let of_decorator = match decorator {
         Some(_) => "AND e.schemadecorator_id = $6",
         None => "",
     };
-    let statement = session.prepare(&columns.select(&format!(
+    let rest = format!(
         "AND e.modified {from_on} $3 AND e.modified < $4 {of_decorator} \
          ORDER BY e.modified LIMIT $5"
-    )))?;
-    let same = session.prepare(&columns.select("AND e.modified = $3"))?;
+    );
+    let statement = session.prepare(&span.of.select(columns, &rest))?;
+    let same = Same::prepare(session, columns, span)?;
     let (from, below, rows) = (span.from.as_str(), span.below.as_str(), one_more(limit));
-    let mut params: Vec<&(dyn ToSql + Sync)> =
-        vec![&span.of.realm, &span.of.schema_id, &from, &below, &rows];
+    let mut params: Vec<&(dyn ToSql + Sync)> = vec![&from, &below, &rows];
     if let Some(decorator) = &decorator {
         params.push(decorator);
     }
+    let params = same.params.with(&params);
     session.in_transaction(|transaction| {
-        let filled = filled(transaction, &statement, &params, limit, bytes)?;
-        completed(transaction, &same, span.of, filled)
+        let filled = filled(transaction, &statement, span.of, &params, limit, bytes)?;
+        same.completed(transaction, filled)
     })
 }
 
@@ -123,48 +119,40 @@ fn by_seconds(
     span: &Span<'_>,
     limit: usize,
     bytes: usize,
-) -> Result<Page, Fault> {
+) -> Result<Rows, Fault> {
     let ahead = session.prepare(
-        "SELECT e.modified::text FROM kernel_entity_vw AS e
-         WHERE e.realm = $1 AND e.schema_id = $2 AND e.modified >= $3
-         ORDER BY e.modified OFFSET $4 LIMIT 1",
+        &span
+            .of
+            .positions("AND e.modified >= $3 ORDER BY e.modified OFFSET $4 LIMIT 1"),
     )?;
-    let statement = session.prepare(&columns.select(
+    let statement = session.prepare(&span.of.select(
+        columns,
         r#"AND e.modified >= $3 AND ($4::text IS NULL OR e.modified < $4)
            AND (e.modified COLLATE "C" > $5 OR ($6 AND e.modified COLLATE "C" = $5))
            AND e.modified COLLATE "C" < $7
            ORDER BY e.modified COLLATE "C" LIMIT $8"#,
     ))?;
-    let same = session.prepare(&columns.select("AND e.modified = $3"))?;
+    let same = Same::prepare(session, columns, span)?;
     let (after, below) = (span.from.as_str(), span.below.as_str());
     let mut first = stamp::second(after).unwrap_or_default().to_owned();
+    let rows = one_more(limit);
     session.in_transaction(|transaction| {
         loop {
-            let rows = transaction.query(
-                &ahead,
-                &[&span.of.realm, &span.of.schema_id, &first, &one_more(limit)],
-            )?;
-            let last: Option<String> = rows.first().map(|row| row.try_get(0)).transpose()?;
+            let last = transaction.query(&ahead, &same.params.with(&[&first, &rows]))?;
+            let last: Option<String> = last.first().map(|row| row.try_get(0)).transpose()?;
             let end = last.as_deref().and_then(end_of_second);
-            let params: [&(dyn ToSql + Sync); 8] = [
-                &span.of.realm,
-                &span.of.schema_id,
-                &first,
-                &end,
-                &after,
-                &span.includes_from,
-                &below,
-                &one_more(limit),
-            ];
-            let mut filled = filled(transaction, &statement, &params, limit, bytes)?;
+            let params: [&(dyn ToSql + Sync); 6] =
+                [&first, &end, &after, &span.includes_from, &below, &rows];
+            let params = same.params.with(&params);
+            let mut filled = filled(transaction, &statement, span.of, &params, limit, bytes)?;
             match end {
                 // The seconds so far held nothing of the span: go on behind them.
-                Some(end) if filled.page.entities.is_empty() && end.as_str() < below => {
+                Some(end) if filled.rows.rows.is_empty() && end.as_str() < below => {
                     first = end;
                 }
                 end => {
-                    filled.page.more |= end.is_some_and(|end| end.as_str() < below);
-                    return completed(transaction, &same, span.of, filled);
+                    filled.rows.more |= end.is_some_and(|end| end.as_str() < below);
+                    return same.completed(transaction, filled);
                 }
             }
         }
@@ -179,7 +167,7 @@ fn end_of_second(position: &str) -> Option<String> {
 
 /// Rows of one query.
 struct Filled {
-    page: Page,
+    rows: Rows,
     /// The row that comes next has the same position as the last one.
     splits_equals: bool,
 }
@@ -189,33 +177,34 @@ struct Filled {
 fn filled(
     transaction: &mut Transaction<'_>,
     statement: &Statement,
+    of: Types<'_>,
     params: &[&(dyn ToSql + Sync)],
     limit: usize,
     bytes: usize,
 ) -> Result<Filled, Fault> {
     let portal = transaction.bind(statement, params)?;
-    let (mut page, mut splits_equals) = (Page::default(), false);
+    let (mut read, mut splits_equals) = (Rows::default(), false);
     let mut taken = 0;
     loop {
-        let rows = next_rows(page.entities.len(), limit, taken, bytes);
+        let rows = next_rows(read.rows.len(), limit, taken, bytes);
         let mut fetched = 0;
         let most = i32::try_from(rows).unwrap_or(i32::MAX);
         transaction.piece(&portal, most, |row| {
             fetched += 1;
-            let entity = entity(row)?;
-            if page.entities.len() >= limit || taken >= bytes {
-                page.more = true;
-                let last = page.entities.last();
-                splits_equals = last.is_some_and(|last| last.modified == entity.modified);
+            let row = of.row(row)?;
+            if read.rows.len() >= limit || taken >= bytes {
+                read.more = true;
+                let last = read.rows.last().map(|last| &last.entity.modified);
+                splits_equals = last.is_some_and(|last| *last == row.entity.modified);
                 return Ok(false);
             }
-            taken += entity.payload.len();
-            page.entities.push(entity);
+            taken += row.entity.payload.len();
+            read.rows.push(row);
             Ok(true)
         })?;
-        if page.more || fetched < rows {
+        if read.more || fetched < rows {
             return Ok(Filled {
-                page,
+                rows: read,
                 splits_equals,
             });
         }
@@ -232,41 +221,36 @@ fn next_rows(read: usize, limit: usize, taken: usize, bytes: usize) -> usize {
     fit.min(left).saturating_add(1)
 }
 
-/// In order, and with all that have the position of the last one.
-fn completed(
-    transaction: &mut Transaction<'_>,
-    same: &Statement,
-    of: &TypeId,
-    filled: Filled,
-) -> Result<Page, Fault> {
-    let mut page = filled.page;
-    if let (true, Some(last)) = (filled.splits_equals, page.entities.last()) {
-        let last = last.modified.clone();
-        let rows = transaction.query(same, &[&of.realm, &of.schema_id, &last.as_str()])?;
-        page.entities.retain(|entity| entity.modified != last);
-        for row in &rows {
-            page.entities.push(entity(row)?);
-        }
+/// Asks for all rows at one position.
+struct Same<'a> {
+    statement: Statement,
+    of: Types<'a>,
+    params: TypeParams,
+}
+
+impl<'a> Same<'a> {
+    fn prepare(session: &mut Session, columns: Columns, span: &Span<'a>) -> Result<Self, Fault> {
+        let sql = span.of.select(columns, "AND e.modified = $3");
+        Ok(Self {
+            statement: session.prepare(&sql)?,
+            of: span.of,
+            params: span.of.params(),
+        })
     }
-    sort(&mut page.entities);
-    Ok(page)
-}
 
-fn entity(row: &tokio_postgres::Row) -> Result<Entity, Fault> {
-    let payload = match row.len() {
-        2 => None,
-        _ => row.try_get::<_, Option<&str>>(2)?.or(Some("null")),
-    };
-    Ok(Entity {
-        id: row.try_get(0)?,
-        modified: Position::new(row.try_get::<_, &str>(1)?),
-        payload: payload.unwrap_or_default().to_owned(),
-    })
-}
-
-/// The entities of these ids, in any order.
-pub fn fetch(session: &mut Session, of: &TypeId, ids: &[Uuid]) -> Result<Vec<Entity>, Fault> {
-    let sql = Columns::Entity.select("AND e.id = ANY($3)");
-    let rows = session.query(&sql, &[&of.realm, &of.schema_id, &ids])?;
-    rows.iter().map(entity).collect()
+    /// In order, and with all that have the position of the last one.
+    fn completed(&self, transaction: &mut Transaction<'_>, filled: Filled) -> Result<Rows, Fault> {
+        let Rows { mut rows, more } = filled.rows;
+        if let (true, Some(last)) = (filled.splits_equals, rows.last()) {
+            let last = last.entity.modified.clone();
+            let at = last.as_str();
+            let same = transaction.query(&self.statement, &self.params.with(&[&at]))?;
+            rows.retain(|row| row.entity.modified != last);
+            for row in &same {
+                rows.push(self.of.row(row)?);
+            }
+        }
+        rows.sort_by(|one, other| one.entity.cmp_place(&other.entity));
+        Ok(Rows { rows, more })
+    }
 }
