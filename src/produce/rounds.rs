@@ -71,6 +71,16 @@ impl Turn {
 }
 
 impl Table {
+    /// Types that may have their turn. One that is behind waits while others are
+    /// at work that are, and goes on together with them.
+    fn candidates(&self) -> impl Iterator<Item = (&TypeId, &Entry)> {
+        let is_at_work = |entry: &Entry| entry.is_busy && entry.is_behind;
+        let waits = self.entries.values().any(is_at_work);
+        self.entries
+            .iter()
+            .filter(move |(_, entry)| !entry.is_busy && !(waits && entry.is_behind))
+    }
+
     /// Up to so many types that are behind and due. Those that are furthest back
     /// first: they come to where the others are.
     fn behind(&self, most: usize, now: Instant) -> Vec<TypeId> {
@@ -188,8 +198,7 @@ impl Rounds {
                 return None;
             }
             let now = Instant::now();
-            let entries = table.entries.iter().filter(|(_, entry)| !entry.is_busy);
-            let first = entries.min_by_key(|(_, entry)| entry.due);
+            let first = table.candidates().min_by_key(|(_, entry)| entry.due);
             let wait = match first {
                 Some((of, entry)) if entry.due <= now => {
                     let (of, is_behind) = (of.clone(), entry.is_behind);

@@ -69,6 +69,8 @@ pub(super) struct Work {
     cursor: Position,
     /// There was more when its last turn ended.
     is_behind: bool,
+    /// It was too far ahead of others that are behind, and goes on by itself.
+    is_apart: bool,
     pub(super) control_due: Instant,
     pub(super) look_back_due: Instant,
     pub(super) reconcile_due: Option<Instant>,
@@ -91,6 +93,7 @@ impl Work {
             writer: None,
             cursor: Position::start(),
             is_behind: false,
+            is_apart: false,
             control_due: now,
             look_back_due: spread(context.config.look_back_interval),
             reconcile_due: context.config.reconcile_interval.map(spread),
@@ -131,7 +134,11 @@ impl Work {
             Err(error) => self.failed(&error),
         };
         self.is_behind = next == Next::AtOnce;
-        next
+        self.is_apart &= self.is_behind;
+        match self.is_apart {
+            true => Next::Alone,
+            false => next,
+        }
     }
 
     fn failed(&mut self, failure: &PublishError) -> Next {

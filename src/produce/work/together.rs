@@ -115,6 +115,7 @@ fn leave_those_ahead(members: &mut [Member<'_>], from: &Position, end: &Position
     for member in taking_part(members) {
         let ahead = time::between(end, &member.work.cursor);
         if member.work.cursor > *end && (ahead.is_none() || ahead > near) {
+            member.work.is_apart = true;
             member.next = Some(Next::Alone);
         }
     }
