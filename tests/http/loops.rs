@@ -119,19 +119,27 @@ struct Running {
     process: Process,
     api: SocketAddr,
     control: SocketAddr,
+    // After the process, which works there.
+    _place: Place,
 }
 
 impl Running {
-    fn start(place: &mut Place) -> Self {
-        give_credential(place);
+    fn start() -> Self {
+        Self::of("archive_ingest run")
+    }
+
+    fn of(line: &str) -> Self {
+        let mut place = Place::embedded();
+        give_credential(&mut place);
         place.variable("API_UPLOADS", "true");
         place.variable("PRODUCER_ADMIN_USER", USER);
         place.variable("PRODUCER_ADMIN_PW", PASSWORD);
         // The default ports may be taken on this machine.
         place.variable("API_LISTEN", "127.0.0.1:0");
         place.variable("PRODUCER_LISTEN", "127.0.0.1:0");
-        let process = Process::start(place.shell("archive_ingest run"));
+        let process = Process::start(place.shell(line));
         Self {
+            _place: place,
             api: address(&process, "archive API on http://"),
             control: address(&process, "control on http://"),
             process,
@@ -172,8 +180,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn entities_are_published_and_archived_while_clients_do_their_worst() {
-    let mut place = Place::embedded();
-    let running = Running::start(&mut place);
+    let running = Running::start();
     let (api, control) = (running.api, running.control);
     running.goes_on();
     let hardship = Hardship::default();
@@ -206,4 +213,18 @@ fn entities_are_published_and_archived_while_clients_do_their_worst() {
     assert!(peak < MEMORY, "{peak} bytes");
     running.process.signal("TERM");
     running.process.ended().clean();
+}
+
+/// Of 320 files the loops use 140 here. One listener may have a quarter; more
+/// connections than that wait to be accepted, as many as a system lets wait.
+#[test]
+fn connections_leave_files_to_the_loops_where_few_may_be_open() {
+    let running = Running::of("prlimit --nofile=320:320 archive_ingest run");
+    running.goes_on();
+    let _silent: Vec<TcpStream> = (0..200).map(|_| http::connect(running.api)).collect();
+    for _ in 0..5 {
+        running.goes_on();
+    }
+    let log = running.process.log();
+    assert!(!log.contains("open files"), "{log}");
 }
