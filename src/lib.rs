@@ -115,6 +115,7 @@ pub mod events;
 pub mod http;
 pub mod kafka;
 pub mod memory;
+pub mod open_files;
 pub mod postgres_server;
 pub mod produce;
 pub mod record;

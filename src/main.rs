@@ -12,10 +12,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use archive_ingest::cli::Cli;
-use archive_ingest::{commands, memory};
+use archive_ingest::{commands, memory, open_files};
 
 fn main() -> ExitCode {
     memory::return_large_buffers();
+    open_files::raise_limit();
     let exit = match commands::execute(Cli::parse()) {
         Ok(exit) => exit,
         Err(error) => {

@@ -21,7 +21,13 @@ const FLOORS: &[&[&str]] = &[
     &["avro", "postgres_server", "sqlite_file"],
     &["config"],
     &[
-        "database", "durable", "memory", "record", "retry", "shutdown",
+        "database",
+        "durable",
+        "memory",
+        "open_files",
+        "record",
+        "retry",
+        "shutdown",
     ],
 ];
 

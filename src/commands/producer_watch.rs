@@ -73,12 +73,16 @@ impl RunningProducer {
 
     /// The cluster's brokers now. Blocks, for seconds at most.
     pub fn brokers(&self) -> Result<Vec<String>, KafkaFailure> {
-        let mut admin = held(&self.kafka.admin);
-        let admin = match &mut *admin {
+        let mut kept = held(&self.kafka.admin);
+        let admin = match kept.take() {
             Some(admin) => admin,
-            none => none.insert(Admin::open(&self.kafka.cluster, "archive_ingest")?),
+            None => Admin::open(&self.kafka.cluster, "archive_ingest")?,
         };
-        admin.brokers(KAFKA_PATIENCE)
+        let brokers = admin.brokers(KAFKA_PATIENCE)?;
+        // Only one that has its answer is asked again: a client that was told of
+        // no broker may have forgotten the only address that it had.
+        *kept = Some(admin);
+        Ok(brokers)
     }
 
     fn look(&self) {

@@ -23,11 +23,16 @@ use super::compress;
 use super::paced::Paced;
 use super::request::Request;
 use super::respond::to_head;
+use crate::open_files;
 use crate::shutdown::Shutdown;
 
 /// Connections at once; more wait until one of these ends. Each costs a task
 /// and some kilobytes, never a thread.
 const CONNECTIONS: usize = 2_000;
+
+/// At most this part of the files that the process may have open, so that all
+/// its listeners together leave enough to those who work.
+const PART_OF_FILES: u64 = 4;
 
 /// A client may take so long to send a request's head, and may be silent for
 /// so long between two requests.
@@ -76,7 +81,7 @@ impl Listener {
     /// Answers until `shutdown` is due; then no connection is accepted, and
     /// requests under way may take `grace` to end.
     pub async fn serve(self, service: Arc<dyn Service>, shutdown: Shutdown, grace: Duration) {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let room = Arc::new(Semaphore::new(connections_at_once()));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -115,6 +120,13 @@ impl Listener {
             }
         }
     }
+}
+
+fn connections_at_once() -> usize {
+    let files = open_files::limit().unwrap_or(u64::MAX);
+    // At least one: a listener that takes none would be a riddle.
+    let part = usize::try_from(files / PART_OF_FILES).unwrap_or(CONNECTIONS);
+    part.clamp(1, CONNECTIONS)
 }
 
 /// One connection, request after request.

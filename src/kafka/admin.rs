@@ -85,14 +85,21 @@ impl Admin {
         }
     }
 
-    /// The brokers that the cluster has now, as `host:port/id`: one question,
-    /// answered within the time or not at all.
+    /// The brokers that the cluster has now, as `host:port/id`, at least one:
+    /// one question, answered within the time or not at all.
     pub fn brokers(&self, within: Duration) -> Result<Vec<String>, KafkaFailure> {
         // One topic, whether it is there or not: a cluster may have thousands.
         let answer = self.consumer.fetch_metadata(Some("archive_ingest"), within);
         let metadata = self.explained(answer)?;
         let name = |b: &MetadataBroker| format!("{}:{}/{}", b.host(), b.port(), b.id());
-        Ok(metadata.brokers().iter().map(name).collect())
+        match metadata.brokers() {
+            // What a broker says that starts, or was out of touch.
+            [] => Err(KafkaFailure::Unavailable {
+                cluster: self.cluster.clone(),
+                cause: "it tells of no broker that could be asked".to_owned(),
+            }),
+            brokers => Ok(brokers.iter().map(name).collect()),
+        }
     }
 
     /// Begin and end of each partition.

@@ -16,6 +16,7 @@ mod first_generation;
 mod hardships;
 mod health;
 mod http;
+mod loops;
 mod scene;
 mod second_generation;
 mod uploads;

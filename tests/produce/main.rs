@@ -14,6 +14,7 @@ mod support;
 
 mod avro;
 mod avro_readers;
+mod away;
 mod controlled;
 #[path = "../http/http.rs"]
 #[allow(dead_code, reason = "most of it is for the archive API")]
