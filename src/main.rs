@@ -15,7 +15,7 @@ use archive_ingest::cli::Cli;
 use archive_ingest::{commands, memory, open_files};
 
 fn main() -> ExitCode {
-    memory::return_large_buffers();
+    memory::set_up();
     open_files::raise_limit();
     let exit = match commands::execute(Cli::parse()) {
         Ok(exit) => exit,

@@ -157,18 +157,21 @@ impl Transaction<'_> {
     /// Its statements may take so long from now on.
     pub fn allow(&mut self, time: Duration) -> Result<(), Fault> {
         let sql = format!("SET LOCAL statement_timeout = '{}s'", time.as_secs());
-        self.driver
-            .wait(self.patience, self.inner.batch_execute(&sql))?;
+        self.batch_execute(&sql)?;
         self.patience = time + MARGIN;
         Ok(())
+    }
+
+    /// Statements without parameters and without an answer.
+    pub fn batch_execute(&mut self, sql: &str) -> Result<(), Fault> {
+        self.driver
+            .wait(self.patience, self.inner.batch_execute(sql))
     }
 
     /// It may stand still between two statements for as long as it likes: for
     /// one that only reads, and so holds nobody up.
     pub fn allow_standing(&mut self) -> Result<(), Fault> {
-        let sql = "SET LOCAL idle_in_transaction_session_timeout = 0";
-        self.driver
-            .wait(self.patience, self.inner.batch_execute(sql))
+        self.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     }
 
     pub fn query(&mut self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {

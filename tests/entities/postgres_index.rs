@@ -154,3 +154,54 @@ fn realms_without_an_entity_cost_nothing_when_types_are_listed() {
     assert_eq!(scanned, 0, "a scan of the whole table");
     assert!(fetched < 300, "{fetched} rows");
 }
+
+/// Of four types, in whose tables there is so little that the server never counts
+/// it by itself.
+#[test]
+fn types_that_are_read_together_are_read_along_the_index_page_after_page() {
+    const PAGES: i64 = 10;
+    let Some(kernel) = Kernel::postgres() else {
+        return;
+    };
+    let types: Vec<Type> = ["Person", "Visit", "House", "Village"]
+        .map(|name| kernel.register("r", random_uuid(), name))
+        .into();
+    let ids: Vec<_> = types.iter().map(|of| of.id.clone()).collect();
+    let Application::Server(mut client) = kernel.application() else {
+        unreachable!("a server");
+    };
+    fill_evenly(&mut client, &types);
+    let (scanned, fetched) = cost_of(&kernel, &mut client, |source| {
+        let mut after = Position::start();
+        for _ in 0..PAGES {
+            let pages = source.pages(&ids, &after, &far_future(), 4000, 1 << 24);
+            after = pages.unwrap().end;
+        }
+    });
+    assert_eq!(scanned, 0, "a scan of the whole table");
+    assert!(fetched < PAGES * 4100, "{fetched} rows");
+}
+
+fn fill_evenly(client: &mut Client, types: &[Type]) {
+    for (place, of) in types.iter().enumerate() {
+        client
+            .batch_execute(&format!(
+                "INSERT INTO kernel_entity
+                     (id, payload, modified, mapping_id, schemadecorator_id, project_id)
+                 SELECT id, jsonb_build_object('n', n, 'text', repeat(md5(n::text), 15)),
+                     to_char(timestamp '2026-01-01' + n * interval '5 ms' + {place} * interval '1 ms',
+                         'YYYY-MM-DD\"T\"HH24:MI:SS.US') || '-' || id,
+                     '00000000-0000-0000-0000-00000000000a', '{}', '{}'
+                 FROM (SELECT gen_random_uuid() AS id, n
+                     FROM generate_series(1, {ROWS} / 4) AS n) AS made",
+                of.decorator, of.project
+            ))
+            .unwrap();
+    }
+    for statement in [
+        "VACUUM ANALYZE kernel_entity",
+        "SELECT pg_stat_force_next_flush()",
+    ] {
+        client.batch_execute(statement).unwrap();
+    }
+}

@@ -25,7 +25,7 @@ use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
 
 use collation::Order;
 use lock::LockSession;
-use page::Span;
+use page::{Span, Spread};
 use rows::{Columns, Types};
 
 /// A session of this source. Other instances' transactions under this name
@@ -173,13 +173,17 @@ impl EntitySource for KernelSource {
         bytes: usize,
     ) -> Result<Page, SourceError> {
         let order = self.order()?;
-        let is_dense = held(&self.dense).contains(of);
+        let spread = match stamp::is_far(after, &bound.below) {
+            false => Spread::Near,
+            true if held(&self.dense).contains(of) => Spread::Dense,
+            true => Spread::Sparse,
+        };
         let span = Span {
             of: Types(from_ref(of)),
             from: after,
             includes_from: false,
             below: &bound.below,
-            is_sparse: !is_dense && stamp::is_far(after, &bound.below),
+            spread,
         };
         let rows =
             self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
@@ -207,7 +211,10 @@ impl EntitySource for KernelSource {
             from: after,
             includes_from: false,
             below: &bound.below,
-            is_sparse: false,
+            spread: match stamp::is_far(after, &bound.below) {
+                false => Spread::Near,
+                true => Spread::Dense,
+            },
         };
         let read =
             self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
@@ -241,7 +248,7 @@ impl EntitySource for KernelSource {
                 from,
                 includes_from,
                 below: to,
-                is_sparse: true,
+                spread: Spread::Sparse,
             };
             let rows = self.call(|session| {
                 page::page(session, order, Columns::Id, &span, RANGE_ROWS, usize::MAX)

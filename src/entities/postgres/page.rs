@@ -21,15 +21,29 @@ pub struct Span<'a> {
     pub from: &'a Position,
     pub includes_from: bool,
     pub below: &'a Position,
-    /// Most rows of the span may be of other types than this one. The query then
-    /// names the decorator, where the type has but one: the server knows how many
-    /// rows a decorator has, and goes through those instead of all where they are
-    /// few.
+    pub spread: Spread,
+}
+
+/// What is known of a span's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// They are few.
+    Near,
+    /// Most of them may be of other types than this one. The query then names the
+    /// decorator, where the type has but one: the server knows how many rows a
+    /// decorator has, and goes through those instead of all where they are few.
     ///
     /// The decorators are read before the rows are. Rows below the bound are to
     /// be seen by then, and so is the decorator of each.
-    pub is_sparse: bool,
+    Sparse,
+    /// There are more than a page of these types. The server, which takes the
+    /// tables that the view joins to leave few of them, would read and sort all
+    /// that is left of the span for each page.
+    Dense,
 }
+
+/// The server then walks along the index, where there is one.
+const WALK: &str = "SET LOCAL enable_sort = off; SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// Rows of a span, ordered by (modified, id).
 #[derive(Default)]
@@ -76,8 +90,8 @@ fn by_bytes(
     limit: usize,
     bytes: usize,
 ) -> Result<Rows, Fault> {
-    let decorator = match (span.is_sparse, span.of.0) {
-        (true, [of]) => registry::only_decorator(session, of)?,
+    let decorator = match (span.spread, span.of.0) {
+        (Spread::Sparse, [of]) => registry::only_decorator(session, of)?,
         _ => None,
     };
     let from_on = if span.includes_from { ">=" } else { ">" };
@@ -98,6 +112,9 @@ fn by_bytes(
     }
     let params = same.params.with(&params);
     session.in_transaction(|transaction| {
+        if span.spread == Spread::Dense {
+            transaction.batch_execute(WALK)?;
+        }
         let filled = filled(transaction, &statement, span.of, &params, limit, bytes)?;
         same.completed(transaction, filled)
     })
@@ -137,6 +154,9 @@ fn by_seconds(
     let mut first = stamp::second(after).unwrap_or_default().to_owned();
     let rows = one_more(limit);
     session.in_transaction(|transaction| {
+        if span.spread == Spread::Dense {
+            transaction.batch_execute(WALK)?;
+        }
         loop {
             let last = transaction.query(&ahead, &same.params.with(&[&first, &rows]))?;
             let last: Option<String> = last.first().map(|row| row.try_get(0)).transpose()?;
