@@ -10,7 +10,8 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::names;
-use super::topic_map::TopicMap;
+use super::topic_map;
+use crate::config::TopicMap;
 use crate::kafka::Letter;
 use crate::record::Record;
 
@@ -26,6 +27,9 @@ const BASE_WALLET: &str = "base";
 /// Header with the number that the agent gave the event: of two records with
 /// the same one, the second is a repeat.
 const EVENT_ID: &str = "event-id";
+
+/// Python's parser, which agents read with, gives up at about twice as many.
+const DEEPEST: usize = 500;
 
 /// An event of the agent's bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +61,19 @@ pub enum Unfit {
     Name(#[from] names::NameError),
     #[error("{0}")]
     Misses(String),
+    #[error("nested more than {DEEPEST} deep, which no agent reads")]
+    TooDeep,
     /// Nobody asked for events of this topic.
-    #[error("no event of topic {0} goes to Kafka: no pattern matches it")]
+    #[error("no event of topic {0:?} goes to Kafka: no pattern matches it")]
     NotWanted(String),
+}
+
+impl Unfit {
+    /// Of a topic as somebody wrote it.
+    pub fn not_wanted(topic: &str) -> Self {
+        // Cut: it may be as long as a request's head.
+        Self::NotWanted(topic.chars().take(80).collect())
+    }
 }
 
 /// Which of the two generations.
@@ -92,7 +106,7 @@ impl Form {
             Self::Plain { events } => {
                 check_json(&event.payload)?;
                 if !events.is_match(&event.topic) {
-                    return Err(Unfit::NotWanted(event.topic.clone()));
+                    return Err(Unfit::not_wanted(&event.topic));
                 }
                 let topic = names::to_kafka(&event.topic)?;
                 Ok(vec![letter(topic, None, event.payload.to_vec())])
@@ -107,9 +121,10 @@ impl Form {
             }
             Self::Enveloped { events, .. } => {
                 let envelope = Envelope::of(event)?;
-                let topics = events.topics(event, &envelope.state_text(), envelope.category)?;
+                let state = envelope.state_text();
+                let topics = topic_map::topics(events, event, &state, envelope.category)?;
                 if topics.is_empty() {
-                    return Err(Unfit::NotWanted(event.topic.clone()));
+                    return Err(Unfit::not_wanted(&event.topic));
                 }
                 let value = envelope.text();
                 Ok(topics
@@ -132,6 +147,9 @@ impl Form {
             }
             Self::Enveloped { .. } => unwrapped(value)?,
         };
+        if depth(&payload) > DEEPEST {
+            return Err(Unfit::TooDeep);
+        }
         Ok(Given {
             topic: names::to_bus(&record.topic),
             payload,
@@ -146,6 +164,26 @@ pub fn check_json(bytes: &[u8]) -> Result<(), Unfit> {
         Ok(_) => Ok(()),
         Err(error) => Err(Unfit::NotJson(error.to_string())),
     }
+}
+
+/// How deep objects and lists of a JSON text stand within each other.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest): (usize, usize) = (0, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn is_outbound(topic: &str) -> bool {
@@ -275,7 +313,7 @@ mod tests {
 
     fn plain() -> Form {
         Form::Plain {
-            events: TopicMap::plain(),
+            events: topic_map::plain(),
         }
     }
 
@@ -405,6 +443,20 @@ mod tests {
             assert!(matches!(given, Err(Unfit::NotJson(_))), "{given:?}");
         }
         assert!(plain().given(&record("acapy-inbound-test", None)).is_err());
+    }
+
+    #[test]
+    fn what_no_agent_can_read_is_refused() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let given =
+            |text: &str| plain().given(&record("acapy-inbound-test", Some(text.as_bytes())));
+        assert!(given(&nested(DEEPEST)).is_ok());
+        assert_eq!(given(&nested(DEEPEST + 1)), Err(Unfit::TooDeep));
+        assert!(given(&nested(100_000)).is_err());
+        let text = format!("{{\"a\": \"\\\"{}\"}}", "[".repeat(1_000));
+        assert!(given(&text).is_ok(), "what stands in a text nests nothing");
+        let wide = format!("[{}1]", "[],".repeat(1_000));
+        assert!(given(&wide).is_ok());
     }
 
     #[test]

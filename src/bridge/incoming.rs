@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use super::agent::{Agent, Reply};
@@ -13,7 +14,7 @@ use super::form::Form;
 use super::gate::Gate;
 use super::pace::Pace;
 use crate::kafka::{
-    Cluster, Inbox, InboxConfig, KafkaFailure, Letter, Outbox, Polled, TopicPartition,
+    Cluster, Inbox, InboxConfig, KafkaFailure, Letter, Outbox, Polled, SendFailure, TopicPartition,
 };
 use crate::record::Record;
 use crate::shutdown::Shutdown;
@@ -106,7 +107,9 @@ impl Incoming {
     }
 
     /// Waits until the record is done with, or is somebody else's, or it is
-    /// time to stop; only the first is remembered.
+    /// time to stop; only the first is remembered. Errors: the client cannot go
+    /// on; or the delivery ended without an end, so that the record has to be
+    /// read again, before the next one.
     fn deliver(
         &self,
         record: Record,
@@ -116,26 +119,35 @@ impl Incoming {
     ) -> Result<(), KafkaFailure> {
         let (done, is_done) = mpsc::channel();
         let (courier, letter) = (self.courier.clone(), record.clone());
-        let delivery = runtime.spawn(async move {
+        // Ends with this: the record may be given to the agent by somebody else
+        // from then on.
+        let mut delivery = JoinSet::new();
+        let deliver = async move {
             courier.deliver(&letter).await;
             // Whoever waited may have given up.
             let _ = done.send(());
-        });
+        };
+        delivery.spawn_on(deliver, runtime);
         let partition = TopicPartition::new(&record.topic, record.partition);
         let mut patience = SOON;
         loop {
             match is_done.recv_timeout(patience) {
                 Ok(()) => return membership.inbox.take(&record),
                 Err(RecvTimeoutError::Timeout) => {}
-                // It panicked, which a record that comes again may mend.
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.unfinished(&record)),
             }
             patience = POLL;
             let is_revoked = membership.hold()?.contains(&partition);
             if is_revoked || !self.goes_on(shutdown) {
-                delivery.abort();
                 return Ok(());
             }
+        }
+    }
+
+    fn unfinished(&self, record: &Record) -> KafkaFailure {
+        KafkaFailure::Unavailable {
+            cluster: self.cluster.name().to_owned(),
+            cause: format!("record {} was not delivered to its end", place(record)),
         }
     }
 }
@@ -243,13 +255,13 @@ impl Courier {
     }
 
     fn agent_answers(&self) {
-        if self.gate.set_agent_away(false) {
+        if self.gate.set_agent_trouble(None) {
             info!("agent {}: it takes records again", self.agent.name());
         }
     }
 
     fn agent_is_away(&self, why: &str) {
-        if self.gate.set_agent_away(true) {
+        if self.gate.set_agent_trouble(Some(why)) {
             warn!("agent {}: {why}; its records wait", self.agent.name());
         }
     }
@@ -257,23 +269,35 @@ impl Courier {
     /// Puts the record where somebody can look at it, with the reason; tries
     /// until Kafka has it.
     async fn set_aside(&self, record: &Record, reason: &str) {
-        let place = format!("{} {} {}", record.topic, record.partition, record.offset);
+        let place = place(record);
         warn!(
             "record {place} goes to {}: {reason}",
             self.dead_letter_topic
         );
-        let letter = dead_letter(record, &self.dead_letter_topic, reason);
+        let mut letter = dead_letter(record, &self.dead_letter_topic, reason);
         let mut pace = Pace::default();
-        let mut is_told = false;
-        while let Err(failure) = self.outbox.send(&letter).await {
-            if !is_told {
+        let mut told = String::new();
+        loop {
+            let failure = match self.outbox.send(&letter).await {
+                Ok(()) => return self.gate.count_dead(),
+                Err(SendFailure::TooLarge(why)) if letter.value.is_some() => {
+                    warn!("record {place}: {why}; only where it is goes there");
+                    letter = reference(record, &self.dead_letter_topic, reason);
+                    continue;
+                }
+                Err(failure) => failure.to_string(),
+            };
+            if failure != told {
                 error!("record {place} cannot be set aside: {failure}; trying again");
-                is_told = true;
+                told = failure;
             }
             tokio::time::sleep(pace.next()).await;
         }
-        self.gate.count_dead();
     }
+}
+
+fn place(record: &Record) -> String {
+    format!("{} {} {}", record.topic, record.partition, record.offset)
 }
 
 /// The record as it was, with where it was and why it is here.
@@ -282,19 +306,34 @@ fn dead_letter(record: &Record, topic: &str, reason: &str) -> Letter {
         let name = String::from_utf8_lossy(&header.name).into_owned();
         (name, header.value.clone().unwrap_or_default())
     });
+    Letter {
+        topic: topic.to_owned(),
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: own.chain(whereabouts(record, reason)).collect(),
+    }
+}
+
+/// Where the record is and why, for a record that is larger than the topic takes.
+fn reference(record: &Record, topic: &str, reason: &str) -> Letter {
+    let bytes = record.value.as_ref().map_or(0, Vec::len);
+    let reason = format!("{reason}; its {bytes} bytes are too many for this topic");
+    Letter {
+        topic: topic.to_owned(),
+        key: None,
+        value: None,
+        headers: whereabouts(record, &reason).collect(),
+    }
+}
+
+fn whereabouts(record: &Record, reason: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
     let added = [
         ("dead-letter-reason", reason.to_owned()),
         ("dead-letter-topic", record.topic.to_string()),
         ("dead-letter-partition", record.partition.to_string()),
         ("dead-letter-offset", record.offset.to_string()),
     ];
-    let added = added
+    added
         .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into_bytes()));
-    Letter {
-        topic: topic.to_owned(),
-        key: record.key.clone(),
-        value: record.value.clone(),
-        headers: own.chain(added).collect(),
-    }
+        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
 }

@@ -71,7 +71,7 @@ impl Outgoing {
         // What is called like an event is written like one.
         let topic = names::to_kafka(topic).map_err(Unfit::from)?;
         if is_internal(&topic) {
-            return Err(Unfit::NotWanted(topic).into());
+            return Err(Unfit::not_wanted(&topic).into());
         }
         check_json(&value)?;
         let letter = Letter {

@@ -131,6 +131,11 @@ impl Agent {
         });
     }
 
+    /// Waits until its log has this.
+    pub fn says(&self, text: &str) {
+        self.process.as_ref().expect("it runs").wait_for(text);
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {

@@ -133,6 +133,10 @@ impl BridgeApi {
                 *response.status_mut() = StatusCode::CONFLICT;
                 Ok(response)
             }
+            // Not 404, which is what anything else at this address would say too.
+            Err(BridgeFailure::NotThere(why)) => {
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why))
+            }
             Err(failure) => Err(problem(failure)),
         }
     }
