@@ -6,9 +6,9 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use super::json::{self, check_json};
 use super::names;
 use super::topic_map;
 use crate::config::TopicMap;
@@ -27,9 +27,6 @@ const BASE_WALLET: &str = "base";
 /// Header with the number that the agent gave the event: of two records with
 /// the same one, the second is a repeat.
 const EVENT_ID: &str = "event-id";
-
-/// Python's parser, which agents read with, gives up at about twice as many.
-const DEEPEST: usize = 500;
 
 /// An event of the agent's bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +58,7 @@ pub enum Unfit {
     Name(#[from] names::NameError),
     #[error("{0}")]
     Misses(String),
-    #[error("nested more than {DEEPEST} deep, which no agent reads")]
+    #[error("nested more than {} deep, which no agent reads", json::DEEPEST)]
     TooDeep,
     /// Nobody asked for events of this topic.
     #[error("no event of topic {0:?} goes to Kafka: no pattern matches it")]
@@ -147,43 +144,12 @@ impl Form {
             }
             Self::Enveloped { .. } => unwrapped(value)?,
         };
-        if depth(&payload) > DEEPEST {
-            return Err(Unfit::TooDeep);
-        }
+        json::check_depth(&payload)?;
         Ok(Given {
             topic: names::to_bus(&record.topic),
             payload,
         })
     }
-}
-
-/// That it is JSON in UTF-8 (RFC 8259), whatever it says.
-pub fn check_json(bytes: &[u8]) -> Result<(), Unfit> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Unfit::NotJson(error.to_string()))?;
-    match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Unfit::NotJson(error.to_string())),
-    }
-}
-
-/// How deep objects and lists of a JSON text stand within each other.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest): (usize, usize) = (0, 0);
-    let (mut in_string, mut is_escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 fn is_outbound(topic: &str) -> bool {
@@ -443,20 +409,6 @@ mod tests {
             assert!(matches!(given, Err(Unfit::NotJson(_))), "{given:?}");
         }
         assert!(plain().given(&record("acapy-inbound-test", None)).is_err());
-    }
-
-    #[test]
-    fn what_no_agent_can_read_is_refused() {
-        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
-        let given =
-            |text: &str| plain().given(&record("acapy-inbound-test", Some(text.as_bytes())));
-        assert!(given(&nested(DEEPEST)).is_ok());
-        assert_eq!(given(&nested(DEEPEST + 1)), Err(Unfit::TooDeep));
-        assert!(given(&nested(100_000)).is_err());
-        let text = format!("{{\"a\": \"\\\"{}\"}}", "[".repeat(1_000));
-        assert!(given(&text).is_ok(), "what stands in a text nests nothing");
-        let wide = format!("[{}1]", "[],".repeat(1_000));
-        assert!(given(&wide).is_ok());
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod browse;
 mod form;
 mod gate;
 mod incoming;
+mod json;
 mod names;
 mod outgoing;
 mod pace;
@@ -26,7 +27,7 @@ use crate::config::{BridgeConfig, MessageForm};
 
 pub use agent::{Agent, NoClient};
 pub use browse::{BrowseFailure, Browser};
-pub use form::{Event, Form, Given, Unfit, check_json};
+pub use form::{Event, Form, Given, Unfit};
 pub use gate::{Counts, Gate};
 pub use incoming::{Courier, Incoming};
 pub use names::{NameError, of_webhook, to_bus, to_kafka};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::try_join_all;
 
-use super::form::{Event, Form, Unfit, check_json};
+use super::form::{Event, Form, Unfit};
 use super::gate::Gate;
+use super::json::check_json;
 use super::names;
 use crate::config::{BridgeConfig, is_internal};
 use crate::kafka::{Cluster, KafkaFailure, Letter, Outbox, SendFailure};

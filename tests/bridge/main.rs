@@ -18,11 +18,13 @@ mod http;
 
 mod agent;
 mod agents;
+mod didcomm;
 mod hardships;
 mod options;
 mod plugin;
 mod receiver;
 mod records;
 mod scene;
+mod secured;
 mod topic;
 mod webhooks;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::receiver::Receiver;
 use crate::scene::{Scene, eventually, free_address};
+use crate::support::broker::plain_records;
 use crate::support::program::Process;
 use crate::support::{Broker, unique};
 use crate::topic;
@@ -110,7 +111,10 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     bridge.kill();
     let bridge = inward.scene.start_with_agent();
     bridge.wait_for("its records wait");
-    assert_eq!(inward.scene.status()["agent_away"], json!(true));
+    let status = inward.scene.status();
+    assert_eq!(status["agent_away"], json!(true));
+    let why = status["agent_trouble"].as_str().expect("a reason");
+    assert!(why.contains("it does not answer"), "{why}");
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
     let receiver = Receiver::at(address, Arc::default(), move |_| {
@@ -121,14 +125,18 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     eventually("it is asked again and again", || {
         (asked.load(Ordering::SeqCst) > 2).then_some(())
     });
+    // Another trouble is told as another one.
+    bridge.wait_for("it answers 503");
     drop(receiver);
     let receiver = Receiver::at(address, taken, |_| 200);
     eventually("all have come", || {
         (receiver.bodies().len() >= 100).then_some(())
     });
     assert_in_order(&receiver.bodies(), 2, 100);
-    assert_eq!(inward.scene.status()["records_given"], json!(100));
-    assert_eq!(inward.scene.status()["dead_letters"], json!(0));
+    let status = inward.scene.status();
+    assert_eq!(status["records_given"], json!(100));
+    assert_eq!(status["dead_letters"], json!(0));
+    assert_eq!(status["agent_trouble"], json!(null));
 }
 
 #[test]
@@ -166,6 +174,57 @@ fn what_the_agent_can_never_take_is_set_aside_with_the_reason() {
     assert_eq!(letters[0].value.as_deref(), Some(&b"no json"[..]));
     assert_eq!(letters[1].headers["dead-letter-topic"], topic);
     assert_eq!(letters[1].headers["dead-letter-offset"], "2");
+}
+
+#[test]
+fn a_record_that_no_dead_letter_can_hold_is_named_by_one_and_the_next_is_not_held_up() {
+    let receiver = Receiver::start();
+    let Some(mut inward) = Inward::new(receiver.address) else {
+        return;
+    };
+    let dead = inward.broker.foreign_name("dead-letters");
+    inward
+        .scene
+        .set("bridge-dead-letter-topic", &format!("{dead:?}"));
+    let most = [("max.message.bytes", "4000000")];
+    let topic = inward.broker.create_with("acapy-inbound-test", 1, &most);
+    let _bridge = inward.scene.start_with_agent();
+    let mut records = plain_records(&topic, 1, 3);
+    records[0].value = Some(b"{\"n\":0}".to_vec());
+    records[1].value = Some(vec![b'x'; 3_000_000]);
+    records[2].value = Some(b"{\"n\":1}".to_vec());
+    inward.broker.send_large(&records, 4_000_000);
+    eventually("the others go on", || {
+        (receiver.bodies().len() >= 2).then_some(())
+    });
+    assert_eq!(receiver.bodies(), [json!({"n": 0}), json!({"n": 1})]);
+    let letters = topic::read(&inward.broker.address, &dead);
+    assert_eq!(letters.len(), 1);
+    let headers = &letters[0].headers;
+    assert_eq!(letters[0].value, None);
+    assert_eq!(headers["dead-letter-topic"], topic);
+    assert_eq!(headers["dead-letter-partition"], "0");
+    assert_eq!(headers["dead-letter-offset"], "1");
+    let reason = &headers["dead-letter-reason"];
+    assert!(
+        reason.contains("not JSON") && reason.contains("3000000 bytes"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn an_event_that_nobody_wants_is_refused_as_nothing_else_at_the_address_would() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    let scene = Scene::on(&broker.address);
+    let _bridge = scene.start();
+    let answer = scene.post("/event?topic=acapy%3A%3Aping%3A%3Areceived", "{}");
+    assert!(answer.with(422).text().contains("no pattern matches it"));
+    scene.post("/event", "{}").with(400);
+    scene
+        .post("/event?topic=acapy%3A%3Arecord%3A%3Aa%20b", "{}")
+        .with(400);
 }
 
 #[test]
@@ -254,6 +313,11 @@ fn enveloped_records_say_whose_they_are_and_are_unwrapped_for_the_agent() {
     let _bridge = scene.start_with_agent();
     let event = "/event?topic=acapy%3A%3Arecord%3A%3Aconnections%3A%3Aactive&wallet_id=w1";
     scene.post(event, "{\"state\": \"active\"}").with(200);
+    // Whose it is not, is the base wallet's.
+    let of_nobody = event.replace("w1", "");
+    scene.post(&of_nobody, "{\"state\": \"active\"}").with(200);
+    let of_base = format!("{suffix}-connections-active-base");
+    assert_eq!(topic::read(&broker.address, &of_base)[0].key, None);
     let records = topic::read(&broker.address, &format!("{suffix}-connections-active-w1"));
     assert_eq!(records[0].key.as_deref(), Some(&b"w1"[..]));
     let envelope = json!({
