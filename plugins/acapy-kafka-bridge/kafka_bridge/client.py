@@ -60,9 +60,10 @@ class Bridge:
                 status, answer = await self._ask("POST", "/event", query, body)
             except BridgeAway as error:
                 status, answer = 503, str(error)
-            if status == 200:
+            # In the bridge's own words: what else is at its address may say 200 too.
+            if status == 200 and Sent.ACKNOWLEDGED.value in answer:
                 return Sent.ACKNOWLEDGED
-            if status == STOPPED:
+            if status == STOPPED and Sent.UNDELIVERABLE.value in answer:
                 return Sent.UNDELIVERABLE
             if status in REFUSED:
                 LOGGER.error("event %s is refused by the bridge: %s", topic, answer)

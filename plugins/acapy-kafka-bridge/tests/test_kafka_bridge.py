@@ -26,7 +26,7 @@ class FakeBridge:
         self.statuses: list[int] = []
         self.events: list[tuple[dict[str, str], Any]] = []
         self.keys: list[str | None] = []
-        # What it says beside a status that is not 200.
+        # What it says beside these.
         self.text = b"{}"
         app = web.Application()
         app.router.add_post("/event", self._event)
@@ -35,11 +35,11 @@ class FakeBridge:
 
     async def _event(self, request: web.Request) -> web.Response:
         self.keys.append(request.headers.get("x-api-key"))
-        status = self.statuses.pop(0) if self.statuses else 200
-        if status == 200:
-            self.events.append((dict(request.query), await request.json()))
-        content_type = "application/json" if status == 200 else "text/html"
-        return web.Response(body=self.text, status=status, content_type=content_type)
+        if self.statuses:
+            status = self.statuses.pop(0)
+            return web.Response(body=self.text, status=status, content_type="text/html")
+        self.events.append((dict(request.query), await request.json()))
+        return web.json_response({"status": "sent_to_external_queue"})
 
     async def _order(self, request: web.Request) -> web.Response:
         ended = {"start": "started", "stop": "stopped"}.get(request.match_info["name"])
@@ -94,6 +94,7 @@ class BridgeCase(unittest.IsolatedAsyncioTestCase):
 
     async def test_while_the_bridge_is_stopped_an_outbound_event_is_undeliverable(self) -> None:
         self.fake.statuses = [409]
+        self.fake.text = b'{"status":"undeliverable"}'
         await self._emit("acapy::outbound::message")
         self.assertIn("acapy::outbound::message::undeliverable", self.seen)
 
@@ -111,7 +112,7 @@ class BridgeCase(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(len(self.fake.keys), 3)
 
     async def test_what_something_else_at_the_bridges_address_says_costs_no_event(self) -> None:
-        self.fake.statuses = [404, 405, 401]
+        self.fake.statuses = [404, 405, 401, 200, 409]
         self.fake.text = b"\xff\xfe no bridge here"
         sent = await self.bridge.send("acapy::outbound::message", {}, None, "1")
         self.assertEqual(sent, Sent.ACKNOWLEDGED)
