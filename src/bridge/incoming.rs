@@ -9,13 +9,10 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::agent::{Agent, Reply};
-use super::form::Form;
+use super::courier::{self, Courier};
 use super::gate::Gate;
 use super::pace::Pace;
-use crate::kafka::{
-    Cluster, Inbox, InboxConfig, KafkaFailure, Letter, Outbox, Polled, SendFailure, TopicPartition,
-};
+use crate::kafka::{Cluster, Inbox, InboxConfig, KafkaFailure, Polled, TopicPartition};
 use crate::record::Record;
 use crate::shutdown::Shutdown;
 
@@ -33,15 +30,6 @@ pub struct Incoming {
     pub cluster: Arc<Cluster>,
     pub config: InboxConfig,
     pub courier: Arc<Courier>,
-    pub gate: Arc<Gate>,
-}
-
-/// What takes one record to its end: the agent, or the dead letters.
-pub struct Courier {
-    pub agent: Agent,
-    pub form: Form,
-    pub outbox: Arc<Outbox>,
-    pub dead_letter_topic: String,
     pub gate: Arc<Gate>,
 }
 
@@ -147,7 +135,10 @@ impl Incoming {
     fn unfinished(&self, record: &Record) -> KafkaFailure {
         KafkaFailure::Unavailable {
             cluster: self.cluster.name().to_owned(),
-            cause: format!("record {} was not delivered to its end", place(record)),
+            cause: format!(
+                "record {} was not delivered to its end",
+                courier::place(record)
+            ),
         }
     }
 }
@@ -225,115 +216,4 @@ impl Membership {
             self.told = Some((trouble, Instant::now()));
         }
     }
-}
-
-impl Courier {
-    /// Returns when the agent has the record, or the dead-letter topic.
-    pub async fn deliver(&self, record: &Record) {
-        let reason = match self.form.given(record) {
-            Err(unfit) => unfit.to_string(),
-            Ok(given) => {
-                let mut pace = Pace::default();
-                loop {
-                    match self.agent.give(record, &given).await {
-                        Reply::Taken => {
-                            self.agent_answers();
-                            self.gate.count_given();
-                            return;
-                        }
-                        Reply::Refused(reason) => {
-                            self.agent_answers();
-                            break reason;
-                        }
-                        Reply::Away(why) => self.agent_is_away(&why),
-                    }
-                    tokio::time::sleep(pace.next()).await;
-                }
-            }
-        };
-        self.set_aside(record, &reason).await;
-    }
-
-    fn agent_answers(&self) {
-        if self.gate.set_agent_trouble(None) {
-            info!("agent {}: it takes records again", self.agent.name());
-        }
-    }
-
-    fn agent_is_away(&self, why: &str) {
-        if self.gate.set_agent_trouble(Some(why)) {
-            warn!("agent {}: {why}; its records wait", self.agent.name());
-        }
-    }
-
-    /// Puts the record where somebody can look at it, with the reason; tries
-    /// until Kafka has it.
-    async fn set_aside(&self, record: &Record, reason: &str) {
-        let place = place(record);
-        warn!(
-            "record {place} goes to {}: {reason}",
-            self.dead_letter_topic
-        );
-        let mut letter = dead_letter(record, &self.dead_letter_topic, reason);
-        let mut pace = Pace::default();
-        let mut told = String::new();
-        loop {
-            let failure = match self.outbox.send(&letter).await {
-                Ok(()) => return self.gate.count_dead(),
-                Err(SendFailure::TooLarge(why)) if letter.value.is_some() => {
-                    warn!("record {place}: {why}; only where it is goes there");
-                    letter = reference(record, &self.dead_letter_topic, reason);
-                    continue;
-                }
-                Err(failure) => failure.to_string(),
-            };
-            if failure != told {
-                error!("record {place} cannot be set aside: {failure}; trying again");
-                told = failure;
-            }
-            tokio::time::sleep(pace.next()).await;
-        }
-    }
-}
-
-fn place(record: &Record) -> String {
-    format!("{} {} {}", record.topic, record.partition, record.offset)
-}
-
-/// The record as it was, with where it was and why it is here.
-fn dead_letter(record: &Record, topic: &str, reason: &str) -> Letter {
-    let own = record.headers.iter().map(|header| {
-        let name = String::from_utf8_lossy(&header.name).into_owned();
-        (name, header.value.clone().unwrap_or_default())
-    });
-    Letter {
-        topic: topic.to_owned(),
-        key: record.key.clone(),
-        value: record.value.clone(),
-        headers: own.chain(whereabouts(record, reason)).collect(),
-    }
-}
-
-/// Where the record is and why, for a record that is larger than the topic takes.
-fn reference(record: &Record, topic: &str, reason: &str) -> Letter {
-    let bytes = record.value.as_ref().map_or(0, Vec::len);
-    let reason = format!("{reason}; its {bytes} bytes are too many for this topic");
-    Letter {
-        topic: topic.to_owned(),
-        key: None,
-        value: None,
-        headers: whereabouts(record, &reason).collect(),
-    }
-}
-
-fn whereabouts(record: &Record, reason: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let added = [
-        ("dead-letter-reason", reason.to_owned()),
-        ("dead-letter-topic", record.topic.to_string()),
-        ("dead-letter-partition", record.partition.to_string()),
-        ("dead-letter-offset", record.offset.to_string()),
-    ];
-    added
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into_bytes()))
 }

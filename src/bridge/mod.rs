@@ -14,6 +14,7 @@
 
 mod agent;
 mod browse;
+mod courier;
 mod form;
 mod gate;
 mod incoming;
@@ -27,9 +28,10 @@ use crate::config::{BridgeConfig, MessageForm};
 
 pub use agent::{Agent, NoClient};
 pub use browse::{BrowseFailure, Browser};
+pub use courier::Courier;
 pub use form::{Event, Form, Given, Unfit};
 pub use gate::{Counts, Gate};
-pub use incoming::{Courier, Incoming};
+pub use incoming::Incoming;
 pub use names::{NameError, of_webhook, to_bus, to_kafka};
 pub use outgoing::{Outgoing, PublishFailure};
 

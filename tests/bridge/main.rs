@@ -18,6 +18,8 @@ mod http;
 
 mod agent;
 mod agents;
+mod config_check;
+mod dead_letters;
 mod didcomm;
 mod hardships;
 mod options;
