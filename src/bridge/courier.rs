@@ -34,6 +34,11 @@ impl Courier {
                             self.gate.count_given();
                             return;
                         }
+                        Reply::Answered(answer) => {
+                            self.agent_answers();
+                            self.gate.count_given();
+                            return self.keep_answer(record, answer).await;
+                        }
                         Reply::Refused(reason) => {
                             self.agent_answers();
                             break reason;
@@ -62,12 +67,28 @@ impl Courier {
     /// Puts the record where somebody can look at it, with the reason; tries
     /// until Kafka has it.
     async fn set_aside(&self, record: &Record, reason: &str) {
+        let topic = &self.dead_letter_topic;
+        warn!("record {} goes to {topic}: {reason}", place(record));
+        let letter = dead_letter(record, topic, reason);
+        self.send(record, letter, reason).await;
+    }
+
+    /// The connection that the message came by is not there any more.
+    async fn keep_answer(&self, record: &Record, answer: Vec<u8>) {
+        let topic = &self.dead_letter_topic;
+        let reason = "this is the agent's answer to that record, and there is no way back by which that came";
+        warn!("the answer to record {} goes to {topic}", place(record));
+        let letter = Letter {
+            topic: topic.clone(),
+            key: record.key.clone(),
+            value: Some(answer),
+            headers: whereabouts(record, reason).collect(),
+        };
+        self.send(record, letter, reason).await;
+    }
+
+    async fn send(&self, record: &Record, mut letter: Letter, reason: &str) {
         let place = place(record);
-        warn!(
-            "record {place} goes to {}: {reason}",
-            self.dead_letter_topic
-        );
-        let mut letter = dead_letter(record, &self.dead_letter_topic, reason);
         let mut pace = Pace::default();
         let (mut is_whole, mut told) = (true, String::new());
         loop {
@@ -75,7 +96,7 @@ impl Courier {
                 Ok(()) => return self.gate.count_dead(),
                 Err(SendFailure::TooLarge(why)) if is_whole => {
                     warn!("record {place}: {why}; only where it is goes there");
-                    letter = reference(record, &self.dead_letter_topic, reason);
+                    letter = reference(record, &letter, reason);
                     is_whole = false;
                     continue;
                 }
@@ -109,12 +130,12 @@ fn dead_letter(record: &Record, topic: &str, reason: &str) -> Letter {
     }
 }
 
-/// Where the record is and why, for a record that is larger than the topic takes.
-fn reference(record: &Record, topic: &str, reason: &str) -> Letter {
-    let bytes = record.value.as_ref().map_or(0, Vec::len);
+/// Where the record is and why, for a letter that is larger than the topic takes.
+fn reference(record: &Record, letter: &Letter, reason: &str) -> Letter {
+    let bytes = letter.value.as_ref().map_or(0, Vec::len);
     let reason = format!("{reason}; its {bytes} bytes are too many for this topic");
     Letter {
-        topic: topic.to_owned(),
+        topic: letter.topic.clone(),
         key: None,
         value: None,
         headers: whereabouts(record, &reason).collect(),

@@ -1,6 +1,8 @@
 //! Messages of other agents that are on Kafka, on their way to the inbound
 //! transport of a real agent, which has no plugin.
 
+use std::net::SocketAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ use crate::topic;
 /// Kafka, in the form of the plugin's later generation.
 fn endpoint(broker: &Broker, inbound: &str) -> Receiver {
     let (kafka, inbound) = (broker.address.clone(), inbound.to_owned());
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
     Receiver::at(any, std::sync::Arc::default(), move |message| {
         topic::send(&kafka, &inbound, [(0, wrapped(&message.to_string()))]);
         200
@@ -26,14 +28,11 @@ fn wrapped(message: &str) -> String {
     json!({ "payload": URL_SAFE.encode(message) }).to_string()
 }
 
-/// A bridge from this topic to the agent's inbound transport.
-fn scene(broker: &Broker, inbound: &str, agent: &Agent) -> Scene {
+/// A bridge from this topic to an inbound transport.
+fn scene(broker: &Broker, inbound: &str, transport: SocketAddr) -> Scene {
     let mut scene = Scene::on(&broker.address);
     scene.set("bridge-messages", "\"enveloped\"");
-    scene.set(
-        "bridge-didcomm-url",
-        &format!("\"http://{}\"", agent.didcomm),
-    );
+    scene.set("bridge-didcomm-url", &format!("\"http://{transport}\""));
     scene.set("bridge-inbound-topics", &format!("'{inbound}$'"));
     let dead = broker.foreign_name("dead-letters");
     scene.set("bridge-dead-letter-topic", &format!("{dead:?}"));
@@ -49,7 +48,7 @@ fn an_agent_is_reached_by_messages_on_kafka_alone_and_talks_to_another_one() {
     let endpoint = endpoint(&broker, &inbound);
     let a = Agent::alone(&acapy, Some(endpoint.address));
     let b = Agent::alone(&acapy, None);
-    let scene = scene(&broker, &inbound, &a);
+    let scene = scene(&broker, &inbound, a.didcomm);
     let _bridge = scene.start_with_agent();
     b.receive_invitation(&a.create_invitation());
     let (_, of_b) = (a.connection(), b.connection());
@@ -82,7 +81,7 @@ fn a_message_that_the_agent_refuses_is_set_aside_and_the_next_one_is_not_held_up
     };
     let inbound = broker.create("acapy-inbound-message", 1);
     let agent = Agent::alone(&acapy, None);
-    let mut scene = scene(&broker, &inbound, &agent);
+    let mut scene = scene(&broker, &inbound, agent.didcomm);
     let dead = broker.foreign_name("refused");
     scene.set("bridge-dead-letter-topic", &format!("{dead:?}"));
     let _bridge = scene.start_with_agent();
@@ -103,6 +102,34 @@ fn a_message_that_the_agent_refuses_is_set_aside_and_the_next_one_is_not_held_up
     assert!(reasons[0].contains("it answers 400"), "{reasons:?}");
     assert!(reasons[1].contains("not base64url"), "{reasons:?}");
     assert_eq!(reasons.len(), 2);
+}
+
+#[test]
+fn what_an_agent_answers_to_a_message_that_came_by_kafka_is_kept() {
+    let Some(broker) = Broker::connect() else {
+        return;
+    };
+    // It answers each message with `said`.
+    let transport = Receiver::start();
+    let inbound = broker.create("acapy-inbound-message", 1);
+    let mut scene = scene(&broker, &inbound, transport.address);
+    let kept = broker.foreign_name("answers");
+    scene.set("bridge-dead-letter-topic", &format!("{kept:?}"));
+    let _bridge = scene.start_with_agent();
+    let values = (0..3).map(|n| (0, wrapped(&json!({ "n": n }).to_string())));
+    topic::send(&broker.address, &inbound, values);
+    let answers = || Some(topic::read(&broker.address, &kept)).filter(|all| all.len() >= 3);
+    let answers = eventually("the answers", answers);
+    let sent: Vec<_> = (0..3).map(|n| json!({ "n": n })).collect();
+    assert_eq!(transport.bodies(), sent);
+    for (answer, offset) in answers.iter().zip(["0", "1", "2"]) {
+        assert_eq!(answer.value.as_deref(), Some(&b"said\n"[..]));
+        assert_eq!(answer.headers["dead-letter-topic"], inbound);
+        assert_eq!(answer.headers["dead-letter-offset"], offset);
+        let reason = &answer.headers["dead-letter-reason"];
+        assert!(reason.contains("the agent's answer to that record"));
+    }
+    assert_eq!(answers.len(), 3);
 }
 
 #[test]
