@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -187,12 +188,26 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Validate the configuration without connecting to anything
     #[command(
-        after_help = "Example:\n  archive_ingest config check -H hop-local -D local-db -S local-store"
+        after_help = "Examples:\n  archive_ingest config check -H hop-local -D local-db -S local-store\n  archive_ingest config check --plugin-config plugins-config.yaml"
     )]
-    Check,
+    Check(ConfigArgs),
     /// Print the effective configuration and where each value comes from
     #[command(after_help = "Example:\n  HOP_PORT=9093 archive_ingest config show -H hop-local")]
-    Show,
+    Show(ConfigArgs),
+}
+
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// With the bridge of this stanza
+    #[arg(
+        long,
+        value_name = "STANZA",
+        default_value_if("plugin_config", ArgPredicate::IsPresent, "bridge")
+    )]
+    pub bridge: Option<String>,
+    /// With a bridge that reads this agent's plugin configuration (YAML)
+    #[arg(long, value_name = "FILE")]
+    pub plugin_config: Option<PathBuf>,
 }
 
 const RUN_EXAMPLES: &str = "Examples:\n  \

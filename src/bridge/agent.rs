@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 
 use super::form::Given;
 use crate::config::AgentConfig;
@@ -28,6 +28,9 @@ pub struct Agent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Taken,
+    /// With a message for whoever sent this one, which only the inbound
+    /// transport gives: `return_route` asks for it in the same request.
+    Answered(Vec<u8>),
     /// It is away or cannot now. Retry.
     Away(String),
     /// It will never take this record.
@@ -68,7 +71,7 @@ impl Agent {
         };
         let status = response.status();
         if status.is_success() {
-            return Reply::Taken;
+            return self.taken(response).await;
         }
         let said = response.bytes().await.unwrap_or_default();
         let said = String::from_utf8_lossy(&said[..said.len().min(REASON)]).into_owned();
@@ -76,6 +79,17 @@ impl Agent {
         match refuses_for_good(status) {
             true => Reply::Refused(why),
             false => Reply::Away(why),
+        }
+    }
+
+    async fn taken(&self, response: Response) -> Reply {
+        if self.config.didcomm_url.is_none() {
+            return Reply::Taken;
+        }
+        match response.bytes().await {
+            Ok(answer) if answer.is_empty() => Reply::Taken,
+            Ok(answer) => Reply::Answered(answer.to_vec()),
+            Err(error) => Reply::Away(reason(&error)),
         }
     }
 

@@ -6,11 +6,12 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use super::json::{self, check_json};
 use super::names;
-use super::topic_map::TopicMap;
+use super::topic_map;
+use crate::config::TopicMap;
 use crate::kafka::Letter;
 use crate::record::Record;
 
@@ -57,9 +58,19 @@ pub enum Unfit {
     Name(#[from] names::NameError),
     #[error("{0}")]
     Misses(String),
+    #[error("nested more than {} deep, which no agent reads", json::DEEPEST)]
+    TooDeep,
     /// Nobody asked for events of this topic.
-    #[error("no event of topic {0} goes to Kafka: no pattern matches it")]
+    #[error("no event of topic {0:?} goes to Kafka: no pattern matches it")]
     NotWanted(String),
+}
+
+impl Unfit {
+    /// Of a topic as somebody wrote it.
+    pub fn not_wanted(topic: &str) -> Self {
+        // Cut: it may be as long as a request's head.
+        Self::NotWanted(topic.chars().take(80).collect())
+    }
 }
 
 /// Which of the two generations.
@@ -92,7 +103,7 @@ impl Form {
             Self::Plain { events } => {
                 check_json(&event.payload)?;
                 if !events.is_match(&event.topic) {
-                    return Err(Unfit::NotWanted(event.topic.clone()));
+                    return Err(Unfit::not_wanted(&event.topic));
                 }
                 let topic = names::to_kafka(&event.topic)?;
                 Ok(vec![letter(topic, None, event.payload.to_vec())])
@@ -107,9 +118,10 @@ impl Form {
             }
             Self::Enveloped { events, .. } => {
                 let envelope = Envelope::of(event)?;
-                let topics = events.topics(event, &envelope.state_text(), envelope.category)?;
+                let state = envelope.state_text();
+                let topics = topic_map::topics(events, event, &state, envelope.category)?;
                 if topics.is_empty() {
-                    return Err(Unfit::NotWanted(event.topic.clone()));
+                    return Err(Unfit::not_wanted(&event.topic));
                 }
                 let value = envelope.text();
                 Ok(topics
@@ -132,19 +144,11 @@ impl Form {
             }
             Self::Enveloped { .. } => unwrapped(value)?,
         };
+        json::check_depth(&payload)?;
         Ok(Given {
             topic: names::to_bus(&record.topic),
             payload,
         })
-    }
-}
-
-/// That it is JSON in UTF-8 (RFC 8259), whatever it says.
-pub fn check_json(bytes: &[u8]) -> Result<(), Unfit> {
-    let text = std::str::from_utf8(bytes).map_err(|error| Unfit::NotJson(error.to_string()))?;
-    match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Unfit::NotJson(error.to_string())),
     }
 }
 
@@ -275,7 +279,7 @@ mod tests {
 
     fn plain() -> Form {
         Form::Plain {
-            events: TopicMap::plain(),
+            events: topic_map::plain(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether the bridge runs, and what has gone through it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::Serialize;
 
@@ -11,15 +12,17 @@ pub struct Gate {
     sent: AtomicU64,
     given: AtomicU64,
     dead: AtomicU64,
-    is_agent_away: AtomicBool,
+    agent_trouble: Mutex<Option<String>>,
 }
 
 /// What a bridge says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub running: bool,
     /// Whether a record is waiting for the agent.
     pub agent_away: bool,
+    /// Why it waits.
+    pub agent_trouble: Option<String>,
     /// Events that Kafka has acknowledged, since the process began.
     pub events_sent: u64,
     /// Records that the agent has taken.
@@ -35,7 +38,7 @@ impl Default for Gate {
             sent: AtomicU64::new(0),
             given: AtomicU64::new(0),
             dead: AtomicU64::new(0),
-            is_agent_away: AtomicBool::new(false),
+            agent_trouble: Mutex::default(),
         }
     }
 }
@@ -62,15 +65,26 @@ impl Gate {
         self.dead.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether that is news.
-    pub(super) fn set_agent_away(&self, away: bool) -> bool {
-        self.is_agent_away.swap(away, Ordering::Relaxed) != away
+    /// Why a record waits for the agent, or that none does. Whether that is news.
+    pub(super) fn set_agent_trouble(&self, trouble: Option<&str>) -> bool {
+        let mut known = self.agent_trouble();
+        let is_news = known.as_deref() != trouble;
+        *known = trouble.map(str::to_owned);
+        is_news
+    }
+
+    fn agent_trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.agent_trouble
+            .lock()
+            .unwrap_or_else(|lock| lock.into_inner())
     }
 
     pub fn counts(&self) -> Counts {
+        let agent_trouble = self.agent_trouble().clone();
         Counts {
             running: self.is_open(),
-            agent_away: self.is_agent_away.load(Ordering::Relaxed),
+            agent_away: agent_trouble.is_some(),
+            agent_trouble,
             events_sent: self.sent.load(Ordering::Relaxed),
             records_given: self.given.load(Ordering::Relaxed),
             dead_letters: self.dead.load(Ordering::Relaxed),

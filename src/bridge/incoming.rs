@@ -6,15 +6,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use super::agent::{Agent, Reply};
-use super::form::Form;
+use super::courier::{self, Courier};
 use super::gate::Gate;
 use super::pace::Pace;
-use crate::kafka::{
-    Cluster, Inbox, InboxConfig, KafkaFailure, Letter, Outbox, Polled, TopicPartition,
-};
+use crate::kafka::{Cluster, Inbox, InboxConfig, KafkaFailure, Polled, TopicPartition};
 use crate::record::Record;
 use crate::shutdown::Shutdown;
 
@@ -32,15 +30,6 @@ pub struct Incoming {
     pub cluster: Arc<Cluster>,
     pub config: InboxConfig,
     pub courier: Arc<Courier>,
-    pub gate: Arc<Gate>,
-}
-
-/// What takes one record to its end: the agent, or the dead letters.
-pub struct Courier {
-    pub agent: Agent,
-    pub form: Form,
-    pub outbox: Arc<Outbox>,
-    pub dead_letter_topic: String,
     pub gate: Arc<Gate>,
 }
 
@@ -106,7 +95,9 @@ impl Incoming {
     }
 
     /// Waits until the record is done with, or is somebody else's, or it is
-    /// time to stop; only the first is remembered.
+    /// time to stop; only the first is remembered. Errors: the client cannot go
+    /// on; or the delivery ended without an end, so that the record has to be
+    /// read again, before the next one.
     fn deliver(
         &self,
         record: Record,
@@ -116,26 +107,38 @@ impl Incoming {
     ) -> Result<(), KafkaFailure> {
         let (done, is_done) = mpsc::channel();
         let (courier, letter) = (self.courier.clone(), record.clone());
-        let delivery = runtime.spawn(async move {
+        // Ends with this: the record may be given to the agent by somebody else
+        // from then on.
+        let mut delivery = JoinSet::new();
+        let deliver = async move {
             courier.deliver(&letter).await;
             // Whoever waited may have given up.
             let _ = done.send(());
-        });
+        };
+        delivery.spawn_on(deliver, runtime);
         let partition = TopicPartition::new(&record.topic, record.partition);
         let mut patience = SOON;
         loop {
             match is_done.recv_timeout(patience) {
                 Ok(()) => return membership.inbox.take(&record),
                 Err(RecvTimeoutError::Timeout) => {}
-                // It panicked, which a record that comes again may mend.
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.unfinished(&record)),
             }
             patience = POLL;
             let is_revoked = membership.hold()?.contains(&partition);
             if is_revoked || !self.goes_on(shutdown) {
-                delivery.abort();
                 return Ok(());
             }
+        }
+    }
+
+    fn unfinished(&self, record: &Record) -> KafkaFailure {
+        KafkaFailure::Unavailable {
+            cluster: self.cluster.name().to_owned(),
+            cause: format!(
+                "record {} was not delivered to its end",
+                courier::place(record)
+            ),
         }
     }
 }
@@ -212,89 +215,5 @@ impl Membership {
             warn!("{trouble}; the client goes on by itself");
             self.told = Some((trouble, Instant::now()));
         }
-    }
-}
-
-impl Courier {
-    /// Returns when the agent has the record, or the dead-letter topic.
-    pub async fn deliver(&self, record: &Record) {
-        let reason = match self.form.given(record) {
-            Err(unfit) => unfit.to_string(),
-            Ok(given) => {
-                let mut pace = Pace::default();
-                loop {
-                    match self.agent.give(record, &given).await {
-                        Reply::Taken => {
-                            self.agent_answers();
-                            self.gate.count_given();
-                            return;
-                        }
-                        Reply::Refused(reason) => {
-                            self.agent_answers();
-                            break reason;
-                        }
-                        Reply::Away(why) => self.agent_is_away(&why),
-                    }
-                    tokio::time::sleep(pace.next()).await;
-                }
-            }
-        };
-        self.set_aside(record, &reason).await;
-    }
-
-    fn agent_answers(&self) {
-        if self.gate.set_agent_away(false) {
-            info!("agent {}: it takes records again", self.agent.name());
-        }
-    }
-
-    fn agent_is_away(&self, why: &str) {
-        if self.gate.set_agent_away(true) {
-            warn!("agent {}: {why}; its records wait", self.agent.name());
-        }
-    }
-
-    /// Puts the record where somebody can look at it, with the reason; tries
-    /// until Kafka has it.
-    async fn set_aside(&self, record: &Record, reason: &str) {
-        let place = format!("{} {} {}", record.topic, record.partition, record.offset);
-        warn!(
-            "record {place} goes to {}: {reason}",
-            self.dead_letter_topic
-        );
-        let letter = dead_letter(record, &self.dead_letter_topic, reason);
-        let mut pace = Pace::default();
-        let mut is_told = false;
-        while let Err(failure) = self.outbox.send(&letter).await {
-            if !is_told {
-                error!("record {place} cannot be set aside: {failure}; trying again");
-                is_told = true;
-            }
-            tokio::time::sleep(pace.next()).await;
-        }
-        self.gate.count_dead();
-    }
-}
-
-/// The record as it was, with where it was and why it is here.
-fn dead_letter(record: &Record, topic: &str, reason: &str) -> Letter {
-    let own = record.headers.iter().map(|header| {
-        let name = String::from_utf8_lossy(&header.name).into_owned();
-        (name, header.value.clone().unwrap_or_default())
-    });
-    let added = [
-        ("dead-letter-reason", reason.to_owned()),
-        ("dead-letter-topic", record.topic.to_string()),
-        ("dead-letter-partition", record.partition.to_string()),
-        ("dead-letter-offset", record.offset.to_string()),
-    ];
-    let added = added
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into_bytes()));
-    Letter {
-        topic: topic.to_owned(),
-        key: record.key.clone(),
-        value: record.value.clone(),
-        headers: own.chain(added).collect(),
     }
 }

@@ -14,9 +14,11 @@
 
 mod agent;
 mod browse;
+mod courier;
 mod form;
 mod gate;
 mod incoming;
+mod json;
 mod names;
 mod outgoing;
 mod pace;
@@ -26,33 +28,29 @@ use crate::config::{BridgeConfig, MessageForm};
 
 pub use agent::{Agent, NoClient};
 pub use browse::{BrowseFailure, Browser};
-pub use form::{Event, Form, Given, Unfit, check_json};
+pub use courier::Courier;
+pub use form::{Event, Form, Given, Unfit};
 pub use gate::{Counts, Gate};
-pub use incoming::{Courier, Incoming};
+pub use incoming::Incoming;
 pub use names::{NameError, of_webhook, to_bus, to_kafka};
 pub use outgoing::{Outgoing, PublishFailure};
-pub use topic_map::{MapError, TopicMap};
 
-/// The form that the configuration asks for. Errors: a pattern or a template
-/// of the plugin's file is wrong.
-pub fn form(config: &BridgeConfig) -> Result<Form, MapError> {
-    let map = config.plugin.topic_map.clone();
-    Ok(match config.messages {
+/// The form that the configuration asks for.
+pub fn form(config: &BridgeConfig) -> Form {
+    let plugin = &config.plugin;
+    match config.messages {
         MessageForm::Plain => Form::Plain {
-            events: TopicMap::plain(),
+            events: topic_map::plain(),
         },
         MessageForm::Enveloped => Form::Enveloped {
-            events: TopicMap::parse(map.unwrap_or_else(|| {
-                let known = topic_map::ENVELOPED.iter();
-                known
-                    .map(|(pattern, template)| ((*pattern).to_owned(), (*template).to_owned()))
-                    .collect()
-            }))?,
-            outbound_topic: config
-                .plugin
+            events: plugin
+                .topic_map
+                .clone()
+                .unwrap_or_else(topic_map::enveloped),
+            outbound_topic: plugin
                 .outbound_topic
                 .clone()
                 .unwrap_or_else(|| "acapy-outbound-message".to_owned()),
         },
-    })
+    }
 }

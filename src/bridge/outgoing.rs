@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::try_join_all;
 
-use super::form::{Event, Form, Unfit, check_json};
+use super::form::{Event, Form, Unfit};
 use super::gate::Gate;
+use super::json::check_json;
 use super::names;
 use crate::config::{BridgeConfig, is_internal};
 use crate::kafka::{Cluster, KafkaFailure, Letter, Outbox, SendFailure};
@@ -71,7 +72,7 @@ impl Outgoing {
         // What is called like an event is written like one.
         let topic = names::to_kafka(topic).map_err(Unfit::from)?;
         if is_internal(&topic) {
-            return Err(Unfit::NotWanted(topic).into());
+            return Err(Unfit::not_wanted(&topic).into());
         }
         check_json(&value)?;
         let letter = Letter {

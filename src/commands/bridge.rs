@@ -20,7 +20,7 @@ use crate::bridge::{self, Agent, Browser, Courier, Gate, Incoming, Outgoing};
 use crate::config::{BridgeConfig, BridgeListenConfig, Config, HopConfig};
 use crate::http::Listener;
 use crate::http::bridge::BridgeApi;
-use crate::kafka::{Cluster, InboxConfig, KafkaFailure};
+use crate::kafka::{Cluster, Inbox, InboxConfig, KafkaFailure};
 use crate::shutdown::{self, Trigger};
 
 /// Threads for events, records and requests.
@@ -80,12 +80,11 @@ impl Plan {
             let why = "there is nothing to bridge: bridge-listen is off, and there is no bridge-agent-url";
             return Err(UsageError(why.to_owned()).into());
         }
-        let form = bridge::form(&bridge).map_err(|error| UsageError(error.to_string()))?;
         Ok(Self {
+            form: bridge::form(&bridge),
             bridge,
             hop,
             listen,
-            form,
         })
     }
 
@@ -205,6 +204,7 @@ fn incoming(
     gate: &Arc<Gate>,
 ) -> anyhow::Result<Option<Incoming>> {
     let Some(agent) = &plan.bridge.agent else {
+        info!("no record goes to an agent: there is no bridge-agent-url");
         return Ok(None);
     };
     let courier = Courier {
@@ -214,14 +214,17 @@ fn incoming(
         dead_letter_topic: plan.bridge.dead_letter_topic.clone(),
         gate: gate.clone(),
     };
+    let config = InboxConfig {
+        group: plan.bridge.group.clone(),
+        topics: plan.bridge.inbound_topics.clone(),
+        from_end: plan.bridge.from_end,
+        properties: plan.bridge.plugin.consumer.clone(),
+    };
+    // Told now; later on it would be one trouble of many.
+    Inbox::check(cluster, &config)?;
     Ok(Some(Incoming {
         cluster: cluster.clone(),
-        config: InboxConfig {
-            group: plan.bridge.group.clone(),
-            topics: plan.bridge.inbound_topics.clone(),
-            from_end: plan.bridge.from_end,
-            properties: plan.bridge.plugin.consumer.clone(),
-        },
+        config,
         courier: Arc::new(courier),
         gate: gate.clone(),
     }))

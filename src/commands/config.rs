@@ -28,7 +28,7 @@ const SHOWN: &[StanzaKind] = &[
 ];
 
 /// `config check`: prints a line per stanza on stdout (or one JSON document),
-/// every error as a line on stderr, and gives the exit code: 0 or 2. Connects
+/// every warning and every error as a line on stderr, and gives the exit code: 0 or 2. Connects
 /// to nothing. Errors: a [`ConfigError`] when the file cannot be read or is not
 /// TOML; stdout cannot be written.
 pub fn check(selection: &Selection, json: bool) -> anyhow::Result<Exit> {
@@ -39,6 +39,9 @@ pub fn check(selection: &Selection, json: bool) -> anyhow::Result<Exit> {
     };
     output::print(&text)?;
     let mut stderr = std::io::stderr().lock();
+    for warning in inspection.all_warnings() {
+        writeln!(stderr, "warning: {warning}")?;
+    }
     for error in inspection.all_errors() {
         writeln!(stderr, "error: {error}")?;
     }
@@ -78,12 +81,18 @@ fn check_row(stanza: &StanzaInspection) -> [String; 5] {
         1 => "1 error".to_owned(),
         several => format!("{several} errors"),
     };
+    let warnings = match stanza.warnings.len() {
+        0 => None,
+        1 => Some("1 warning".to_owned()),
+        several => Some(format!("{several} warnings")),
+    };
+    let notes: Vec<String> = warnings.into_iter().chain(stanza.notes.clone()).collect();
     [
         stanza.stanza.escape_debug().to_string(),
         stanza.kind.map_or("unknown", StanzaKind::name).to_owned(),
         if stanza.chosen { "yes" } else { "no" }.to_owned(),
         result,
-        stanza.notes.join("; "),
+        notes.join("; "),
     ]
 }
 
@@ -100,6 +109,7 @@ pub fn check_json(inspection: &Inspection) -> Json {
                 "ok": stanza.errors.is_empty(),
                 "errors": lines(stanza.errors.iter()),
                 "notes": stanza.notes,
+                "warnings": stanza.warnings,
             })
         })
         .collect();

@@ -142,8 +142,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Event(EventCommand::Consume(args)) => {
             event_consume::consume(&config()?, args, json)
         }
-        Command::Config(ConfigCommand::Check) => config::check(&selection, json),
-        Command::Config(ConfigCommand::Show) => config::show(&selection, json),
+        Command::Config(ConfigCommand::Check(_)) => config::check(&selection, json),
+        Command::Config(ConfigCommand::Show(_)) => config::show(&selection, json),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man { output } => generate::man(output.as_deref()),
     }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::UsageError;
 
 use crate::catalogue::{self, Catalogue, CatalogueError};
-use crate::cli::{Command, Global};
+use crate::cli::{Command, ConfigCommand, Global};
 use crate::config::{
     Config, DatabaseConfig, HopConfig, PostgresConfig, PublishingConfig, Selection, StoreConfig,
 };
@@ -39,6 +39,9 @@ pub fn selection(global: &Global, command: &Command) -> Selection {
     let (bridge, plugin_config) = match command {
         Command::Bridge(args) => (Some(&args.name), &args.plugin_config),
         Command::Run(args) => (args.bridge.as_ref(), &args.plugin_config),
+        Command::Config(ConfigCommand::Check(args) | ConfigCommand::Show(args)) => {
+            (args.bridge.as_ref(), &args.plugin_config)
+        }
         _ => (None, &None),
     };
     Selection {

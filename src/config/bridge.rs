@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::bridge_topics::{BridgeTopics, DEAD_LETTER_TOPIC, INBOUND_TOPICS};
 use super::error::ConfigError;
 use super::from_value::Word;
 use super::hop::HopConfig;
 use super::key::Key;
 use super::plugin_file::PluginFile;
 use super::settings::Settings;
-use super::topics::{TopicGlobs, is_topic_name};
+use super::topics::TopicGlobs;
 use super::value::Hidden;
 
 /// Chosen with `--bridge`, or by `bridge NAME`.
@@ -72,7 +73,7 @@ const DIDCOMM_URL: Key = Key::text(
 );
 const MESSAGES: Key =
     Key::choice::<MessageForm>("bridge-messages", "what records look like").default("plain");
-const PLUGIN_CONFIG: Key = Key::path(
+pub(super) const PLUGIN_CONFIG: Key = Key::path(
     "bridge-plugin-config",
     "the agent's --plugin-config file, whose kafka_events holds here too",
 );
@@ -81,14 +82,6 @@ const WEBHOOK_TOPICS: Key = Key::topics(
     "webhook topics, names or globs, that are taken",
 )
 .default("*");
-const INBOUND_TOPICS: Key = Key::text(
-    "bridge-inbound-topics",
-    "regular expression of the topics whose records go to the agent; the plugin file's, or by bridge-messages, where absent",
-);
-const DEAD_LETTER_TOPIC: Key = Key::text(
-    "bridge-dead-letter-topic",
-    "where records go that the agent can never take; acapy-dead-letter or failed_outbound_message where absent",
-);
 const GROUPNAME: Key = Key::text(
     "bridge-groupname",
     "consumer group; the plugin file's, or kafka_events, where absent",
@@ -107,6 +100,11 @@ const DELIVERY_SECONDS: Key = Key::number(
     "seconds that Kafka may take to acknowledge an event",
 )
 .default("30");
+
+const SSL_CA: &str = "ssl.ca.location";
+
+const ENVELOPED_ONLY: &str =
+    "bridge-messages is plain, where each event has a topic of its own name: set it to enveloped";
 
 pub(super) const KEYS: &[&Key] = &[
     &AGENT_URL,
@@ -133,57 +131,80 @@ impl BridgeConfig {
             Some(path) => Some(path.clone()),
             None => settings.optional(&PLUGIN_CONFIG)?,
         };
+        let messages = settings.require(&MESSAGES)?;
         let plugin = match path {
-            Some(path) if settings.chosen => PluginFile::read(&path)?,
+            Some(path) if settings.chosen => {
+                let mut plugin = PluginFile::read(&path)?;
+                let overruled = overruled(settings, messages, &plugin);
+                let told =
+                    |(option, why)| format!("{}: {option} has no effect: {why}", path.display());
+                plugin.warnings.extend(overruled.into_iter().map(told));
+                plugin
+            }
             _ => PluginFile::default(),
         };
-        let messages = settings.require(&MESSAGES)?;
+        let topics = BridgeTopics::read(settings, messages, &plugin)?;
         let group: Option<String> = settings.optional(&GROUPNAME)?;
         let group = group.or_else(|| plugin.group.clone());
-        let config = BridgeConfig {
+        Ok(BridgeConfig {
             stanza: settings.stanza.clone(),
             agent: agent(settings, messages)?,
             messages,
             webhook_topics: settings.require(&WEBHOOK_TOPICS)?,
-            inbound_topics: inbound_topics(settings, messages, &plugin)?,
-            dead_letter_topic: dead_letter_topic(settings, messages)?,
+            inbound_topics: topics.inbound,
+            dead_letter_topic: topics.dead_letter,
             group: group.unwrap_or_else(|| "kafka_events".to_owned()),
             from_end: !plugin.from_beginning.unwrap_or(false),
             event_bytes: settings.require(&EVENT_BYTES)?,
             delivery: Duration::from_secs(settings.require(&DELIVERY_SECONDS)?),
             plugin,
-        };
-        config.check(settings)?;
-        Ok(config)
-    }
-
-    /// A dead letter that came in again would go round for ever.
-    fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
-        let pattern = regex::Regex::new(&self.inbound_topics).map_err(|error| {
-            let cause = error.to_string();
-            let cause = cause.lines().last().unwrap_or_default().trim().to_owned();
-            settings.refused(
-                &INBOUND_TOPICS,
-                format!("it is not a regular expression: {cause}"),
-            )
-        })?;
-        if pattern.is_match(&self.dead_letter_topic) {
-            let why = format!(
-                "{} is one of the topics whose records go to the agent ({}): take another one",
-                self.dead_letter_topic, self.inbound_topics
-            );
-            return Err(settings.refused(&DEAD_LETTER_TOPIC, why));
-        }
-        Ok(())
+        })
     }
 
     /// The cluster that the plugin's file names, or else `hop`'s; what the file
-    /// says of it holds for either.
-    pub(super) fn hop(&self, hop: HopConfig) -> HopConfig {
-        let mut hop = hop;
+    /// says of it holds for either. `ca`: PEM file of the CA.
+    pub(super) fn hop(&self, mut hop: HopConfig, ca: Option<PathBuf>) -> HopConfig {
+        if let Some(ca) = ca {
+            let ca = ca.to_string_lossy().into_owned();
+            hop.properties.entry(SSL_CA.to_owned()).or_insert(ca);
+        }
         hop.properties.extend(self.plugin.general.clone());
         hop
     }
+}
+
+/// Options of the plugin's file before which something of the stanza goes, each
+/// with what that is.
+fn overruled(
+    settings: &Settings,
+    messages: MessageForm,
+    plugin: &PluginFile,
+) -> Vec<(&'static str, &'static str)> {
+    let is_plain = messages == MessageForm::Plain;
+    let all = [
+        (
+            plugin.group.is_some() && settings.is_given(&GROUPNAME),
+            "group_id",
+            "bridge-groupname goes before it",
+        ),
+        (
+            plugin.inbound_topics.is_some() && settings.is_given(&INBOUND_TOPICS),
+            "inbound › topics",
+            "bridge-inbound-topics goes before it",
+        ),
+        (
+            plugin.topic_map.is_some() && is_plain,
+            "events › topic_maps",
+            ENVELOPED_ONLY,
+        ),
+        (
+            plugin.outbound_topic.is_some() && is_plain,
+            "outbound › topic",
+            ENVELOPED_ONLY,
+        ),
+    ];
+    let overruled = all.into_iter().filter(|(is_overruled, ..)| *is_overruled);
+    overruled.map(|(_, option, why)| (option, why)).collect()
 }
 
 fn agent(settings: &Settings, messages: MessageForm) -> Result<Option<AgentConfig>, ConfigError> {
@@ -216,45 +237,6 @@ fn is_http(url: &str) -> bool {
         .strip_prefix("http://")
         .or_else(|| url.strip_prefix("https://"));
     host.is_some_and(|host| !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic()))
-}
-
-fn inbound_topics(
-    settings: &Settings,
-    messages: MessageForm,
-    plugin: &PluginFile,
-) -> Result<String, ConfigError> {
-    if let Some(given) = settings.optional::<String>(&INBOUND_TOPICS)? {
-        return Ok(match given.starts_with('^') {
-            true => given,
-            false => format!("^({given})"),
-        });
-    }
-    if let Some(topics) = &plugin.inbound_topics {
-        let names: Vec<String> = topics.iter().map(|t| t.replace('.', "\\.")).collect();
-        return Ok(format!("^({})$", names.join("|")));
-    }
-    Ok(match messages {
-        MessageForm::Plain => "^acapy-inbound-.*".to_owned(),
-        MessageForm::Enveloped => "^acapy-inbound-message$".to_owned(),
-    })
-}
-
-fn dead_letter_topic(settings: &Settings, messages: MessageForm) -> Result<String, ConfigError> {
-    let given: Option<String> = settings.optional(&DEAD_LETTER_TOPIC)?;
-    let topic = given.unwrap_or_else(|| {
-        match messages {
-            MessageForm::Plain => "acapy-dead-letter",
-            MessageForm::Enveloped => "failed_outbound_message",
-        }
-        .to_owned()
-    });
-    match is_topic_name(&topic) {
-        true => Ok(topic),
-        false => Err(settings.refused(
-            &DEAD_LETTER_TOPIC,
-            format!("{topic:?} is not the name of a topic (1 to 249 of letters, digits, . _ -)"),
-        )),
-    }
 }
 
 impl fmt::Debug for AgentConfig {

@@ -2,7 +2,7 @@
 //! anything: what `config check` tells.
 
 use super::archive::ArchiveConfig;
-use super::bridge::BridgeConfig;
+use super::bridge::{self, BridgeConfig};
 use super::database::DatabaseConfig;
 use super::environment::Environment;
 use super::error::ConfigError;
@@ -44,6 +44,8 @@ pub struct StanzaInspection {
     pub errors: Vec<ConfigError>,
     /// What would be an error if the stanza were chosen, or was not looked at.
     pub notes: Vec<String>,
+    /// What is right and has no effect, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// Whether a stanza of the kind is in use: always, except that there need not
@@ -91,6 +93,12 @@ impl Inspection {
         let of_stanzas = self.stanzas.iter().flat_map(|stanza| &stanza.errors);
         self.errors.iter().chain(of_stanzas)
     }
+
+    /// Everything that has no effect, in the order of the report.
+    pub fn all_warnings(&self) -> impl Iterator<Item = &str> {
+        let of_stanzas = self.stanzas.iter().flat_map(|stanza| &stanza.warnings);
+        of_stanzas.map(String::as_str)
+    }
 }
 
 fn inspect(config: &Config, stanza: &Stanza, vetoes: &VetoList) -> StanzaInspection {
@@ -105,6 +113,7 @@ fn inspect(config: &Config, stanza: &Stanza, vetoes: &VetoList) -> StanzaInspect
             chosen: false,
             errors: Vec::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
         },
     };
     inspection
@@ -130,17 +139,18 @@ fn missing(config: &Config, vetoes: &VetoList) -> Vec<StanzaInspection> {
 }
 
 fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> StanzaInspection {
+    let mut warnings = Vec::new();
     let errors = match config.resolve(kind) {
         Err(error) => vec![error],
         Ok((settings, errors)) if errors.is_empty() => {
-            // What they are to other stanzas.
-            let beside = || match kind {
-                StanzaKind::Kernel => config.kernel().map(drop),
-                StanzaKind::Bridge => config.bridge().map(drop),
-                StanzaKind::Produce => config.produce().map(drop),
-                _ => Ok(()),
+            let built = match kind {
+                // With the file of its agent's plugin, before which the command
+                // line may name another one.
+                StanzaKind::Bridge => config.bridge().map(|(bridge, _)| {
+                    warnings = bridge.plugin.warnings;
+                }),
+                _ => build(&settings, vetoes).and_then(|()| beside(config, kind)),
             };
-            let built = build(&settings, vetoes).and_then(|()| beside());
             built.err().into_iter().collect()
         }
         Ok((_, errors)) => errors,
@@ -151,6 +161,16 @@ fn inspect_chosen(config: &Config, kind: StanzaKind, vetoes: &VetoList) -> Stanz
         chosen: true,
         errors,
         notes: Vec::new(),
+        warnings,
+    }
+}
+
+/// What a stanza is to other stanzas.
+fn beside(config: &Config, kind: StanzaKind) -> Result<(), ConfigError> {
+    match kind {
+        StanzaKind::Kernel => config.kernel().map(drop),
+        StanzaKind::Produce => config.produce().map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -170,12 +190,19 @@ fn inspect_unchosen(
     if settings.is_given(&hop::LOCAL_AUTH) {
         notes.push("hop-local-auth is read only when the stanza is chosen".to_owned());
     }
+    if settings.is_given(&bridge::PLUGIN_CONFIG) {
+        notes.push(format!(
+            "bridge-plugin-config is read only when the stanza is chosen: --bridge {}",
+            stanza.name
+        ));
+    }
     StanzaInspection {
         stanza: stanza.name.clone(),
         kind: Some(kind),
         chosen: false,
         errors,
         notes,
+        warnings: Vec::new(),
     }
 }
 

@@ -259,14 +259,26 @@ impl Config {
     /// unless the command line names one. Reads that file.
     pub fn bridge(&self) -> Result<(BridgeConfig, HopConfig), ConfigError> {
         let settings = self.settings(StanzaKind::Bridge)?;
-        let bridge = BridgeConfig::read(&settings, self.selection.plugin_config.as_ref())?;
-        let hop = match &bridge.plugin.bootstrap_servers {
-            Some(servers) if self.selection.hop.is_none() => {
-                HopConfig::of_servers(&bridge.stanza, servers)?
+        let mut bridge = BridgeConfig::read(&settings, self.selection.plugin_config.as_ref())?;
+        let hop = match (&bridge.plugin.bootstrap_servers, &self.selection.hop) {
+            (Some(servers), None) => HopConfig::of_servers(&bridge.stanza, servers)?,
+            (Some(_), Some(stanza)) => {
+                let told =
+                    format!("bootstrap_servers has no effect: -H {stanza} names the cluster");
+                bridge.plugin.warnings.push(told);
+                self.hop()?
             }
-            _ => self.hop()?,
+            (None, _) => self.hop()?,
         };
-        let hop = bridge.hop(hop);
+        // The file has no option for a CA.
+        let ca = match bridge.plugin.asks_for_ssl() {
+            true => {
+                let (of_hop, _) = self.resolve(StanzaKind::Hop)?;
+                of_hop.existing_file(&hop::SSL_CA_LOCATION)?
+            }
+            false => None,
+        };
+        let hop = bridge.hop(hop, ca);
         Ok((bridge, hop))
     }
 

@@ -53,7 +53,7 @@ pub const GENERAL: &[PluginOption] = &[
     option(
         "ssl_context",
         Nothing(
-            "an object of Python cannot stand in a file: name a CA with hop-ssl-ca-location or hop-properties",
+            "an object of Python cannot stand in a file: name a CA with HOP_SSL_CA_LOCATION (hop-ssl-ca-location)",
         ),
     ),
     option("sasl_mechanism", Property("sasl.mechanism")),

@@ -59,26 +59,34 @@ struct Context {
 }
 
 impl Inbox {
+    /// Errors: the properties are wrong. Asks nobody.
+    pub fn check(cluster: &Cluster, config: &InboxConfig) -> Result<(), KafkaFailure> {
+        Self::of(cluster, config).map(drop)
+    }
+
     /// Joins the group. Errors: the properties are wrong; the cluster does not
     /// answer, where the group's beginning has to be looked up.
     pub fn open(cluster: &Cluster, config: &InboxConfig) -> Result<Self, KafkaFailure> {
-        let context = Context {
-            complaints: Complaints::default(),
-            revoked: Mutex::default(),
-            assigned: Mutex::default(),
-        };
-        let consumer: BaseConsumer<Context> = client_config(cluster, config)
-            .create_with_context(context)
-            .map_err(|error| cluster.failure(error))?;
-        let inbox = Self {
-            consumer,
-            cluster: cluster.name().to_owned(),
-        };
+        let inbox = Self::of(cluster, config)?;
         if config.from_end {
             inbox.explained(inbox.begin_at_end(&config.topics))?;
         }
         inbox.explained(inbox.consumer.subscribe(&[&config.topics]))?;
         Ok(inbox)
+    }
+
+    /// Not in the group yet.
+    fn of(cluster: &Cluster, config: &InboxConfig) -> Result<Self, KafkaFailure> {
+        let context = Context {
+            complaints: Complaints::default(),
+            revoked: Mutex::default(),
+            assigned: Mutex::default(),
+        };
+        let consumer = client_config(cluster, config).create_with_context(context);
+        Ok(Self {
+            consumer: consumer.map_err(|error| cluster.failure(error))?,
+            cluster: cluster.name().to_owned(),
+        })
     }
 
     /// The next record. Rebalances happen within; see [`Inbox::revoked`].

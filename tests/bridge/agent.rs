@@ -22,7 +22,10 @@ pub struct OnBus {
 pub struct Agent {
     folder: tempfile::TempDir,
     admin: SocketAddr,
-    didcomm: SocketAddr,
+    /// Its inbound transport.
+    pub didcomm: SocketAddr,
+    /// Where others are told to send their messages.
+    endpoint: SocketAddr,
     acapy: String,
     key: Option<String>,
     options: Vec<String>,
@@ -46,35 +49,45 @@ impl Agent {
             "--plugin-config".to_owned(),
             plugin_config.display().to_string(),
         ];
-        let variables = vec![("BRIDGE_URL", format!("http://{bridge}"))];
-        Self::start(acapy, admin, options, variables, key)
+        let mut agent = Self::new(acapy, admin);
+        agent.options = options;
+        agent.variables = vec![("BRIDGE_URL", format!("http://{bridge}"))];
+        agent.key = key.map(str::to_owned);
+        agent.begin();
+        agent
     }
 
     /// Without it: its events are told to this URL.
     pub fn with_webhook(acapy: &str, url: &str) -> Self {
-        let options = vec!["--webhook-url".to_owned(), url.to_owned()];
-        Self::start(acapy, free_address(), options, vec![], None)
-    }
-
-    fn start(
-        acapy: &str,
-        admin: SocketAddr,
-        options: Vec<String>,
-        variables: Vec<(&'static str, String)>,
-        key: Option<&str>,
-    ) -> Self {
-        let mut agent = Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            admin,
-            didcomm: free_address(),
-            acapy: acapy.to_owned(),
-            key: key.map(str::to_owned),
-            options,
-            variables,
-            process: None,
-        };
+        let mut agent = Self::new(acapy, free_address());
+        agent.options = vec!["--webhook-url".to_owned(), url.to_owned()];
         agent.begin();
         agent
+    }
+
+    /// With neither; others are told to send their messages to `endpoint`, or to
+    /// itself.
+    pub fn alone(acapy: &str, endpoint: Option<SocketAddr>) -> Self {
+        let mut agent = Self::new(acapy, free_address());
+        agent.endpoint = endpoint.unwrap_or(agent.didcomm);
+        agent.begin();
+        agent
+    }
+
+    /// Not started yet.
+    fn new(acapy: &str, admin: SocketAddr) -> Self {
+        let didcomm = free_address();
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            admin,
+            didcomm,
+            endpoint: didcomm,
+            acapy: acapy.to_owned(),
+            key: None,
+            options: vec![],
+            variables: vec![],
+            process: None,
+        }
     }
 
     /// Starts it, and waits until it is ready.
@@ -106,7 +119,7 @@ impl Agent {
                 "--outbound-transport",
                 "http",
                 "--endpoint",
-                &format!("http://{didcomm}"),
+                &format!("http://{}", self.endpoint),
             ])
             .args(["--admin", "127.0.0.1", &admin.port().to_string()])
             .args([
@@ -129,6 +142,11 @@ impl Agent {
             let open = std::net::TcpStream::connect(admin).is_ok();
             (open && self.get("/status/ready").status == 200).then_some(())
         });
+    }
+
+    /// What it has logged since it was started.
+    pub fn log(&self) -> String {
+        self.process.as_ref().expect("it runs").log()
     }
 
     /// SIGKILL.

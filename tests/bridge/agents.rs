@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use archive_ingest::record::Record;
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, OnBus};
 use crate::scene::{Scene, eventually, free_address};
-use crate::support::{Broker, OwnKafka, program::Process, skip::service};
+use crate::support::compare::assert_exactly;
+use crate::support::{Broker, OwnKafka, Place, program::Process, skip::service};
 use crate::topic;
 
 const OUTBOUND: &str = "acapy::outbound::message";
@@ -100,7 +102,7 @@ fn on_kafka(kafka: &str, topic: &str) -> Vec<Vec<Value>> {
 }
 
 #[test]
-fn two_agents_talk_and_everything_on_their_buses_is_on_kafka_once_and_in_order() {
+fn two_agents_talk_and_everything_on_their_buses_is_on_kafka_once_in_order_and_archived() {
     let (Some(acapy), Some(kafka)) = (service("TEST_ACAPY"), OwnKafka::start(1)) else {
         return;
     };
@@ -131,6 +133,9 @@ fn two_agents_talk_and_everything_on_their_buses_is_on_kafka_once_and_in_order()
     everything_is_on_kafka(kafka, &a, &b);
     records_reach_both(&broker, kafka, &a, &b);
     stopped_and_started(kafka, &a, &b);
+    // Nothing more is said.
+    drop((a, b));
+    everything_is_archived(&broker);
 }
 
 fn everything_is_on_kafka(kafka: &str, a: &Side, b: &Side) {
@@ -148,6 +153,22 @@ fn everything_is_on_kafka(kafka: &str, a: &Side, b: &Side) {
         });
         (is_there && topics.len() > 5).then_some(())
     });
+}
+
+/// The archive is what is on Kafka of both directions, record by record.
+fn everything_is_archived(broker: &Broker) {
+    let topics = topic::names(&broker.address, "acapy-");
+    assert!(topics.len() > 7, "{topics:?}");
+    let records: Vec<Record> = topics
+        .iter()
+        .flat_map(|topic| broker.committed(topic))
+        .collect();
+    let mut place = Place::local(broker).expect("it is there");
+    place.set("hop", "hop-topics", "[\"acapy-*\"]");
+    let run = ["run", "--only", "archiver", "--until-eos", "--json"];
+    let summary = place.run(&run).clean().summary();
+    assert_eq!(summary.archived, records.len() as u64);
+    assert_exactly(&records, &place.archived());
 }
 
 fn records_reach_both(broker: &Broker, kafka: &str, a: &Side, b: &Side) {

@@ -18,11 +18,15 @@ mod http;
 
 mod agent;
 mod agents;
+mod config_check;
+mod dead_letters;
+mod didcomm;
 mod hardships;
 mod options;
 mod plugin;
 mod receiver;
 mod records;
 mod scene;
+mod secured;
 mod topic;
 mod webhooks;

@@ -9,7 +9,7 @@ use crate::support::program::Process;
 use crate::support::skip::service;
 
 /// Every option of the plugin's template, uncommented.
-const FILE: &str = r#"
+pub const FILE: &str = r#"
 other_plugin:
   whatever: [1, 2]
 kafka_events:
@@ -171,7 +171,7 @@ fn what_is_wrong_in_the_file_is_told_in_one_line() {
         ),
         (
             "kafka_events:\n  security_protocol: TLS\n",
-            "it must be one of PLAINTEXT",
+            "it must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
         ),
         (
             "kafka_events:\n  sasl_mechanism: \"PLAIN\",\n",
@@ -186,16 +186,41 @@ fn what_is_wrong_in_the_file_is_told_in_one_line() {
             "kafka_events:\n  consumer-config:\n    auto_offset_reset: now\n",
             "it must be latest or earliest",
         ),
+        (
+            "kafka_queue:\n  events:\n    topic_maps:\n      \"acapy::(\": t\n",
+            "kafka_queue › events › topic_maps: the pattern \"acapy::(\" is not a regular expression",
+        ),
+        (
+            "kafka_queue:\n  events:\n    topic_maps:\n      \"acapy\": \"t-$wallet\"\n",
+            "the template \"t-$wallet\" names \"wallet\"",
+        ),
+        (
+            "kafka_queue:\n  outbound:\n    topic: \"a b\"\n",
+            "kafka_queue › outbound › topic: \"a b\" is not the name of a topic",
+        ),
+        (
+            "kafka_queue:\n  inbound:\n    topics: [a, \"b|(\"]\n",
+            "kafka_queue › inbound › topics: \"b|(\" is not the name of a topic",
+        ),
+        (
+            "kafka_queue:\n  inbound:\n    topics: []\n",
+            "it names no topic",
+        ),
     ] {
         let error = read(text).expect_err(text);
         assert!(error.contains(why), "{text}: {error}");
         assert!(!error.contains('\n'), "{error}");
     }
     assert_eq!(read("").expect("nothing"), PluginFile::default());
-    assert_eq!(
-        read("kafka_events:\n").expect("nothing"),
-        PluginFile::default()
-    );
+    for nothing in [
+        "kafka_events:\n",
+        // As the plugin has it: without a map its own patterns hold.
+        "kafka_events:\n  events:\n    topic_maps:\n",
+        "kafka_events:\n  events:\n    topic_maps: {}\n",
+        "kafka_events:\n  inbound:\n    topics:\n",
+    ] {
+        assert_eq!(read(nothing).expect("nothing"), PluginFile::default());
+    }
 }
 
 #[test]
@@ -209,6 +234,35 @@ fn a_bridge_with_a_wrong_file_ends_with_2() {
     scene.set("bridge-dead-letter-topic", "\"acapy-inbound-dead\"");
     let ended = Process::start(scene.command()).ended();
     assert_eq!(ended.code, Some(2), "{ended}");
+    // Kafka's client would match nothing with these, without a word.
+    for pattern in [r"acapy-inbound-\d+", "acapy-(?:inbound|in)-a"] {
+        let mut scene = Scene::on("127.0.0.1:1");
+        scene.set("bridge-inbound-topics", &format!("'{pattern}'"));
+        let ended = Process::start(scene.command()).ended();
+        assert_eq!(ended.code, Some(2), "{ended}");
+        assert!(ended.stderr.contains("POSIX"), "{ended}");
+    }
+}
+
+#[test]
+fn options_that_contradict_each_other_are_told_at_once() {
+    let Some(kafka) = service("TEST_KAFKA") else {
+        return;
+    };
+    let mut scene = Scene::on(&kafka);
+    scene.set("bridge-agent-url", "\"http://127.0.0.1:1\"");
+    scene.use_plugin_config(&format!(
+        "kafka_events:\n  bootstrap_servers: \"{kafka}\"\n  consumer-config:\n    \
+         session_timeout_ms: 400000\n    max_poll_interval_ms: 300000\n"
+    ));
+    let ended = Process::start(scene.command()).ended();
+    assert_eq!(ended.code, Some(3), "{ended}");
+    let error = ended
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("error: "));
+    let error = error.expect("a line");
+    assert!(error.contains("max.poll.interval.ms"), "{ended}");
 }
 
 proptest::proptest! {

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A request that was answered with 200.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
-    /// On the bus.
+    /// On the bus; empty where the request names none.
     pub topic: String,
     pub body: Value,
     pub key: Option<String>,
@@ -103,10 +103,10 @@ fn answer(stream: TcpStream, taken: &Mutex<Vec<Taken>>, answers: &Answers) -> Op
     let body: Value = serde_json::from_slice(&body).ok()?;
     let status = answers(&body);
     if status == 200 {
-        let query = path.split_once('?')?.1;
-        let topic = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "topic")?;
+        let query = path.split_once('?').unwrap_or_default().1;
+        let topic = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "topic");
         taken.lock().expect("whole").push(Taken {
-            topic: topic.1.into_owned(),
+            topic: topic.unwrap_or_default().1.into_owned(),
             body,
             key,
         });

@@ -12,13 +12,13 @@ use crate::support::{Broker, unique};
 use crate::topic;
 
 /// A bridge to a receiver; the inbound topics end in the broker's suffix.
-struct Inward {
-    broker: Broker,
-    scene: Scene,
+pub struct Inward {
+    pub broker: Broker,
+    pub scene: Scene,
 }
 
 impl Inward {
-    fn new(receiver: std::net::SocketAddr) -> Option<Self> {
+    pub fn new(receiver: std::net::SocketAddr) -> Option<Self> {
         let broker = Broker::connect()?;
         let mut scene = Scene::on(&broker.address);
         scene.set("bridge-agent-url", &format!("\"http://{receiver}/\""));
@@ -110,7 +110,10 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     bridge.kill();
     let bridge = inward.scene.start_with_agent();
     bridge.wait_for("its records wait");
-    assert_eq!(inward.scene.status()["agent_away"], json!(true));
+    let status = inward.scene.status();
+    assert_eq!(status["agent_away"], json!(true));
+    let why = status["agent_trouble"].as_str().expect("a reason");
+    assert!(why.contains("it does not answer"), "{why}");
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = asked.clone();
     let receiver = Receiver::at(address, Arc::default(), move |_| {
@@ -121,51 +124,33 @@ fn an_agent_that_is_away_makes_records_wait_and_none_is_dropped() {
     eventually("it is asked again and again", || {
         (asked.load(Ordering::SeqCst) > 2).then_some(())
     });
+    // Another trouble is told as another one.
+    bridge.wait_for("it answers 503");
     drop(receiver);
     let receiver = Receiver::at(address, taken, |_| 200);
     eventually("all have come", || {
         (receiver.bodies().len() >= 100).then_some(())
     });
     assert_in_order(&receiver.bodies(), 2, 100);
-    assert_eq!(inward.scene.status()["records_given"], json!(100));
-    assert_eq!(inward.scene.status()["dead_letters"], json!(0));
+    let status = inward.scene.status();
+    assert_eq!(status["records_given"], json!(100));
+    assert_eq!(status["dead_letters"], json!(0));
+    assert_eq!(status["agent_trouble"], json!(null));
 }
 
 #[test]
-fn what_the_agent_can_never_take_is_set_aside_with_the_reason() {
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let refuses = |body: &Value| if body["bad"] == json!(true) { 422 } else { 200 };
-    let receiver = Receiver::at(any, Arc::default(), refuses);
-    let Some(mut inward) = Inward::new(receiver.address) else {
+fn an_event_that_nobody_wants_is_refused_as_nothing_else_at_the_address_would() {
+    let Some(broker) = Broker::connect() else {
         return;
     };
-    let dead = format!("dead-letters-{}", unique());
-    inward
-        .scene
-        .set("bridge-dead-letter-topic", &format!("{dead:?}"));
-    let topic = inward.broker.create("acapy-inbound-test", 1);
-    let _bridge = inward.scene.start_with_agent();
-    let kafka = &inward.broker.address;
-    let values = ["{\"n\":0}", "no json", "{\"bad\":true}", "", "{\"n\":1}"];
-    topic::send(kafka, &topic, values.map(|value| (0, value.to_owned())));
-    eventually("the others go on", || {
-        (receiver.bodies().len() >= 2).then_some(())
-    });
-    assert_eq!(receiver.bodies(), [json!({"n": 0}), json!({"n": 1})]);
-    let letters = topic::read(kafka, &dead);
-    let reasons: Vec<&str> = letters
-        .iter()
-        .map(|letter| letter.headers["dead-letter-reason"].as_str())
-        .collect();
-    assert_eq!(letters.len(), 3, "{reasons:?}");
-    assert!(reasons[0].contains("not JSON"), "{reasons:?}");
-    assert!(
-        reasons[1].contains("422") && reasons[1].contains("said"),
-        "{reasons:?}"
-    );
-    assert_eq!(letters[0].value.as_deref(), Some(&b"no json"[..]));
-    assert_eq!(letters[1].headers["dead-letter-topic"], topic);
-    assert_eq!(letters[1].headers["dead-letter-offset"], "2");
+    let scene = Scene::on(&broker.address);
+    let _bridge = scene.start();
+    let answer = scene.post("/event?topic=acapy%3A%3Aping%3A%3Areceived", "{}");
+    assert!(answer.with(422).text().contains("no pattern matches it"));
+    scene.post("/event", "{}").with(400);
+    scene
+        .post("/event?topic=acapy%3A%3Arecord%3A%3Aa%20b", "{}")
+        .with(400);
 }
 
 #[test]
@@ -254,6 +239,11 @@ fn enveloped_records_say_whose_they_are_and_are_unwrapped_for_the_agent() {
     let _bridge = scene.start_with_agent();
     let event = "/event?topic=acapy%3A%3Arecord%3A%3Aconnections%3A%3Aactive&wallet_id=w1";
     scene.post(event, "{\"state\": \"active\"}").with(200);
+    // Whose it is not, is the base wallet's.
+    let of_nobody = event.replace("w1", "");
+    scene.post(&of_nobody, "{\"state\": \"active\"}").with(200);
+    let of_base = format!("{suffix}-connections-active-base");
+    assert_eq!(topic::read(&broker.address, &of_base)[0].key, None);
     let records = topic::read(&broker.address, &format!("{suffix}-connections-active-w1"));
     assert_eq!(records[0].key.as_deref(), Some(&b"w1"[..]));
     let envelope = json!({

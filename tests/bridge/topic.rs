@@ -74,6 +74,18 @@ pub fn read(kafka: &str, topic: &str) -> Vec<Read> {
     records
 }
 
+/// The topics whose names begin with this.
+pub fn names(kafka: &str, prefix: &str) -> Vec<String> {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka)
+        .create()
+        .expect("a sound configuration");
+    let metadata = client.fetch_metadata(None, PATIENCE).expect("an answer");
+    let names = metadata.topics().iter().map(|topic| topic.name());
+    let names = names.filter(|name| name.starts_with(prefix));
+    names.map(str::to_owned).collect()
+}
+
 fn headers(message: &impl Message) -> BTreeMap<String, String> {
     let Some(headers) = message.headers() else {
         return BTreeMap::new();

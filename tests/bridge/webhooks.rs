@@ -1,12 +1,16 @@
 //! An agent without the plugin, which tells its events by webhook; and what
 //! else may come to the same address.
 
+use std::io::Write;
+use std::net::Shutdown;
+
 use serde_json::json;
 
 use crate::agent::Agent;
 use crate::http;
+use crate::receiver::Receiver;
 use crate::scene::{Scene, eventually};
-use crate::support::{OwnKafka, skip::service, unique};
+use crate::support::{Broker, OwnKafka, skip::service, unique};
 use crate::topic;
 
 #[test]
@@ -43,14 +47,25 @@ fn a_webhook_is_answered_when_it_is_on_kafka_under_the_events_name() {
 
 #[test]
 fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
-    let Some(kafka) = service("TEST_KAFKA") else {
+    let Some(broker) = Broker::connect() else {
         return;
     };
+    let kafka = broker.address.clone();
     let name = format!("good{}", unique());
+    let receiver = Receiver::start();
     let mut scene = Scene::on(&kafka);
     scene.variable("BRIDGE_API_KEY", "the key");
     scene.set("bridge-webhook-topics", &format!("[\"{name}\"]"));
-    let bridge = scene.start();
+    scene.set(
+        "bridge-agent-url",
+        &format!("\"http://{}\"", receiver.address),
+    );
+    scene.set(
+        "bridge-inbound-topics",
+        &format!("'acapy-inbound-.*{}'", broker.suffix),
+    );
+    let bridge = scene.start_with_agent();
+    let inbound = broker.create("acapy-inbound-test", 1);
     let good = format!("/topic/{name}/");
     let key = "x-api-key: the key";
     let long = "a".repeat(300);
@@ -72,7 +87,8 @@ fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
         ("/elsewhere", key, b"{}", 404),
         ("/topic/a%2Fb/", key, b"{}", 404),
     ];
-    for _ in 0..62 {
+    let mut refused = 0;
+    for n in 0..62 {
         for (path, header, body, status) in cases {
             let answer = http::ask(scene.address, "POST", path, &[header], Some(body));
             assert_eq!(
@@ -81,22 +97,33 @@ fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
                 "{path} {header} {body:?}: {}",
                 answer.text()
             );
+            refused += 1;
         }
+        // The other way goes on meanwhile.
+        topic::send(&kafka, &inbound, [(0, json!({ "n": n }).to_string())]);
     }
-    // A control character as it is; one that is read as a head is hyper's.
-    let raw = http::ask(
-        scene.address,
-        "POST",
-        "/topic/a\u{1}b/",
-        &[key],
-        Some(b"{}"),
-    );
-    assert_eq!(raw.status, 400);
+    // What is no request at all.
+    for raw in [
+        "POST /topic/a\u{1}b/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        "nonsense\r\n\r\n",
+        "POST /topic/a/ HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n{}",
+        "POST /topic/a/ HTTP/1.1\r\nHost: x\r\nx-api-key: \u{0}\r\n\r\n",
+    ] {
+        let mut stream = http::connect(scene.address);
+        stream.write_all(raw.as_bytes()).expect("it reads");
+        stream.shutdown(Shutdown::Write).expect("a socket");
+        assert_eq!(http::read(&mut stream).status, 400, "{raw:?}");
+        refused += 1;
+    }
     let large = vec![b' '; 50 << 20];
     for _ in 0..4 {
         let answer = http::ask(scene.address, "POST", &good, &[key], Some(&large));
         assert_eq!(answer.status, 413, "{}", answer.text());
+        refused += 1;
     }
+    assert!(refused >= 1_000, "{refused}");
+    let whose = [key, "x-wallet-id: w\u{fc}"];
+    http::ask(scene.address, "POST", &good, &whose, Some(b"{}")).with(400);
     http::ask(scene.address, "GET", &good, &[key], None).with(405);
     http::ask(scene.address, "GET", "/livez", &[], None).with(200);
     let answer = http::ask(
@@ -109,6 +136,12 @@ fn a_thousand_malformed_webhooks_get_the_right_status_and_harm_nothing() {
     answer.with(200);
     let records = topic::read(&kafka, &format!("acapy-webhook-{name}"));
     assert_eq!(records.len(), 1, "what was refused is not on Kafka");
+    eventually("what was sent to the agent", || {
+        (receiver.bodies().len() >= 62).then_some(())
+    });
+    let sent: Vec<_> = (0..62).map(|n| json!({ "n": n })).collect();
+    assert_eq!(receiver.bodies(), sent);
+    assert!(!bridge.log().contains("panicked"), "{}", bridge.log());
     assert!(bridge.peak_memory() < 256 << 20, "{}", bridge.peak_memory());
 }
 
@@ -150,14 +183,19 @@ fn a_bridge_that_is_away_loses_nothing_that_the_agent_retries() {
     let url = format!("http://{}/hooks#hook-key", scene.address);
     let agent = Agent::with_webhook(&acapy, &url);
     bridge.kill();
-    // Each makes an event of the topics connections and out_of_band.
+    // Each makes events of the topics connections and out_of_band.
     let count = 5;
     for _ in 0..count {
         agent.create_invitation();
     }
-    let _bridge = scene.start();
     let told = agent.bus_log_of("acapy::record::");
-    assert!(!told.is_empty(), "the agent has made events");
+    assert!(told.len() >= count, "the agent has made events: {told:?}");
+    // It is the agent's own retry that brings each of them.
+    eventually("the agent has tried in vain", || {
+        let tries = agent.log().matches("Re-queue failed message").count();
+        (tries >= told.len()).then_some(())
+    });
+    let _bridge = scene.start();
     for event in &told {
         let topic = event.topic.split("::").nth(2).expect("a category");
         eventually("the agent's retry", || {

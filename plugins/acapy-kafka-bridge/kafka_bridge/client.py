@@ -20,8 +20,9 @@ LOGGER = logging.getLogger(__name__)
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=5)
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
-# What no retry changes: the event itself is wrong, too large or not wanted.
-REFUSED = frozenset({400, 404, 413, 422})
+# What no retry changes: the event itself is wrong, too large or not wanted. A
+# bridge never answers 404 to an event: that is something else at its address.
+REFUSED = frozenset({400, 413, 422})
 STOPPED = 409
 
 
@@ -50,7 +51,7 @@ class Bridge:
             query["wallet_id"] = wallet_id
         try:
             body = json.dumps(payload).encode()
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             LOGGER.error("event %s is no JSON: %s", topic, error)
             return Sent.UNDELIVERABLE
         began, pause, told = time.monotonic(), FIRST_PAUSE, False
@@ -59,9 +60,10 @@ class Bridge:
                 status, answer = await self._ask("POST", "/event", query, body)
             except BridgeAway as error:
                 status, answer = 503, str(error)
-            if status == 200:
+            # In the bridge's own words: what else is at its address may say 200 too.
+            if status == 200 and Sent.ACKNOWLEDGED.value in answer:
                 return Sent.ACKNOWLEDGED
-            if status == STOPPED:
+            if status == STOPPED and Sent.UNDELIVERABLE.value in answer:
                 return Sent.UNDELIVERABLE
             if status in REFUSED:
                 LOGGER.error("event %s is refused by the bridge: %s", topic, answer)
@@ -81,7 +83,10 @@ class Bridge:
         status, answer = await self._ask("GET", f"/kafka/{name}")
         if status != 200:
             raise BridgeAway(f"it answers {status}: {answer}")
-        return json.loads(answer)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            raise BridgeAway(f"it answers no JSON: {error}") from error
 
     async def close(self) -> None:
         """Ends the connections."""
@@ -107,6 +112,7 @@ class Bridge:
         request = self._session.request(method, url, params=query, data=body, headers=headers)
         try:
             async with request as response:
-                return response.status, await response.text()
+                # A proxy's own words may be in any encoding.
+                return response.status, await response.text(errors="replace")
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise BridgeAway(f"{self._config.url}: {error or 'no answer in time'}") from error

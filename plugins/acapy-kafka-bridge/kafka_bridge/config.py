@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,7 +57,7 @@ class Config:
             raise ConfigError(f"{OWN_SECTION}: {url!r} is no URL: write it like {Config.url}")
         return Config(
             url=url.rstrip("/"),
-            api_key=environment.get("BRIDGE_API_KEY") or own.get("api_key"),
+            api_key=_api_key(environment.get("BRIDGE_API_KEY") or own.get("api_key")),
             retry_seconds=_seconds(own.get("retry_seconds", Config.retry_seconds)),
             patterns=_patterns(plugins),
         )
@@ -68,11 +69,41 @@ def _seconds(value: object) -> float:
     raise ConfigError(f"{OWN_SECTION}: retry_seconds must be a number of seconds, not {value!r}")
 
 
+def _api_key(key: object) -> str | None:
+    """What can stand in a header; of a number YAML would drop the zeros before it."""
+    if not key:
+        return None
+    if not isinstance(key, str) or not key.isascii() or not key.isprintable():
+        raise ConfigError(f"{OWN_SECTION}: api_key must be a text in quotes, of ASCII on one line")
+    return key
+
+
 def _patterns(plugins: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys of the topic map where there is one, and what is outbound."""
     for section in KAFKA_SECTIONS:
-        events = (plugins.get(section) or {}).get("events") or {}
-        topic_map = events.get("topic_maps") or events.get("topic-maps")
-        if topic_map:
-            return (OUTBOUND, *topic_map)
+        events = _table(section, plugins.get(section)).get("events")
+        events = _table(f"{section}: events", events)
+        for name in ("topic_maps", "topic-maps"):
+            topic_map = _table(f"{section}: events: {name}", events.get(name))
+            if topic_map:
+                return (OUTBOUND, *(_pattern(section, pattern) for pattern in topic_map))
     return PATTERNS
+
+
+def _table(place: str, value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return value
+    raise ConfigError(f"{place} must be a table")
+
+
+def _pattern(section: str, pattern: object) -> str:
+    place = f"{section}: events: topic_maps"
+    if not isinstance(pattern, str):
+        raise ConfigError(f"{place}: {pattern!r} must be a text in quotes")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"{place}: {pattern!r} is no regular expression: {error}") from error
+    return pattern

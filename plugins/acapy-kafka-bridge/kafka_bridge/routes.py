@@ -42,7 +42,7 @@ async def records(request: web.Request) -> web.Response:
         return web.Response(status=404, text="topic is missing in the query")
     try:
         payload = json.loads(await request.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return web.Response(status=422, text=f"not JSON: {error}")
     new = await bus.publish(context.profile, topic, payload, request.query.get("record"))
     return web.json_response({"new": new})

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import unittest
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
 from aries_cloudagent.core.event_bus import Event, EventBus
 from aries_cloudagent.core.in_memory import InMemoryProfile
 
+from kafka_bridge import routes
 from kafka_bridge.bus import Bus
 from kafka_bridge.client import Bridge, BridgeAway, Sent
 from kafka_bridge.config import PATTERNS, Config, ConfigError
@@ -24,6 +26,8 @@ class FakeBridge:
         self.statuses: list[int] = []
         self.events: list[tuple[dict[str, str], Any]] = []
         self.keys: list[str | None] = []
+        # What it says beside these.
+        self.text = b"{}"
         app = web.Application()
         app.router.add_post("/event", self._event)
         app.router.add_get("/kafka/{name}", self._order)
@@ -31,13 +35,16 @@ class FakeBridge:
 
     async def _event(self, request: web.Request) -> web.Response:
         self.keys.append(request.headers.get("x-api-key"))
-        status = self.statuses.pop(0) if self.statuses else 200
-        if status == 200:
-            self.events.append((dict(request.query), await request.json()))
-        return web.json_response({}, status=status)
+        if self.statuses:
+            status = self.statuses.pop(0)
+            return web.Response(body=self.text, status=status, content_type="text/html")
+        self.events.append((dict(request.query), await request.json()))
+        return web.json_response({"status": "sent_to_external_queue"})
 
     async def _order(self, request: web.Request) -> web.Response:
-        ended = {"start": "started", "stop": "stopped"}[request.match_info["name"]]
+        ended = {"start": "started", "stop": "stopped"}.get(request.match_info["name"])
+        if not ended:
+            return web.Response(text="no JSON")
         return web.json_response({"result": f"Kafka plugin {ended}"})
 
 
@@ -87,6 +94,7 @@ class BridgeCase(unittest.IsolatedAsyncioTestCase):
 
     async def test_while_the_bridge_is_stopped_an_outbound_event_is_undeliverable(self) -> None:
         self.fake.statuses = [409]
+        self.fake.text = b'{"status":"undeliverable"}'
         await self._emit("acapy::outbound::message")
         self.assertIn("acapy::outbound::message::undeliverable", self.seen)
 
@@ -97,15 +105,28 @@ class BridgeCase(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(self.fake.events[0][0]["id"], "7")
 
     async def test_what_the_bridge_refuses_is_given_up_at_once(self) -> None:
-        for status in (400, 404, 413, 422):
+        for status in (400, 413, 422):
             self.fake.statuses = [status]
             sent = await self.bridge.send("acapy::outbound::message", {}, None, "1")
             self.assertEqual(sent, Sent.UNDELIVERABLE)
-        self.assertEqual(len(self.fake.keys), 4)
+        self.assertEqual(len(self.fake.keys), 3)
+
+    async def test_what_something_else_at_the_bridges_address_says_costs_no_event(self) -> None:
+        self.fake.statuses = [404, 405, 401, 200, 409]
+        self.fake.text = b"\xff\xfe no bridge here"
+        sent = await self.bridge.send("acapy::outbound::message", {}, None, "1")
+        self.assertEqual(sent, Sent.ACKNOWLEDGED)
+        self.assertEqual(len(self.fake.events), 1)
+        with self.assertRaises(BridgeAway):
+            await self.bridge.order("status")
 
     async def test_a_payload_that_is_no_json_is_undeliverable(self) -> None:
-        sent = await self.bridge.send("acapy::outbound::message", {"a": object()}, None, "1")
-        self.assertEqual(sent, Sent.UNDELIVERABLE)
+        nested: list[Any] = []
+        for _ in range(100_000):
+            nested = [nested]
+        for payload in ({"a": object()}, nested):
+            sent = await self.bridge.send("acapy::outbound::message", payload, None, "1")
+            self.assertEqual(sent, Sent.UNDELIVERABLE)
 
     async def test_an_event_is_given_up_after_the_configured_time(self) -> None:
         await self.fake.server.close()
@@ -129,6 +150,25 @@ class BridgeCase(unittest.IsolatedAsyncioTestCase):
         self.assertTrue(await self.bus.publish(self.profile, "acapy::inbound::test", {}, "t/0/1/3"))
         self.assertEqual(self.seen, ["acapy::inbound::test"] * 2)
 
+    async def test_a_record_that_cannot_be_read_is_refused_for_good(self) -> None:
+        app = web.Application()
+        await routes.register(app)
+        context = SimpleNamespace(profile=self.profile, inject=lambda _: self.bus)
+
+        @web.middleware
+        async def with_context(request: web.Request, handler: Any) -> Any:
+            request["context"] = context
+            return await handler(request)
+
+        app.middlewares.append(with_context)
+        async with TestClient(TestServer(app)) as client:
+            for body in (b"no json", b"\xff", b"[" * 100_000 + b"]" * 100_000):
+                answer = await client.post("/kafka/records?topic=acapy::inbound::test", data=body)
+                self.assertEqual(answer.status, 422)
+            answer = await client.post("/kafka/records?topic=acapy::inbound::test", data=b"[1]")
+            self.assertEqual((answer.status, await answer.json()), (200, {"new": True}))
+        self.assertEqual(self.seen, ["acapy::inbound::test"])
+
 
 class ConfigCase(unittest.TestCase):
     def test_without_any_section_the_bridge_is_on_this_machine(self) -> None:
@@ -149,9 +189,22 @@ class ConfigCase(unittest.TestCase):
         self.assertEqual(Config.read(plugins, {}).patterns, ("acapy::outbound::.*", "^acapy::x"))
 
     def test_what_is_wrong_is_told(self) -> None:
-        for section in ({"uri": "http://a"}, {"url": "a"}, {"retry_seconds": "soon"}, ["url"]):
+        sections: list[Any] = [
+            {"uri": "http://a"},
+            {"url": "a"},
+            {"retry_seconds": "soon"},
+            {"api_key": 12345},
+            {"api_key": "a\nb"},
+            ["url"],
+        ]
+        for section in sections:
             with self.assertRaises(ConfigError):
                 Config.read({"kafka_bridge": section}, {})
+        events: list[Any] = [1, {"events": 1}, {"events": {"topic_maps": ["^acapy::x"]}}]
+        events += [{"events": {"topic_maps": {pattern: "t"}}} for pattern in ("acapy::(", 1)]
+        for section in events:
+            with self.assertRaises(ConfigError):
+                Config.read({"kafka_queue": section}, {})
 
 
 if __name__ == "__main__":

@@ -113,7 +113,11 @@ impl BridgeApi {
     }
 
     async fn event(&self, request: Request) -> Result<Response<Body>, Problem> {
-        let given = |name: &str| request.query.text(name).map(str::to_owned);
+        // What is empty is not given.
+        let given = |name: &str| {
+            let text = request.query.text(name).filter(|text| !text.is_empty());
+            text.map(str::to_owned)
+        };
         let Some(topic) = given("topic") else {
             return Err(Problem::bad_request("topic is missing in the query"));
         };
@@ -133,14 +137,17 @@ impl BridgeApi {
                 *response.status_mut() = StatusCode::CONFLICT;
                 Ok(response)
             }
+            // Not 404, which is what anything else at this address would say too.
+            Err(BridgeFailure::NotThere(why)) => {
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why))
+            }
             Err(failure) => Err(problem(failure)),
         }
     }
 
     async fn webhook(&self, topic: &str, request: Request) -> Result<Response<Body>, Problem> {
         let _slot = self.slot().await?;
-        let wallet_id = request.headers.get(WALLET_ID);
-        let wallet_id = wallet_id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let wallet_id = wallet_id(&request.headers)?;
         let payload = request.read_body(self.limit).await?;
         let sent = self.port.webhook(topic, wallet_id, payload);
         sent.await.map_err(problem)?;
@@ -186,6 +193,16 @@ impl BridgeApi {
         let slot = self.bodies.acquire().await;
         slot.map_err(|_| Problem::unavailable("this process is ending"))
     }
+}
+
+/// Errors: 400 for one that is no text; it would pass for another tenant's.
+fn wallet_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(id) = headers.get(WALLET_ID) else {
+        return Ok(None);
+    };
+    let id = id.to_str();
+    let id = id.map_err(|_| Problem::bad_request("x-wallet-id is not of ASCII"))?;
+    Ok((!id.is_empty()).then(|| id.to_owned()))
 }
 
 /// A value that is JSON as it is, another one as text.
