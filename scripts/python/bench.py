@@ -45,7 +45,7 @@ FULL = {
     "rows_many": 2_000_000,
     "topics": 3000,
     "large_records": 4,
-    "entities": 200_000,
+    "entities": 500_000,
     "entity_rounds": 3,
     "steady_rows": 3000,
     "poll_ms": 10,

@@ -78,7 +78,7 @@ impl Table {
         let waits = self.entries.values().any(is_at_work);
         self.entries
             .iter()
-            .filter(move |(_, entry)| !entry.is_busy && !(waits && entry.is_behind))
+            .filter(move |(_, entry)| !(entry.is_busy || waits && entry.is_behind))
     }
 
     /// Up to so many types that are behind and due. Those that are furthest back

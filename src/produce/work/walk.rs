@@ -25,7 +25,9 @@ impl Work {
         shutdown: &Shutdown,
     ) -> Result<Next, PublishError> {
         let bound = self.context.bound()?;
-        let mut page = pages(&self.context, self.id(), &self.cursor, &bound)?;
+        // Whoever may go on together with others reads no more than tells so.
+        let read = if time.is_zero() { one_page } else { pages };
+        let mut page = read(&self.context, self.id(), &self.cursor, &bound)?;
         if page.entities.is_empty() {
             if !page.more {
                 self.cursor = std::mem::take(&mut self.cursor).max(bound.below);
@@ -34,7 +36,7 @@ impl Work {
             return Ok(Next::Idle);
         }
         if self.open()? {
-            page = pages(&self.context, self.id(), &self.cursor, &bound)?;
+            page = read(&self.context, self.id(), &self.cursor, &bound)?;
         }
         let end = Instant::now() + time;
         while let Some(last) = page.entities.last().map(|entity| entity.modified.clone()) {
@@ -84,6 +86,16 @@ pub(super) fn joined<T>(
     })
 }
 
+fn one_page(
+    context: &Context,
+    of: &TypeId,
+    after: &Position,
+    bound: &Bound,
+) -> Result<Page, SourceError> {
+    let (limit, bytes) = (context.config.fetch_size, context.config.fetch_bytes);
+    context.source.page(of, after, bound, limit, bytes)
+}
+
 /// As much as goes into one transaction, however little a query may read.
 pub(in crate::produce) fn pages(
     context: &Context,
@@ -92,7 +104,7 @@ pub(in crate::produce) fn pages(
     bound: &Bound,
 ) -> Result<Page, SourceError> {
     let (limit, bytes) = (context.config.fetch_size, context.config.fetch_bytes);
-    let mut pages = context.source.page(of, after, bound, limit, bytes)?;
+    let mut pages = one_page(context, of, after, bound)?;
     let mut size: usize = pages
         .entities
         .iter()
