@@ -251,11 +251,13 @@ fn types_that_are_behind_together_are_each_published_once_and_in_order() {
 /// comes and goes.
 #[test]
 fn programs_that_are_killed_and_take_over_from_each_other_publish_everything_once() {
-    let Some(scene) = Scene::new() else {
+    let Some(mut scene) = Scene::new() else {
         return;
     };
+    // Some twenty entities, so that types are behind, and read together.
+    scene.set("produce-fetch-bytes", "5000");
     let shared = Uuid::from_u128(rand::random());
-    let types = ["a", "b"].map(|realm| scene.register(realm, shared, "Person", PERSON));
+    let types = ["a", "b", "c"].map(|realm| scene.register(realm, shared, "Person", PERSON));
     let (mut stored, mut kills) = (0, vec![]);
     for round in 0..6 {
         let first = scene.start(&["run", "--only", "producer"]);
