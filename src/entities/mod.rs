@@ -326,8 +326,9 @@ pub trait EntitySource: Send + Sync {
         };
         for one in of {
             let page = self.page(one, after, bound, limit / each, bytes / each)?;
-            if let (true, Some(last)) = (page.more, page.entities.last()) {
-                pages.end = pages.end.min(last.modified.clone());
+            if page.more {
+                let end = page.entities.last().map_or(after, |last| &last.modified);
+                pages.end = pages.end.min(end.clone());
                 pages.more = true;
             }
             pages.of.insert(one.clone(), page.entities);

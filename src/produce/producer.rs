@@ -125,7 +125,7 @@ impl Producer {
     fn work(&self, shutdown: &Shutdown) {
         while let Some(turn) = self.rounds.next(shutdown) {
             self.rounds
-                .close_idle(&self.context, PRODUCERS.max(WORKERS));
+                .close_idle(&self.context, &turn, PRODUCERS.max(WORKERS));
             // One type's defect does not end the others' loop.
             let next = catch_unwind(AssertUnwindSafe(|| turn.take(shutdown)))
                 .unwrap_or_else(|_| turn.broken_off(self.context.config.retry_pause));

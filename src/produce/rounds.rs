@@ -241,9 +241,15 @@ impl Rounds {
     }
 
     /// Closes producers that have done nothing for the longest, of types that
-    /// nobody works on, until fewer than `most` are open.
-    pub fn close_idle(&self, context: &Context, most: usize) {
-        if context.open_publishers() < most {
+    /// nobody works on and whose turn this is not, until no more than `most` are
+    /// open with those of the turn.
+    pub fn close_idle(&self, context: &Context, turn: &Turn, most: usize) {
+        let is_of_turn =
+            |work: &Arc<Mutex<Work>>| turn.types.iter().any(|(_, of)| Arc::ptr_eq(of, work));
+        let has_one = |(_, work): &&(TypeId, Arc<Mutex<Work>>)| held(work).publisher.is_some();
+        let missing = turn.types.len() - turn.types.iter().filter(has_one).count();
+        let is_enough = || context.open_publishers() + missing <= most;
+        if is_enough() {
             return;
         }
         let works: Vec<_> = {
@@ -252,6 +258,7 @@ impl Rounds {
                 .entries
                 .values()
                 .map(|entry| entry.work.clone())
+                .filter(|work| !is_of_turn(work))
                 .collect()
         };
         let used = |work: &Arc<Mutex<Work>>| {
@@ -264,7 +271,7 @@ impl Rounds {
             .collect();
         idle.sort_by_key(|(used, _)| *used);
         for (_, work) in idle {
-            if context.open_publishers() < most {
+            if is_enough() {
                 return;
             }
             if let Ok(mut work) = work.try_lock() {

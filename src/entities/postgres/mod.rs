@@ -8,7 +8,7 @@ mod page;
 mod registry;
 mod rows;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::slice::from_ref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -88,8 +88,8 @@ pub struct KernelSource {
     order: OnceLock<Order>,
     /// Realms with an entity.
     live: Mutex<HashSet<String>>,
-    /// Types whose last page was full.
-    dense: Mutex<HashSet<TypeId>>,
+    /// Types whose last page was full, and how the next one is to be read.
+    spread: Mutex<HashMap<TypeId, Spread>>,
 }
 
 impl KernelSource {
@@ -113,7 +113,7 @@ impl KernelSource {
             horizon: Mutex::new(Horizon::new(bound.clone())),
             order: OnceLock::new(),
             live: Mutex::default(),
-            dense: Mutex::default(),
+            spread: Mutex::default(),
             connector,
         })
     }
@@ -123,6 +123,25 @@ impl KernelSource {
         call: impl FnOnce(&mut Session) -> Result<T, Fault>,
     ) -> Result<T, SourceError> {
         Ok(self.sessions.run(call)?)
+    }
+
+    /// Remembers how a type's page was read; whether there is more after it, or
+    /// that it failed.
+    fn learn(&self, of: &TypeId, spread: Spread, more: Option<bool>) {
+        let mut known = held(&self.spread);
+        match more {
+            Some(true) => {
+                known.entry(of.clone()).or_insert(Spread::Dense);
+            }
+            Some(false) => {
+                known.remove(of);
+            }
+            // It may have passed too many rows of other types.
+            None if spread == Spread::Dense => {
+                known.insert(of.clone(), Spread::Sparse);
+            }
+            None => {}
+        }
     }
 
     fn order(&self) -> Result<Order, SourceError> {
@@ -175,8 +194,7 @@ impl EntitySource for KernelSource {
         let order = self.order()?;
         let spread = match stamp::is_far(after, &bound.below) {
             false => Spread::Near,
-            true if held(&self.dense).contains(of) => Spread::Dense,
-            true => Spread::Sparse,
+            true => *held(&self.spread).get(of).unwrap_or(&Spread::Sparse),
         };
         let span = Span {
             of: Types(from_ref(of)),
@@ -186,11 +204,9 @@ impl EntitySource for KernelSource {
             spread,
         };
         let rows =
-            self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
-        match rows.more {
-            true => held(&self.dense).insert(of.clone()),
-            false => held(&self.dense).remove(of),
-        };
+            self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes));
+        self.learn(of, spread, rows.as_ref().ok().map(|rows| rows.more));
+        let rows = rows?;
         Ok(Page {
             more: rows.more,
             entities: rows.of_first(),
@@ -218,9 +234,13 @@ impl EntitySource for KernelSource {
         };
         let read =
             self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes))?;
-        // Also a row of none of the types tells how far the walk has come.
-        let last = read.rows.last().filter(|_| read.more);
-        let end = last.map_or(&bound.below, |row| &row.entity.modified);
+        // Also a row of none of the types tells how far the walk has come. There
+        // may be none where rows were changed while they were read.
+        let end = match (read.more, read.rows.last()) {
+            (false, _) => &bound.below,
+            (true, Some(last)) => &last.entity.modified,
+            (true, None) => after,
+        };
         let mut pages = Pages {
             end: end.clone().max(after.clone()),
             more: read.more,

@@ -99,9 +99,14 @@ fn by_bytes(
         Some(_) => "AND e.schemadecorator_id = $6",
         None => "",
     };
+    // A statement of its own, because the server may keep a statement's plan.
+    let walk = match span.spread {
+        Spread::Dense => "/* along the index */",
+        Spread::Near | Spread::Sparse => "",
+    };
     let rest = format!(
         "AND e.modified {from_on} $3 AND e.modified < $4 {of_decorator} \
-         ORDER BY e.modified LIMIT $5"
+         ORDER BY e.modified LIMIT $5 {walk}"
     );
     let statement = session.prepare(&span.of.select(columns, &rest))?;
     let same = Same::prepare(session, columns, span)?;

@@ -28,6 +28,9 @@ impl Work {
         if self.is_redefined(&packed)? {
             packed = pack(entities, Order::Following, self.writer()?)?;
         }
+        if !packed.unsendable.is_empty() {
+            self.make_sure_of_the_right()?;
+        }
         let (publisher, _) = self.tools()?;
         set_aside(&*positions, &of, &packed)?;
         match publisher.publish(&*positions, &packed.messages, &last, vec![])? {
@@ -56,12 +59,23 @@ impl Work {
     ) -> Result<(), PublishError> {
         let positions = self.context.positions.clone();
         let of = self.entity_type.id.clone();
+        self.make_sure_of_the_right()?;
         positions.quarantine(&of, &[unsendable(entity, too_large(packed))])?;
         let (publisher, _) = self.tools()?;
         publisher.publish(&*positions, &[], &entity.modified, vec![])?;
         self.board.changed(0, 1, 0);
         self.board.status().position = entity.modified.clone();
         Ok(())
+    }
+
+    /// What goes into the quarantine meets no fence of Kafka's.
+    fn make_sure_of_the_right(&self) -> Result<(), PublishError> {
+        match self.lock.as_ref().is_some_and(|lock| lock.is_held()) {
+            true => Ok(()),
+            false => Err(PublishError::Lost(
+                "the right to publish was lost with its connection".to_owned(),
+            )),
+        }
     }
 
     /// Looks whether the schema is still the one that is registered, when

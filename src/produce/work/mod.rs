@@ -67,6 +67,8 @@ pub(super) struct Work {
     pub(super) writer: Option<ContainerWriter>,
     /// Nothing is left to read before it.
     cursor: Position,
+    /// The cursor is to be read from the table before anything is published.
+    is_unknown: bool,
     /// There was more when its last turn ended.
     is_behind: bool,
     /// It was too far ahead of others that are behind, and goes on by itself.
@@ -92,6 +94,7 @@ impl Work {
             publisher: None,
             writer: None,
             cursor: Position::start(),
+            is_unknown: true,
             is_behind: false,
             is_apart: false,
             control_due: now,
@@ -194,9 +197,12 @@ impl Work {
         if self.lock.is_none() {
             self.lock = self.context.source.lock(&self.entity_type.id)?;
             self.control_due = Instant::now();
-            self.reload()?;
+            self.is_unknown = true;
         }
         self.board.status().is_own = self.lock.is_some();
+        if self.is_unknown {
+            self.reload()?;
+        }
         Ok(self.lock.is_some())
     }
 
@@ -223,6 +229,7 @@ impl Work {
         self.cursor = standing
             .map(|standing| standing.position)
             .unwrap_or_default();
+        self.is_unknown = false;
         self.board.status().position = self.cursor.clone();
         Ok(())
     }
@@ -254,6 +261,7 @@ impl Work {
         drop(status);
         self.control_due = Instant::now() + CONTROL_INTERVAL;
         if changed {
+            self.is_unknown = true;
             self.reload()?;
         }
         Ok(())
@@ -278,6 +286,7 @@ impl Work {
         };
         self.board.status().state = state;
         reset?;
+        self.is_unknown = true;
         self.reload()?;
         info!(%of, topic, "rebuilt: paused; resume it to fill the topic");
         Ok(())

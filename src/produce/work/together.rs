@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::walk::{TRANSACTION_ENTITIES, TURN, joined};
 use super::{CONTROL_INTERVAL, Next, Work};
@@ -31,10 +31,16 @@ const MORE: usize = 2;
 /// further ahead would wait for too long, and goes on by itself.
 const NEAR: u32 = 4;
 
+/// A type that takes longer than this to be published would make all others
+/// wait.
+const SLOW: Duration = Duration::from_secs(5);
+
 /// A type that takes part, until it is told what it does next.
 struct Member<'a> {
     work: &'a mut Work,
     next: Option<Next>,
+    /// What its own part of the turn took so far.
+    took: Duration,
 }
 
 /// One turn of all of these types. What each does next, in their order.
@@ -47,6 +53,8 @@ pub(in crate::produce) fn turn(works: Vec<&mut Work>, shutdown: &Shutdown) -> Ve
         let error = PublishError::from(error);
         for member in taking_part(&mut members) {
             member.next = Some(member.work.failed(&error));
+            // Others' rows may have been too many.
+            member.work.is_apart = true;
         }
     }
     members.into_iter().map(Member::end).collect()
@@ -70,7 +78,7 @@ fn walk(
     else {
         return Ok(());
     };
-    let mut pages = read(context, &ids(members), &from, &bound)?;
+    let mut pages = read(context, &ids(members), &from, &bound, shutdown)?;
     leave_those_ahead(members, &from, &pages.end);
     let end = Instant::now() + TURN;
     loop {
@@ -81,13 +89,17 @@ fn walk(
             && taking_part(members).next().is_some();
         let (after, of) = (pages.end, ids(members));
         let ahead = thread::scope(|scope| {
-            let ahead = goes_on.then(|| scope.spawn(|| read(context, &of, &after, &bound)));
+            let ahead =
+                goes_on.then(|| scope.spawn(|| read(context, &of, &after, &bound, shutdown)));
             deliver(members, pages.of);
             ahead.map(joined)
         });
         let more = pages.more;
         for member in taking_part(members) {
             member.work.has_come_to(&after, more, &bound);
+            if member.took > SLOW {
+                member.leave();
+            }
         }
         match ahead {
             Some(ahead) => pages = ahead?,
@@ -115,27 +127,30 @@ fn leave_those_ahead(members: &mut [Member<'_>], from: &Position, end: &Position
     for member in taking_part(members) {
         let ahead = time::between(end, &member.work.cursor);
         if member.work.cursor > *end && (ahead.is_none() || ahead > near) {
-            member.work.is_apart = true;
-            member.next = Some(Next::Alone);
+            member.leave();
         }
     }
 }
 
-/// As much as goes into a transaction of each, however little a query may read.
+/// As much as goes into a transaction of each, however little a query may read;
+/// what there is after a turn's time, where most is of other types.
 fn read(
     context: &Context,
     of: &[TypeId],
     after: &Position,
     bound: &Bound,
+    shutdown: &Shutdown,
 ) -> Result<Pages, SourceError> {
     let config = &context.config;
+    let end = Instant::now() + TURN;
     let limit = config.fetch_size.saturating_mul(of.len());
     let bytes = config.fetch_bytes.saturating_mul(MORE);
     let mut pages = context.source.pages(of, after, bound, limit, bytes)?;
     loop {
         let entities = || pages.of.values().flatten();
         let size: usize = entities().map(|entity| entity.payload.len()).sum();
-        if !pages.more || entities().count() >= MORE * TRANSACTION_ENTITIES || size >= bytes {
+        let is_enough = entities().count() >= MORE * TRANSACTION_ENTITIES || size >= bytes;
+        if !pages.more || is_enough || Instant::now() >= end || shutdown.is_due() {
             return Ok(pages);
         }
         let next = context
@@ -175,12 +190,23 @@ fn deliver(members: &mut [Member<'_>], mut entities: BTreeMap<TypeId, Vec<Entity
 impl<'a> Member<'a> {
     /// Sees that the type can be published; otherwise it takes no part.
     fn join(work: &'a mut Work) -> Self {
+        let began = Instant::now();
         let next = match work.is_ready() {
             Ok(None) => None,
             Ok(Some(next)) => Some(next),
             Err(error) => Some(work.failed(&error)),
         };
-        Self { work, next }
+        Self {
+            work,
+            next,
+            took: began.elapsed(),
+        }
+    }
+
+    /// It goes on by itself for as long as it is behind.
+    fn leave(&mut self) {
+        self.work.is_apart = true;
+        self.next = Some(Next::Alone);
     }
 
     fn deliver(&mut self, mut entities: Vec<Entity>) {
@@ -188,10 +214,12 @@ impl<'a> Member<'a> {
             self.next = Some(Next::Alone);
             return;
         }
+        let began = Instant::now();
         entities.retain(|entity| entity.modified > self.work.cursor);
         if let Err(error) = self.work.deliver(&entities) {
             self.next = Some(self.work.failed(&error));
         }
+        self.took = self.took.max(began.elapsed());
     }
 
     /// What may take long is for a turn of its own.
