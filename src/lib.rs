@@ -30,9 +30,10 @@
 //! From the bottom up; a room uses only rooms below it (a test reads the `use`
 //! lines and holds this).
 //!
-//! - [`record`], [`shutdown`], [`durable`], [`database`]: a Kafka record with
-//!   nothing lost; the signal to end; folders that survive a power cut; what an
-//!   error of a database means. They know nobody.
+//! - [`record`], [`shutdown`], [`durable`], [`database`], [`memory`],
+//!   [`open_files`]: a Kafka record with nothing lost; the signal to end; folders
+//!   that survive a power cut; what an error of a database means; what the process
+//!   may take of the system. They know nobody.
 //! - [`config`]: `housekeeping.toml`, environment and secrets, as checked
 //!   values. Nothing else reads them.
 //! - [`postgres_server`], [`sqlite_file`]: connections, time-outs and errors, for
@@ -90,6 +91,9 @@
 //! - One TLS stack, OpenSSL built in, for Kafka, PostgreSQL and S3.
 //! - An offset is committed with the id of its topic, and only ever compared
 //!   with that topic's log (`archive::incarnation`).
+//! - Types of entities that are behind share one walk and one turn: a walk for
+//!   each would pass the rows of all others. Each is published, fails and is
+//!   paused by itself, and leaves where it would hold the others up.
 //! - The end of a partition is an offset, which may be past its last record
 //!   (control records, compaction): where nothing comes any more, a consumer
 //!   that joins no group looks into what is left (`kafka::probe`).
