@@ -51,7 +51,7 @@ fn after_kill_9_at_random_moments_a_reader_of_committed_data_sees_each_record_on
         "--rate",
         &rate,
     ];
-    let longest = if count > 100_000 { 4_000 } else { 1_900 };
+    let longest = if count > 100_000 { 9_000 } else { 1_900 };
     let mut there = vec![];
     for _ in 0..kills {
         let process = place.start(&[&["restore"][..], &options].concat());
