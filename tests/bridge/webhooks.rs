@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -173,7 +174,7 @@ fn what_kafka_does_not_acknowledge_is_not_answered_for() {
 }
 
 #[test]
-fn a_bridge_that_is_away_loses_nothing_that_the_agent_retries() {
+fn a_bridge_that_is_away_for_30_s_loses_nothing_that_the_agent_still_retries() {
     let (Some(acapy), Some(kafka)) = (service("TEST_ACAPY"), OwnKafka::start(1)) else {
         return;
     };
@@ -183,6 +184,7 @@ fn a_bridge_that_is_away_loses_nothing_that_the_agent_retries() {
     let url = format!("http://{}/hooks#hook-key", scene.address);
     let agent = Agent::with_webhook(&acapy, &url);
     bridge.kill();
+    let gone = Instant::now();
     // Each makes events of the topics connections and out_of_band.
     let count = 5;
     for _ in 0..count {
@@ -195,6 +197,8 @@ fn a_bridge_that_is_away_loses_nothing_that_the_agent_retries() {
         let tries = agent.log().matches("Re-queue failed message").count();
         (tries >= told.len()).then_some(())
     });
+    // The agent goes on trying for longer than that.
+    std::thread::sleep(Duration::from_secs(30).saturating_sub(gone.elapsed()));
     let _bridge = scene.start();
     for event in &told {
         let topic = event.topic.split("::").nth(2).expect("a category");
