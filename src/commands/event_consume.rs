@@ -10,7 +10,7 @@ use super::output::{self, Stdout, one_line};
 use super::produce::listen_to_signals;
 use super::{Exit, UsageError, open, select};
 use crate::cli::{EventConsumeArgs, EventFormat};
-use crate::config::{Config, GroupName, HopConfig, is_topic_name};
+use crate::config::{Config, GroupName, HopConfig, is_topic_name, not_a_topic_name};
 use crate::events::{
     self, Asked, ConsumeError, CourseEvent, EventReader, Format, Receiver, Shown, Start,
 };
@@ -59,9 +59,7 @@ pub fn consume(config: &Config, args: &EventConsumeArgs, json: bool) -> anyhow::
 pub(super) fn check_topic(topic: &str) -> Result<(), UsageError> {
     match is_topic_name(topic) {
         true => Ok(()),
-        false => Err(UsageError(format!(
-            "--topic {topic:?} is not the name of a topic (1 to 249 of letters, digits, . _ -)"
-        ))),
+        false => Err(UsageError(format!("--topic {}", not_a_topic_name(topic)))),
     }
 }
 

@@ -6,7 +6,8 @@ use super::error::ConfigError;
 use super::key::Key;
 use super::plugin_file::PluginFile;
 use super::settings::Settings;
-use super::topics::is_topic_name;
+use super::topic_map::cause;
+use super::topics::{is_topic_name, not_a_topic_name};
 
 pub(super) const INBOUND_TOPICS: Key = Key::text(
     "bridge-inbound-topics",
@@ -40,12 +41,8 @@ impl BridgeTopics {
 
     fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
         let pattern = regex::Regex::new(&self.inbound).map_err(|error| {
-            let cause = error.to_string();
-            let cause = cause.lines().last().unwrap_or_default().trim().to_owned();
-            settings.refused(
-                &INBOUND_TOPICS,
-                format!("it is not a regular expression: {cause}"),
-            )
+            let why = format!("it is not a regular expression: {}", cause(&error));
+            settings.refused(&INBOUND_TOPICS, why)
         })?;
         if pattern.is_match(&self.dead_letter) {
             let why = format!(
@@ -115,9 +112,6 @@ fn dead_letter_topic(settings: &Settings, messages: MessageForm) -> Result<Strin
     });
     match is_topic_name(&topic) {
         true => Ok(topic),
-        false => Err(settings.refused(
-            &DEAD_LETTER_TOPIC,
-            format!("{topic:?} is not the name of a topic (1 to 249 of letters, digits, . _ -)"),
-        )),
+        false => Err(settings.refused(&DEAD_LETTER_TOPIC, not_a_topic_name(&topic))),
     }
 }

@@ -81,5 +81,7 @@ pub use settings::{Setting, Settings};
 pub use stanza_kind::StanzaKind;
 pub use store::{DirectoryConfig, S3Config, S3Credentials, StoreConfig};
 pub use topic_map::{MapError, Template, TemplateName, TopicMap};
-pub use topics::{PatternError, TopicGlobs, TopicSelection, Verdict, is_internal, is_topic_name};
+pub use topics::{
+    PatternError, TopicGlobs, TopicSelection, Verdict, is_internal, is_topic_name, not_a_topic_name,
+};
 pub use value::{Kind, Value, shown_properties};

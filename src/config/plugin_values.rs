@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::error::{ConfigError, Problem};
 use super::stanza_kind::nearest;
 use super::topic_map::TopicMap;
-use super::topics::is_topic_name;
+use super::topics::{is_topic_name, not_a_topic_name};
 
 const PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
@@ -74,31 +74,24 @@ impl Values<'_> {
 
     /// The name of a topic on Kafka.
     pub fn topic(&self, place: &str, value: &Value) -> Result<String, ConfigError> {
-        let topic = self.text(place, value)?;
+        self.checked(place, self.text(place, value)?)
+    }
+
+    fn checked(&self, place: &str, topic: String) -> Result<String, ConfigError> {
         match is_topic_name(&topic) {
             true => Ok(topic),
-            false => Err(self.wrong(
-                place,
-                &format!(
-                    "{topic:?} is not the name of a topic (1 to 249 of letters, digits, . _ -)"
-                ),
-            )),
+            false => Err(self.wrong(place, &not_a_topic_name(&topic))),
         }
     }
 
     /// A list of topics, or one, but not none.
     pub fn topics(&self, place: &str, value: &Value) -> Result<Vec<String>, ConfigError> {
-        let topics: Vec<String> = match value {
-            Value::Array(items) => {
-                let topics = items.iter().map(|item| self.topic(place, item));
-                topics.collect::<Result<_, _>>()?
-            }
-            one => vec![self.topic(place, one)?],
-        };
-        match topics.is_empty() {
-            true => Err(self.wrong(place, "it names no topic: name one, or remove it")),
-            false => Ok(topics),
+        let topics = self.texts(place, value)?;
+        if topics.is_empty() {
+            return Err(self.wrong(place, "it names no topic: name one, or remove it"));
         }
+        let topics = topics.into_iter();
+        topics.map(|topic| self.checked(place, topic)).collect()
     }
 
     /// Patterns of events, each with a template.

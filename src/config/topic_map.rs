@@ -52,15 +52,18 @@ impl Pattern {
     fn parse(pattern: &str) -> Result<Self, MapError> {
         match Regex::new(&format!("^(?:{pattern})")) {
             Ok(regex) => Ok(Self(regex)),
-            Err(error) => {
-                let lines = error.to_string();
-                Err(MapError::Pattern {
-                    pattern: pattern.to_owned(),
-                    cause: lines.lines().last().unwrap_or_default().trim().to_owned(),
-                })
-            }
+            Err(error) => Err(MapError::Pattern {
+                pattern: pattern.to_owned(),
+                cause: cause(&error),
+            }),
         }
     }
+}
+
+/// The error without the drawing of where it is.
+pub(super) fn cause(error: &regex::Error) -> String {
+    let text = error.to_string();
+    text.lines().last().unwrap_or_default().trim().to_owned()
 }
 
 impl PartialEq for Pattern {

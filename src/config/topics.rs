@@ -100,6 +100,11 @@ fn matcher(pattern: &str) -> Result<GlobMatcher, PatternError> {
         })
 }
 
+/// What is wrong with a text that [`is_topic_name`] does not take.
+pub fn not_a_topic_name(text: &str) -> String {
+    format!("{text:?} is not the name of a topic (1 to 249 of letters, digits, . _ -)")
+}
+
 /// Whether Kafka takes it as a topic's name: 1 to 249 of `a-z A-Z 0-9 . _ -`,
 /// and not `.` or `..` (Kafka's `Topic.validate`).
 pub fn is_topic_name(name: &str) -> bool {
