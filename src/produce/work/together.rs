@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::walk::{TRANSACTION_ENTITIES, TURN, joined};
+use super::walk::{TRANSACTION_ENTITIES, TURN, joined, size};
 use super::{CONTROL_INTERVAL, Next, Work};
 use crate::entities::{Bound, Entity, Pages, Position, SourceError, TypeId};
 use crate::produce::context::Context;
@@ -148,14 +148,14 @@ fn read(
     let mut pages = context.source.pages(of, after, bound, limit, bytes)?;
     loop {
         let entities = || pages.of.values().flatten();
-        let size: usize = entities().map(|entity| entity.payload.len()).sum();
-        let is_enough = entities().count() >= MORE * TRANSACTION_ENTITIES || size >= bytes;
+        let read = size(entities());
+        let is_enough = entities().count() >= MORE * TRANSACTION_ENTITIES || read >= bytes;
         if !pages.more || is_enough || Instant::now() >= end || shutdown.is_due() {
             return Ok(pages);
         }
         let next = context
             .source
-            .pages(of, &pages.end, bound, limit, bytes - size)?;
+            .pages(of, &pages.end, bound, limit, bytes - read)?;
         if next.end <= pages.end {
             return Ok(pages);
         }
@@ -227,6 +227,7 @@ impl<'a> Member<'a> {
         match self.next {
             Some(next @ (Next::AtOnce | Next::Soon)) => {
                 self.work.board.is_well();
+                self.work.is_behind = next == Next::AtOnce;
                 match self.work.is_to_look_after_late_ones() {
                     true => Next::Alone,
                     false => next,
@@ -250,13 +251,5 @@ impl Work {
         }
         self.open()?;
         Ok(None)
-    }
-
-    /// Nothing is left to read up to this position.
-    fn has_come_to(&mut self, position: &Position, more: bool, bound: &Bound) {
-        self.cursor = std::mem::take(&mut self.cursor).max(position.clone());
-        self.board.status().behind = more
-            .then(|| time::between(position, &bound.below))
-            .flatten();
     }
 }

@@ -7,7 +7,7 @@ use super::{Next, Work};
 use crate::entities::{Bound, Entity, Page, Position, SourceError, TypeId};
 use crate::produce::context::Context;
 use crate::produce::error::PublishError;
-use crate::produce::time as stamps;
+use crate::produce::time;
 use crate::shutdown::Shutdown;
 
 /// How long one type is worked on before others have their turn.
@@ -18,37 +18,33 @@ pub(in crate::produce) const TURN: Duration = Duration::from_secs(1);
 pub(super) const TRANSACTION_ENTITIES: usize = 5000;
 
 impl Work {
-    /// Publishes what there is, for about so long: one page at least.
+    /// Publishes what there is, for about `turn`: one page at least.
     pub(in crate::produce) fn walk(
         &mut self,
-        time: Duration,
+        turn: Duration,
         shutdown: &Shutdown,
     ) -> Result<Next, PublishError> {
         let bound = self.context.bound()?;
         // Whoever may go on together with others reads no more than tells so.
-        let read = if time.is_zero() { one_page } else { pages };
+        let read = if turn.is_zero() { one_page } else { pages };
         let mut page = read(&self.context, self.id(), &self.cursor, &bound)?;
         if page.entities.is_empty() {
-            if !page.more {
-                self.cursor = std::mem::take(&mut self.cursor).max(bound.below);
+            match page.more {
+                false => self.has_come_to(&bound.below, false, &bound),
+                true => self.board.status().behind = None,
             }
-            self.board.status().behind = None;
             return Ok(Next::Idle);
         }
         if self.open()? {
             page = read(&self.context, self.id(), &self.cursor, &bound)?;
         }
-        let end = Instant::now() + time;
+        let end = Instant::now() + turn;
         while let Some(last) = page.entities.last().map(|entity| entity.modified.clone()) {
             let goes_on = page.more && Instant::now() < end && !shutdown.is_due();
             let (delivered, ahead) =
                 self.deliver_beside(&page.entities, goes_on.then_some((&last, &bound)));
             delivered?;
-            self.board.status().behind = page
-                .more
-                .then(|| stamps::between(&last, &bound.below))
-                .flatten();
-            self.cursor = last;
+            self.has_come_to(&last, page.more, &bound);
             page = match ahead {
                 Some(ahead) if self.board.state().is_running() => ahead?,
                 _ if page.more => return Ok(Next::AtOnce),
@@ -56,6 +52,14 @@ impl Work {
             };
         }
         Ok(Next::Soon)
+    }
+
+    /// Nothing is left to read up to this position; `more` may be behind it.
+    pub(super) fn has_come_to(&mut self, position: &Position, more: bool, bound: &Bound) {
+        self.cursor = std::mem::take(&mut self.cursor).max(position.clone());
+        self.board.status().behind = more
+            .then(|| time::between(position, &bound.below))
+            .flatten();
     }
 
     /// Publishes entities while the next page is read.
@@ -86,6 +90,11 @@ pub(super) fn joined<T>(
     })
 }
 
+/// Bytes of their payloads.
+pub(super) fn size<'a>(entities: impl IntoIterator<Item = &'a Entity>) -> usize {
+    entities.into_iter().map(|one| one.payload.len()).sum()
+}
+
 fn one_page(
     context: &Context,
     of: &TypeId,
@@ -105,23 +114,15 @@ pub(in crate::produce) fn pages(
 ) -> Result<Page, SourceError> {
     let (limit, bytes) = (context.config.fetch_size, context.config.fetch_bytes);
     let mut pages = one_page(context, of, after, bound)?;
-    let mut size: usize = pages
-        .entities
-        .iter()
-        .map(|entity| entity.payload.len())
-        .sum();
-    while pages.more && pages.entities.len() < TRANSACTION_ENTITIES && size < bytes {
+    let mut read = size(&pages.entities);
+    while pages.more && pages.entities.len() < TRANSACTION_ENTITIES && read < bytes {
         let Some(last) = pages.entities.last() else {
             break;
         };
         let next = context
             .source
-            .page(of, &last.modified, bound, limit, bytes - size)?;
-        size += next
-            .entities
-            .iter()
-            .map(|entity| entity.payload.len())
-            .sum::<usize>();
+            .page(of, &last.modified, bound, limit, bytes - read)?;
+        read += size(&next.entities);
         pages.entities.extend(next.entities);
         pages.more = next.more;
     }
