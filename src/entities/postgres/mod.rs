@@ -206,11 +206,7 @@ impl EntitySource for KernelSource {
         let rows =
             self.call(|session| page::page(session, order, Columns::Entity, &span, limit, bytes));
         self.learn(of, spread, rows.as_ref().ok().map(|rows| rows.more));
-        let rows = rows?;
-        Ok(Page {
-            more: rows.more,
-            entities: rows.of_first(),
-        })
+        Ok(rows?.into_page())
     }
 
     fn pages(
@@ -273,10 +269,7 @@ impl EntitySource for KernelSource {
             let rows = self.call(|session| {
                 page::page(session, order, Columns::Id, &span, RANGE_ROWS, usize::MAX)
             })?;
-            Ok(Page {
-                more: rows.more,
-                entities: rows.of_first(),
-            })
+            Ok(rows.into_page())
         })
     }
 

@@ -10,7 +10,7 @@ use super::collation::Order;
 use super::registry;
 use super::rows::{Columns, Row, TypeParams, Types};
 use crate::entities::stamp;
-use crate::entities::{Entity, Position};
+use crate::entities::{Page, Position};
 use crate::postgres_server::{Fault, Session, Transaction};
 
 /// What is walked along: positions of some types from `from` on (or after it)
@@ -54,9 +54,12 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Those of the span's first type.
-    pub fn of_first(self) -> Vec<Entity> {
-        self.rows.into_iter().map(|row| row.entity).collect()
+    /// Those of a span of one type.
+    pub fn into_page(self) -> Page {
+        Page {
+            more: self.more,
+            entities: self.rows.into_iter().map(|row| row.entity).collect(),
+        }
     }
 }
 
@@ -116,12 +119,23 @@ fn by_bytes(
         params.push(decorator);
     }
     let params = same.params.with(&params);
-    session.in_transaction(|transaction| {
-        if span.spread == Spread::Dense {
-            transaction.batch_execute(WALK)?;
-        }
+    in_transaction(session, span.spread, |transaction| {
         let filled = filled(transaction, &statement, span.of, &params, limit, bytes)?;
         same.completed(transaction, filled)
+    })
+}
+
+/// As [`Session::in_transaction`], with the server told how to go about it.
+fn in_transaction<T>(
+    session: &mut Session,
+    spread: Spread,
+    read: impl FnOnce(&mut Transaction<'_>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    session.in_transaction(|transaction| {
+        if spread == Spread::Dense {
+            transaction.batch_execute(WALK)?;
+        }
+        read(transaction)
     })
 }
 
@@ -158,10 +172,7 @@ fn by_seconds(
     let (after, below) = (span.from.as_str(), span.below.as_str());
     let mut first = stamp::second(after).unwrap_or_default().to_owned();
     let rows = one_more(limit);
-    session.in_transaction(|transaction| {
-        if span.spread == Spread::Dense {
-            transaction.batch_execute(WALK)?;
-        }
+    in_transaction(session, span.spread, |transaction| {
         loop {
             let last = transaction.query(&ahead, &same.params.with(&[&first, &rows]))?;
             let last: Option<String> = last.first().map(|row| row.try_get(0)).transpose()?;
