@@ -34,6 +34,15 @@ impl Drop for Sessions {
 }
 
 impl Sessions {
+    /// Connects once, within 10 s, so that whatever is wrong is told here.
+    pub fn open(connector: &Arc<Connector>, size: u32) -> Result<Self, DatabaseError> {
+        connector
+            .session()
+            .map_err(|fault| connector.error(fault))?;
+        Ok(Self::new(connector.clone(), size))
+    }
+
+    /// Connections are made as calls need them.
     pub fn new(connector: Arc<Connector>, size: u32) -> Self {
         let last_error = LastError::default();
         let manager = Manager {

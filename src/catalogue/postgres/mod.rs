@@ -46,10 +46,7 @@ impl PostgresCatalogue {
     /// Connections are made as calls need them, `pool_size` at most.
     pub fn open(config: &PostgresConfig) -> Result<Self, CatalogueError> {
         let connector = Arc::new(Connector::new(config, WORDS)?);
-        connector
-            .session()
-            .map_err(|fault| connector.error(fault))?;
-        let sessions = Sessions::new(connector.clone(), config.pool_size);
+        let sessions = Sessions::open(&connector, config.pool_size)?;
         Ok(Self {
             connector,
             sessions,

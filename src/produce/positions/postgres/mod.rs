@@ -64,10 +64,7 @@ impl PostgresPositions {
             NamedBy::AetherEnvironment => OF_AETHER,
         };
         let connector = Arc::new(Connector::new(config, words)?);
-        connector
-            .session()
-            .map_err(|fault| connector.error(fault))?;
-        let sessions = Sessions::new(connector.clone(), config.pool_size);
+        let sessions = Sessions::open(&connector, config.pool_size)?;
         Ok(Self {
             connector,
             sessions,
