@@ -27,10 +27,9 @@ pub struct Agent {
 /// What the agent says of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    Taken,
-    /// With a message for whoever sent this one, which only the inbound
+    /// Perhaps with a message for whoever sent this one, which only the inbound
     /// transport gives: `return_route` asks for it in the same request.
-    Answered(Vec<u8>),
+    Taken(Option<Vec<u8>>),
     /// It is away or cannot now. Retry.
     Away(String),
     /// It will never take this record.
@@ -84,11 +83,10 @@ impl Agent {
 
     async fn taken(&self, response: Response) -> Reply {
         if self.config.didcomm_url.is_none() {
-            return Reply::Taken;
+            return Reply::Taken(None);
         }
         match response.bytes().await {
-            Ok(answer) if answer.is_empty() => Reply::Taken,
-            Ok(answer) => Reply::Answered(answer.to_vec()),
+            Ok(answer) => Reply::Taken((!answer.is_empty()).then(|| answer.to_vec())),
             Err(error) => Reply::Away(reason(&error)),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{error, info, warn};
 
 use super::agent::{Agent, Reply};
-use super::form::Form;
+use super::form::{Form, Given};
 use super::gate::Gate;
 use super::pace::Pace;
 use crate::kafka::{Letter, Outbox, SendFailure};
@@ -23,33 +23,36 @@ pub struct Courier {
 impl Courier {
     /// Returns when the agent has the record, or the dead-letter topic.
     pub async fn deliver(&self, record: &Record) {
-        let reason = match self.form.given(record) {
-            Err(unfit) => unfit.to_string(),
-            Ok(given) => {
-                let mut pace = Pace::default();
-                loop {
-                    match self.agent.give(record, &given).await {
-                        Reply::Taken => {
-                            self.agent_answers();
-                            self.gate.count_given();
-                            return;
-                        }
-                        Reply::Answered(answer) => {
-                            self.agent_answers();
-                            self.gate.count_given();
-                            return self.keep_answer(record, answer).await;
-                        }
-                        Reply::Refused(reason) => {
-                            self.agent_answers();
-                            break reason;
-                        }
-                        Reply::Away(why) => self.agent_is_away(&why),
-                    }
-                    tokio::time::sleep(pace.next()).await;
-                }
-            }
+        let taken = match self.form.given(record) {
+            Ok(given) => self.give(record, &given).await,
+            Err(unfit) => Err(unfit.to_string()),
         };
-        self.set_aside(record, &reason).await;
+        match taken {
+            Ok(None) => {}
+            Ok(Some(answer)) => self.keep_answer(record, answer).await,
+            Err(reason) => self.set_aside(record, &reason).await,
+        }
+    }
+
+    /// Until the agent has taken it, perhaps with an answer, or refused it with a
+    /// reason.
+    async fn give(&self, record: &Record, given: &Given) -> Result<Option<Vec<u8>>, String> {
+        let mut pace = Pace::default();
+        loop {
+            match self.agent.give(record, given).await {
+                Reply::Taken(answer) => {
+                    self.agent_answers();
+                    self.gate.count_given();
+                    return Ok(answer);
+                }
+                Reply::Refused(reason) => {
+                    self.agent_answers();
+                    return Err(reason);
+                }
+                Reply::Away(why) => self.agent_is_away(&why),
+            }
+            tokio::time::sleep(pace.next()).await;
+        }
     }
 
     fn agent_answers(&self) {
