@@ -278,7 +278,7 @@ fn restore_all(
     };
     let (_trigger, shutdown) = shutdown::signal();
     let (catalogue, store) = (catalogue.clone(), store.clone());
-    let restorer = Restorer::new(catalogue, store, cluster.clone(), options, shutdown);
+    let restorer = Restorer::new(catalogue, store, cluster.clone(), options, shutdown)?;
     let target = format!("{}-{:08x}", topic(), rand::random::<u32>());
     let filter = StreamFilter {
         topic: topic().to_owned(),

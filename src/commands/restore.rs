@@ -47,12 +47,12 @@ pub fn restore(config: &Config, args: &RestoreArgs, json: bool) -> anyhow::Resul
         .enable_all()
         .build()?;
     let store = runtime.block_on(open::store_to_read(config))?;
-    let restorer = Restorer::new(catalogue, store, cluster, options, shutdown);
+    let restorer = Restorer::new(catalogue, store, cluster.clone(), options, shutdown)?;
     let jobs = jobs(&restorer, &selection, &selected, &targets)?;
     let plan = restorer.plan(&jobs, Timestamp::now().as_millisecond())?;
     let mut refused = plan.refused.clone();
     if !args.into_archived {
-        refused.extend(archived_again(&hop, &restorer.cluster, &jobs)?);
+        refused.extend(archived_again(&hop, &cluster, &jobs)?);
     }
     let mut report = Report::new(json, args.dry_run, selected.unknown);
     report.direct_uploads = selected.direct_uploads;

@@ -13,10 +13,14 @@ use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 
 use super::client::{Cluster, Complaints, KafkaFailure};
+use super::first_broker::wait_for_broker;
 
 /// Initialising waits for a predecessor's transaction to end; a commit waits
 /// for every message and its marker.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Connecting to the first broker.
+const CONNECTING: Duration = Duration::from_secs(2);
 
 /// One that is not committed by then the broker aborts. Longer than
 /// [`PATIENCE`], so that the client tells why first.
@@ -147,6 +151,9 @@ impl TransactionalProducer {
             cluster: cluster.name().to_owned(),
             transactional_id: transactional_id.to_owned(),
         };
+        // A client that knows no broker yet asks for the coordinator only half a
+        // second later.
+        wait_for_broker(opened.producer.client(), CONNECTING);
         match opened.producer.init_transactions(PATIENCE) {
             Ok(()) => Ok(opened),
             Err(error) => Err(opened.explain(error)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::warn;
 
@@ -14,6 +15,7 @@ use super::fetch::Fetched;
 use super::note::Note;
 use super::outcome::{Ending, LeftOut, NAMED, Outcome};
 use super::plan::Job;
+use super::record::Aim;
 use super::writer::Writer;
 use super::{Restorer, Result};
 use crate::catalogue::StreamFilter;
@@ -66,6 +68,20 @@ impl Restorer {
         let Some((mut writer, aim)) = self.open(job, outcome).await? else {
             return Ok(Ending::Done);
         };
+        let ending = self.copy(job, outcome, &mut writer, aim, to).await;
+        // Its clients take their time to close.
+        spawn_blocking(move || drop(writer));
+        ending
+    }
+
+    async fn copy(
+        &self,
+        job: &Job,
+        outcome: &mut Outcome,
+        writer: &mut Writer,
+        aim: Aim,
+        to: &mpsc::Sender<LeftOut>,
+    ) -> Result<Ending> {
         let filter = StreamFilter {
             added: Some(writer.note.added),
             ..job.filter.clone()
@@ -85,13 +101,13 @@ impl Restorer {
                 }
             }
             if batch.is_full() {
-                self.finish(&mut writer, outcome, to).await?;
+                self.finish(writer, outcome, to).await?;
                 writer.begin(std::mem::take(&mut batch), false);
             }
         };
-        self.finish(&mut writer, outcome, to).await?;
+        self.finish(writer, outcome, to).await?;
         writer.begin(batch, ending == Ending::Done);
-        self.finish(&mut writer, outcome, to).await?;
+        self.finish(writer, outcome, to).await?;
         if ending == Ending::Done {
             outcome.behind = self.behind(&filter, &writer.note).await?;
         }

@@ -22,6 +22,7 @@
 
 mod batch;
 mod begin;
+mod clients;
 mod error;
 mod fetch;
 mod job;
@@ -43,6 +44,8 @@ use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::kafka::Cluster;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
+
+use self::clients::Clients;
 
 pub use self::error::RestoreError;
 pub use self::outcome::{Ending, LeftOut, NearRecord, Outcome, Why};
@@ -82,7 +85,7 @@ pub struct Options {
 pub struct Restorer {
     pub catalogue: Arc<dyn Catalogue>,
     pub store: Arc<dyn Store>,
-    pub cluster: Arc<Cluster>,
+    clients: Arc<Clients>,
     pub options: Options,
     pub progress: Arc<Progress>,
     pub shutdown: Shutdown,
@@ -91,23 +94,24 @@ pub struct Restorer {
 }
 
 impl Restorer {
+    /// Connects to nothing yet.
     pub fn new(
         catalogue: Arc<dyn Catalogue>,
         store: Arc<dyn Store>,
         cluster: Arc<Cluster>,
         options: Options,
         shutdown: Shutdown,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        Ok(Self {
             catalogue,
             store,
-            cluster,
+            clients: Clients::open(cluster)?,
             pace: options.rate.map(pace::Pace::new),
             options,
             progress: Arc::default(),
             shutdown,
             memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
-        }
+        })
     }
 
     /// Restores all of these, and says what became of each, in their order. What

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::begin::{Ask, Begin};
 use super::{Restorer, Result, target};
 use crate::catalogue::{StreamExtent, StreamFilter};
-use crate::kafka::{Admin, GroupNote, TopicAdmin, TopicPartition, TopicSettings};
+use crate::kafka::{GroupNote, TopicPartition, TopicSettings};
 
 /// What the groups and the transactional ids of restores begin with.
 pub(super) const GROUP: &str = "archive_ingest.restore.";
@@ -73,10 +73,9 @@ impl Restorer {
     /// Looks at the targets, and changes nothing. `now` is ms since 1970-01-01
     /// UTC. Blocks.
     pub fn plan(&self, jobs: &[Job], now: i64) -> Result<Plan> {
-        let admin = TopicAdmin::open(&self.cluster)?;
         let targets: BTreeSet<&str> = jobs.iter().map(|job| &*job.target).collect();
         let targets: Vec<&str> = targets.into_iter().collect();
-        let settings = admin.settings(&targets)?;
+        let settings = self.clients.topics.settings(&targets)?;
         let filled = self.filled(&settings)?;
         let mut plan = Plan::default();
         for job in jobs {
@@ -87,7 +86,7 @@ impl Restorer {
             let by_key = self.options.by_key;
             let problems = target::problems(&job.target, of_target, &job.extent, by_key, now);
             plan.refused.extend(problems);
-            let note = GroupNote::open(&self.cluster, &job.group(), &job.target)?.read()?;
+            let note = GroupNote::open(&self.clients.cluster, &job.group(), &job.target)?.read()?;
             let is_empty = !filled.contains(&job.target);
             plan.there
                 .push(match self.begin(job, note.as_deref(), is_empty) {
@@ -126,7 +125,7 @@ impl Restorer {
             .iter()
             .flat_map(|(topic, of)| (0..of.partitions).map(|p| TopicPartition::new(topic, p)))
             .collect();
-        let offsets = Admin::open(&self.cluster, GROUP)?.offsets(&partitions)?;
+        let offsets = self.clients.offsets.offsets(&partitions)?;
         Ok(offsets
             .into_iter()
             .filter(|(_, at)| at.end > at.start)
@@ -136,7 +135,6 @@ impl Restorer {
 
     /// Makes the targets that do not exist. Blocks.
     pub fn make_topics(&self, jobs: &[Job], plan: &Plan) -> Result<()> {
-        let admin = TopicAdmin::open(&self.cluster)?;
         for topic in &plan.to_make {
             let extents = jobs.iter().filter(|job| job.target == *topic);
             // Several topics may go into one.
@@ -146,7 +144,9 @@ impl Restorer {
                 ..all
             });
             let partitions = extent.partitions.max(1);
-            admin.make(topic, partitions, &target::settings_for(&extent))?;
+            self.clients
+                .topics
+                .make(topic, partitions, &target::settings_for(&extent))?;
         }
         Ok(())
     }

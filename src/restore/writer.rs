@@ -7,14 +7,13 @@ use tracing::info;
 
 use super::batch::{Batch, Counts};
 use super::begin::Begin;
+use super::clients::Clients;
 use super::note::Note;
 use super::outcome::{LeftOut, Outcome};
-use super::plan::{GROUP, Job};
+use super::plan::Job;
 use super::record::Aim;
 use super::{RestoreError, Restorer, Result};
-use crate::kafka::{
-    Admin, Cluster, GroupNote, KafkaFailure, TopicAdmin, TopicPartition, TransactionalProducer,
-};
+use crate::kafka::{GroupNote, KafkaFailure, TopicPartition, TransactionalProducer};
 
 /// The producer, and the note that it has written last.
 pub(super) struct Writer {
@@ -76,8 +75,8 @@ impl Restorer {
     }
 
     async fn take_over(&self, job: &Job) -> Result<(Taken, Begin)> {
-        let (cluster, owned) = (self.cluster.clone(), job.clone());
-        let taken = spawn_blocking(move || Taken::from(&cluster, &owned)).await??;
+        let (clients, owned) = (self.clients.clone(), job.clone());
+        let taken = spawn_blocking(move || Taken::from(&clients, &owned)).await??;
         let begin = self.begin(job, taken.note.as_deref(), taken.is_empty);
         Ok((taken, begin))
     }
@@ -118,13 +117,14 @@ impl Restorer {
 
 impl Taken {
     /// Blocks.
-    fn from(cluster: &Arc<Cluster>, job: &Job) -> Result<Self> {
+    fn from(clients: &Clients, job: &Job) -> Result<Self> {
+        let cluster = &clients.cluster;
         let (id, largest) = (job.transactional_id(), job.extent.largest as usize);
         let producer = TransactionalProducer::open_for_records(cluster, &id, largest)?;
         let group = GroupNote::open(cluster, &job.group(), &job.target)?;
         // Only now, when nobody else can write it any more.
         let note = group.read()?;
-        let settings = TopicAdmin::open(cluster)?.settings(&[&job.target])?;
+        let settings = clients.topics.settings(&[&job.target])?;
         let Some(settings) = settings.get(&job.target) else {
             return Err(KafkaFailure::Unavailable {
                 cluster: cluster.name().to_owned(),
@@ -134,7 +134,7 @@ impl Taken {
         };
         let all = (0..settings.partitions).map(|p| TopicPartition::new(&job.target, p));
         let all: Vec<TopicPartition> = all.collect();
-        let offsets = Admin::open(cluster, GROUP)?.offsets(&all)?;
+        let offsets = clients.offsets.offsets(&all)?;
         Ok(Self {
             producer,
             group,
