@@ -17,6 +17,7 @@
 //! ever deleted or replaced in the store: bytes that are needed again go under a
 //! new key beside the old one, and what lies under the old one is set aside.
 
+mod ahead;
 mod ask;
 mod clock;
 mod content;
@@ -39,11 +40,14 @@ mod rows;
 mod sample;
 mod subset;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 
+use self::ahead::{Ahead, ahead};
 use self::finding::Findings;
 use self::logbook::Logbook;
 use self::place::Place;
@@ -181,16 +185,35 @@ impl Verifier {
         })
     }
 
-    /// One after another, from where the logbook is.
+    /// From where the logbook is.
     async fn phases(&self, log: &mut Logbook, findings: &Findings) -> Result<()> {
+        if !self.is_selecting_whole_topics() {
+            return self.in_turn(None, log, findings).await;
+        }
+        let (lister, listed) = ahead();
+        let place = log.saved.place.clone();
+        let listing = self.list_ahead(&place, lister).then(|()| pending());
+        tokio::select! {
+            done = self.in_turn(Some(listed), log, findings) => done,
+            done = listing => done,
+        }
+    }
+
+    /// One after another; objects where they are listed.
+    async fn in_turn(
+        &self,
+        listed: Option<Ahead>,
+        log: &mut Logbook,
+        findings: &Findings,
+    ) -> Result<()> {
         if let Place::Messages { after } = log.saved.place {
             self.check_rows(after, log, findings).await?;
             let next = Place::Objects { after: None };
             self.save(log, findings, next).await;
         }
-        if let Place::Objects { after } = log.saved.place.clone() {
-            if self.is_selecting_whole_topics() {
-                self.check_objects(after, log, findings).await?;
+        if let Place::Objects { .. } = log.saved.place {
+            if let Some(mut listed) = listed {
+                self.check_objects(&mut listed, log, findings).await?;
             }
             self.save(log, findings, Place::Topics).await;
         }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, stream};
 use uuid::Uuid;
 
+use super::ahead::Ahead;
 use super::clock::now;
 use super::defect::{Defect, Kind};
 use super::finding::{Findings, Repair};
@@ -15,9 +16,6 @@ use super::{Result, SUSPECTS, Verifier};
 use crate::catalogue::StoredRow;
 use crate::retry::patiently;
 use crate::store::{ObjectInfo, Page, Store, StoreError};
-
-/// Pages whose rows are looked up at once.
-const AT_ONCE: usize = 4;
 
 /// UUIDs looked up in one question.
 pub(super) const LOOK_UP: usize = 1_000;
@@ -30,7 +28,9 @@ pub(super) struct Candidate {
 
 /// The objects of a page that have no row.
 #[derive(Default)]
-struct Rowless {
+pub(super) struct Rowless {
+    /// How many were looked at.
+    objects: usize,
     young: u64,
     old: Vec<Candidate>,
     foreign: Vec<ObjectInfo>,
@@ -38,36 +38,36 @@ struct Rowless {
     last: Option<String>,
 }
 
+impl Rowless {
+    /// Objects that it holds.
+    pub fn held(&self) -> usize {
+        self.old.len() + self.foreign.len()
+    }
+}
+
 impl Verifier {
-    /// `after`: the key of the object to go on after.
     pub(super) async fn check_objects(
         &self,
-        after: Option<String>,
+        listed: &mut Ahead,
         log: &mut Logbook,
         findings: &Findings,
     ) -> Result<()> {
         self.progress.turn_backwards();
         let mut suspects = vec![];
-        for (prefix, after) in self.prefixes(after) {
-            let mut pages = self
-                .pages(&prefix, after)
-                .map_ok(|page| self.rowless(page))
-                .try_buffered(AT_ONCE)
-                .boxed();
-            while let Some(rowless) = pages.try_next().await? {
-                log.saved.in_flight += rowless.young;
-                for object in rowless.foreign {
-                    self.tell_of_foreign(object, findings).await?;
-                }
-                suspects.extend(rowless.old);
-                let is_save_due = self.is_save_due(log);
-                if suspects.len() >= SUSPECTS || is_save_due {
-                    self.look_up_again(&mut suspects, findings).await?;
-                }
-                if is_save_due && let Some(last) = rowless.last {
-                    let place = Place::Objects { after: Some(last) };
-                    self.save(log, findings, place).await;
-                }
+        while let Some(rowless) = listed.next().await? {
+            self.progress.objects(rowless.objects);
+            log.saved.in_flight += rowless.young;
+            for object in self.not_packed(rowless.foreign, |one| &one.key).await? {
+                self.tell_of_foreign(object, findings).await?;
+            }
+            suspects.extend(rowless.old);
+            let is_save_due = self.is_save_due(log);
+            if suspects.len() >= SUSPECTS || is_save_due {
+                self.look_up_again(&mut suspects, findings).await?;
+            }
+            if is_save_due && let Some(last) = rowless.last {
+                let place = Place::Objects { after: Some(last) };
+                self.save(log, findings, place).await;
             }
         }
         self.look_up_again(&mut suspects, findings).await
@@ -83,7 +83,7 @@ impl Verifier {
 
     /// Keys start with their topic. Each prefix with the key to go on after;
     /// those that are done are left out.
-    fn prefixes(&self, after: Option<String>) -> Vec<(String, Option<String>)> {
+    pub(super) fn prefixes(&self, after: Option<String>) -> Vec<(String, Option<String>)> {
         let mut prefixes: Vec<String> = match &self.filter.topics {
             None => vec![String::new()],
             Some(topics) => topics.iter().map(|topic| format!("{topic}/")).collect(),
@@ -101,7 +101,7 @@ impl Verifier {
         prefixes.into_iter().map(begin).collect()
     }
 
-    fn pages<'a>(
+    pub(super) fn pages<'a>(
         &'a self,
         prefix: &'a str,
         after: Option<String>,
@@ -109,21 +109,23 @@ impl Verifier {
         listing(&self.store, prefix, after)
     }
 
-    async fn rowless(&self, page: Page) -> Result<Rowless> {
+    pub(super) async fn rowless(&self, page: Page) -> Result<Rowless> {
         let last = page.objects.last().map(|object| object.key.clone());
         let (mut candidates, mut foreign) = (vec![], vec![]);
+        let mut objects = 0;
         for object in page.objects {
             let uuid = uuid_of(&object.key);
             if !self.is_of_subset(uuid, &object.key) {
                 continue;
             }
-            self.progress.objects(1);
+            objects += 1;
             match uuid {
                 Some(uuid) => candidates.push(Candidate { uuid, object }),
                 None => foreign.push(object),
             }
         }
         let mut rowless = Rowless {
+            objects,
             foreign: self.not_packed(foreign, |object| &object.key).await?,
             last,
             ..Rowless::default()
