@@ -37,7 +37,7 @@ FULL = {
     "records": 60_000,
     "put_objects": 20_000,
     "verified": 20_000,
-    "verify_rounds": 3,
+    "verify_rounds": 6,
     "rebuilt": 200_000,
     "slow_records": 24_000,
     "catalogue_records": 25_000,
@@ -220,7 +220,7 @@ class Bench:
         self.bound("archiver against the store's own rate", ratio, least=0.8)
 
     def measure_verify(self):
-        """verify --deep against GETs of the same objects by the same code, taking turns in one process."""
+        """verify --deep and restore against GETs of the same objects by the same code, taking turns in one process."""
         told = self.cargo_bench(
             "store_get",
             BENCH_OBJECTS=str(self.sizes["verified"]),
@@ -232,10 +232,13 @@ class Bench:
             get_rate=max(told["gets_per_second"].values()),
             verify_rate=told["verified_per_second"],
             ratio=told["ratio"],
+            restore_rate=told["restored_per_second"],
+            restore_ratio=told["restore_ratio"],
             peak_memory_bytes=told["peak_memory_bytes"],
         )
         self.bound("verify --deep against the store's own rate of GETs", told["ratio"], least=0.8)
-        self.bound("peak memory, verify --deep, MiB", told["peak_memory_bytes"] / MIB, most=256)
+        self.bound("restore against the store's own rate of GETs", told["restore_ratio"], least=0.8)
+        self.bound("peak memory, verify --deep and restore, MiB", told["peak_memory_bytes"] / MIB, most=256)
 
     def measure_rebuild(self):
         """The catalogue from the bucket alone, against the one that it replaces."""
