@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
 use super::admin::partition_list;
-use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
+use super::client::{Cluster, Complaints, KafkaFailure};
 use super::group_offset;
 use super::partition::TopicPartition;
 
@@ -53,7 +53,7 @@ impl GroupNote {
 
     fn try_read(&self) -> Result<Option<String>, KafkaError> {
         let asked = partition_list([(&self.partition, Offset::Invalid)].into_iter())?;
-        let answer = self.consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+        let answer = group_offset::fetch(&self.consumer, &asked)?;
         for element in answer.elements() {
             element.error()?;
         }

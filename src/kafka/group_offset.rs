@@ -10,10 +10,11 @@
 )]
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka_sys as rd;
 
@@ -21,6 +22,8 @@ use super::admin::partition_list;
 use super::client::REQUEST_TIMEOUT;
 use super::partition::TopicPartition;
 use super::topic_id::TopicId;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 const TOPIC_ID: &str = "topic-id=";
 
@@ -46,7 +49,7 @@ pub(super) fn committed<C: ConsumerContext>(
         return Ok(BTreeMap::new());
     }
     let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-    let answer = consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+    let answer = fetch(consumer, &asked)?;
     let mut offsets = BTreeMap::new();
     for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
         element.error()?;
@@ -56,6 +59,37 @@ pub(super) fn committed<C: ConsumerContext>(
         }
     }
     Ok(offsets)
+}
+
+/// What the group has committed for each. Its coordinator is waited for: a
+/// cluster that has just begun, or whose brokers come and go, has none for a
+/// moment, and the client asks only once.
+pub(super) fn fetch<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    asked: &TopicPartitionList,
+) -> KafkaResult<TopicPartitionList> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        let answer = consumer.committed_offsets(asked.clone(), REQUEST_TIMEOUT);
+        let error = match &answer {
+            Ok(list) => list.elements().iter().find_map(|one| one.error().err()),
+            Err(error) => Some(error.clone()),
+        };
+        let code = error.and_then(|error| error.rdkafka_error_code());
+        if !code.is_some_and(is_coordinator_missing) || Instant::now() > deadline {
+            return answer;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn is_coordinator_missing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::NotCoordinator
+    )
 }
 
 /// What is handed to a commit.

@@ -14,8 +14,9 @@ use rdkafka::{ClientConfig, Message};
 use tracing::{info, warn};
 
 use super::admin;
-use super::client::{self, Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
+use super::client::{self, Cluster, Complaints, KafkaFailure};
 use super::consumer::Polled;
+use super::group_offset;
 use super::message::read_record;
 use super::partition::{Offsets, TopicPartition};
 use crate::record::Record;
@@ -143,7 +144,7 @@ impl Inbox {
 
     fn commit_beginnings(&self, partitions: Vec<TopicPartition>) -> KafkaResult<()> {
         let asked = admin::partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-        let committed = self.consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+        let committed = group_offset::fetch(&self.consumer, &asked)?;
         let new: Vec<TopicPartition> = committed
             .elements()
             .iter()
@@ -176,7 +177,7 @@ impl Inbox {
             return Ok(());
         }
         let asked = admin::partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-        let committed = self.consumer.committed_offsets(asked, REQUEST_TIMEOUT)?;
+        let committed = group_offset::fetch(&self.consumer, &asked)?;
         if committed.elements().iter().any(|e| is_known(e.offset())) {
             return Ok(());
         }
