@@ -145,6 +145,10 @@ fn while_kafka_is_away_that_is_told_and_what_came_meanwhile_is_published_once_af
 
         kafka.kill(0);
         assert_told(&running, &of, &kafka.address);
+        eventually("what was not sent, and why", || {
+            let told = status(&running)["kafka_last_submission_error"].clone();
+            told.as_str().map(str::to_owned)
+        });
         application.stores(STEP);
         kafka.begin(0);
         kafka.wait_for_nodes(1);

@@ -96,7 +96,7 @@ pub fn let_in(scene: &mut Scene) {
     scene.variable("PRODUCER_ADMIN_PW", PASSWORD);
 }
 
-pub fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         if let Some(found) = look() {

@@ -21,6 +21,7 @@ mod controlled;
 mod http;
 mod positions;
 mod publishing;
+mod reading;
 mod running;
 mod scene;
 mod together;

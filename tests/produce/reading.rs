@@ -1,0 +1,52 @@
+//! What publishing costs the database whose entities are published.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::controlled::eventually;
+use crate::scene::{PERSON, Scene};
+
+const TYPES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+const OF_EACH: u64 = 4000;
+
+/// Rows of the entities' table that sessions which have ended have read.
+fn rows_read(client: &mut postgres::Client) -> i64 {
+    eventually("the readers' sessions have ended", || {
+        let readers = "SELECT FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name = 'archive_ingest reader'";
+        let readers = client.query(readers, &[]).expect("an answer");
+        readers.is_empty().then_some(())
+    });
+    let read = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0)
+        FROM pg_stat_user_tables WHERE relname = 'kernel_entity'";
+    client.query_one(read, &[]).expect("an answer").get(0)
+}
+
+/// Entities lie along their stamps among those of all other types: whoever reads
+/// type by type reads all of them for each type.
+#[test]
+fn entities_of_many_types_are_not_read_once_for_each_type() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    // Many readings for each type.
+    scene.set("produce-fetch-bytes", "20000");
+    let shared = Uuid::from_u128(rand::random());
+    let types = TYPES.map(|realm| scene.register(realm, shared, "Person", PERSON));
+    for first in (0..OF_EACH).step_by(100) {
+        for of in &types {
+            scene.store(of, first, 100, Duration::from_secs(86_400));
+        }
+    }
+    let mut client = scene.application();
+    let before = rows_read(&mut client);
+    let ended = scene.run(&["produce"]).clean();
+    let read = rows_read(&mut client) - before;
+    let stored = TYPES.len() as i64 * OF_EACH as i64;
+    for of in &types {
+        assert_eq!(scene.numbers(&of.topic).len(), OF_EACH as usize, "{ended}");
+    }
+    assert!(read >= stored, "{read} rows were read of {stored}");
+    assert!(read < 3 * stored, "{read} rows were read of {stored}");
+}
