@@ -54,12 +54,6 @@ impl Drop for End<'_> {
     }
 }
 
-fn published(running: &Running, of: &Type) -> u64 {
-    let label = format!("topic=\"{}\"", of.topic);
-    let published = running.metric("producer_published_total", &[&label]);
-    published.unwrap_or_default() as u64
-}
-
 fn status(running: &Running) -> Value {
     running.get("/status").with(200).json()
 }
@@ -140,7 +134,7 @@ fn while_kafka_is_away_that_is_told_and_what_came_meanwhile_is_published_once_af
     thread::scope(|scope| {
         scope.spawn(|| application.work());
         let _end = End(&application);
-        eventually("the first", || (published(&running, &of) > 0).then_some(()));
+        eventually("the first", || (running.published(&of) > 0).then_some(()));
         assert_well(&running, &of);
 
         kafka.kill(0);
@@ -153,9 +147,9 @@ fn while_kafka_is_away_that_is_told_and_what_came_meanwhile_is_published_once_af
         kafka.begin(0);
         kafka.wait_for_nodes(1);
         assert_well(&running, &of);
-        let before = published(&running, &of);
+        let before = running.published(&of);
         eventually("it goes on", || {
-            (published(&running, &of) > before).then_some(())
+            (running.published(&of) > before).then_some(())
         });
 
         // This time it is there, and answers nothing.

@@ -84,6 +84,13 @@ impl Running {
         line.rsplit_once(' ')?.1.parse().ok()
     }
 
+    /// Entities of a type that it has published.
+    pub fn published(&self, of: &Type) -> u64 {
+        let label = format!("topic=\"{}\"", of.topic);
+        let published = self.metric("producer_published_total", &[&label]);
+        published.unwrap_or_default() as u64
+    }
+
     pub fn end(self) {
         self.process.signal("TERM");
         self.process.ended().clean();

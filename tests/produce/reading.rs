@@ -8,7 +8,7 @@ use crate::controlled::{Running, eventually};
 use crate::scene::{PERSON, Scene};
 
 const TYPES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
-const OF_EACH: u64 = 4000;
+const OF_EACH: u64 = 20_000;
 
 /// Rows of the entities' table that sessions which have ended have read.
 fn rows_read(client: &mut postgres::Client) -> i64 {
@@ -30,26 +30,25 @@ fn a_backfill_does_not_read_the_entities_of_many_types_once_for_each_type() {
     let Some(mut scene) = Scene::new() else {
         return;
     };
-    // Many readings for each type.
-    scene.set("produce-fetch-bytes", "20000");
     let shared = Uuid::from_u128(rand::random());
     let types = TYPES.map(|realm| scene.register(realm, shared, "Person", PERSON));
-    for first in (0..OF_EACH).step_by(100) {
+    for first in (0..OF_EACH).step_by(1000) {
         for of in &types {
-            scene.store(of, first, 100, Duration::from_secs(86_400));
+            scene.store(of, first, 1000, Duration::from_secs(86_400));
         }
     }
     let mut client = scene.application();
     let before = rows_read(&mut client);
     let running = Running::start(&mut scene, &["run", "--only", "producer"]);
     for of in &types {
-        running.wait_for(of, "all of it", |one| {
-            one["last_changeset_status"]["succeeded"] == OF_EACH
-        });
+        let all = || (running.published(of) == OF_EACH).then_some(());
+        eventually("all of it", all);
     }
     running.end();
     let read = rows_read(&mut client) - before;
     let stored = TYPES.len() as i64 * OF_EACH as i64;
     assert!(read >= stored, "{read} rows were read of {stored}");
-    assert!(read < 3 * stored, "{read} rows were read of {stored}");
+    // Once for the first pages, once for the first type that is behind, which
+    // begins alone, and then once for the others: type by type it is twelve times.
+    assert!(read < 5 * stored, "{read} rows were read of {stored}");
 }
