@@ -21,4 +21,5 @@ mod topics;
 mod verify;
 mod verify_against_kafka;
 mod verify_faults;
+mod verify_meanwhile;
 mod verify_nightly;

@@ -194,7 +194,7 @@ fn large() -> (Archive, Arc<dyn Catalogue>) {
     (archive, catalogue)
 }
 
-fn row(number: usize) -> Row {
+pub fn row(number: usize) -> Row {
     let uuid = Uuid::from_u128(number as u128);
     Row {
         topic: "t".into(),
