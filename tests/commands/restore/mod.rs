@@ -1,5 +1,6 @@
 //! `restore`: what is archived comes back onto Kafka as it was, each once.
 
+mod away;
 mod exact;
 mod killed;
 mod refused;

@@ -1,0 +1,37 @@
+//! The cluster that is restored to goes away, and comes back.
+
+use super::{assert_same_stream, real};
+use crate::support::broker::plain_records;
+use crate::support::{Broker, OwnKafka};
+
+#[test]
+fn a_cluster_that_dies_and_comes_back_during_a_restore_has_each_record_once() {
+    let (Some((broker, mut place)), Some(mut kafka)) = (real(), OwnKafka::start(1)) else {
+        return;
+    };
+    let topic = broker.create("away", 2);
+    let records = plain_records(&topic, 2, 600);
+    broker.send(&records);
+    place.run_to_end();
+
+    let new = Broker::at(&kafka.address);
+    place.set("hop", "hop-hostname", &format!("{:?}", kafka.address));
+    let target = broker.foreign_name("away-restored");
+    // Twelve seconds, so that the cluster is missed.
+    let options = ["--topic", &*topic, "--to", &target, "--create-topics"];
+    let slow = [&["restore", "--json"], &options[..], &["--rate", "50/s"]].concat();
+    let process = place.start(&slow);
+    process.wait_for("restoring");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while new.committed(&target).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{}", process.log());
+    }
+    kafka.kill(0);
+    kafka.begin(0);
+    kafka.wait_for_nodes(1);
+    let ended = process.ended();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).expect("a report");
+    assert_eq!(report["restored"], records.len());
+    assert_same_stream(&records, &new.committed(&target));
+}
