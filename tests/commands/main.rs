@@ -16,6 +16,7 @@ mod rebuild_catalogue;
 mod rehearsals;
 mod restore;
 mod status;
+mod store_around;
 mod take_over;
 mod topics;
 mod verify;

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use archive_ingest::catalogue::{self, Catalogue, Row};
-use archive_ingest::store::{self, Location, ObjectInfo, Page, Put, Store, StoreError};
+use archive_ingest::store::{self, Store, StoreError};
 use archive_ingest::verify::{Checked, Defect, Kind, Verifier, VerifyError};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::archive::Archive;
+use crate::store_around::{Around, Call, StoreAround};
 
-/// A store whose first answers to [`Store::head`] or [`Store::list`] are wrong.
+/// First answers to [`Store::head`] or [`Store::list`] that are wrong.
 struct Faulty {
-    store: Box<dyn Store>,
     left: AtomicU32,
     fault: Fault,
 }
@@ -41,13 +41,6 @@ impl Faulty {
         counts && self.left.fetch_sub(1, Ordering::SeqCst) == 0 && self.fault == fault
     }
 
-    fn refused(&self) -> StoreError {
-        StoreError::Refused {
-            store: self.name().to_owned(),
-            cause: "on purpose".to_owned(),
-        }
-    }
-
     fn strikes(&self, faults: &[Fault]) -> bool {
         let count = |left: u32| left.checked_sub(1);
         faults.contains(&self.fault)
@@ -56,59 +49,36 @@ impl Faulty {
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count)
                 .is_ok()
     }
+
+    fn strikes_head(&self) -> bool {
+        use Fault::{HeadFindsNothing, HeadIsAway, HeadIsRefused, HeadIsRefusedLater};
+        self.is_later(HeadIsRefusedLater)
+            || self.strikes(&[HeadFindsNothing, HeadIsAway, HeadIsRefused])
+    }
+
+    fn strikes_list(&self) -> bool {
+        let later = Fault::ListIsRefusedLater;
+        self.fault == later && self.is_later(later) || self.strikes(&[Fault::ListIsRefused])
+    }
 }
 
 #[async_trait]
-impl Store for Faulty {
-    fn bucket(&self) -> &str {
-        self.store.bucket()
-    }
-
-    fn name(&self) -> &str {
-        self.store.name()
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.store.check().await
-    }
-
-    async fn put_new(&self, key: &str, body: Vec<u8>) -> Result<Put, StoreError> {
-        self.store.put_new(key, body).await
-    }
-
-    async fn get(&self, at: &Location) -> Result<Vec<u8>, StoreError> {
-        self.store.get(at).await
-    }
-
-    async fn head(&self, bucket: &str, key: &str) -> Result<ObjectInfo, StoreError> {
-        use Fault::{HeadFindsNothing, HeadIsAway, HeadIsRefused};
-        if self.is_later(Fault::HeadIsRefusedLater) {
-            return Err(self.refused());
+impl Around for Faulty {
+    async fn before(&self, store: &dyn Store, call: Call<'_>) -> Result<(), StoreError> {
+        let (is_struck, key) = match call {
+            Call::Head { key } => (self.strikes_head(), key),
+            Call::List => (self.strikes_list(), ""),
+        };
+        if !is_struck {
+            return Ok(());
         }
-        if !self.strikes(&[HeadFindsNothing, HeadIsAway, HeadIsRefused]) {
-            return self.store.head(bucket, key).await;
-        }
-        let (store, key) = (self.name().to_owned(), key.to_owned());
+        let (store, key) = (store.name().to_owned(), key.to_owned());
         let cause = "on purpose".to_owned();
         Err(match self.fault {
-            HeadFindsNothing => StoreError::NotFound { store, key },
-            HeadIsAway => StoreError::Unavailable { store, cause },
+            Fault::HeadFindsNothing => StoreError::NotFound { store, key },
+            Fault::HeadIsAway => StoreError::Unavailable { store, cause },
             _ => StoreError::Refused { store, cause },
         })
-    }
-
-    async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
-        if self.fault == Fault::ListIsRefusedLater && self.is_later(self.fault) {
-            return Err(self.refused());
-        }
-        if !self.strikes(&[Fault::ListIsRefused]) {
-            return self.store.list(prefix, page).await;
-        }
-        Err(self.refused())
-    }
-
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
-        self.store.list_after(prefix, key).await
     }
 }
 
@@ -119,10 +89,12 @@ fn verify_with(fault: Fault, times: u32) -> (Result<Checked, VerifyError>, Vec<D
     let catalogue = catalogue::open(&config.database().unwrap()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = Faulty {
+        let store = StoreAround {
             store: store::open(&config.store().unwrap()).unwrap(),
-            left: AtomicU32::new(times),
-            fault,
+            around: Faulty {
+                left: AtomicU32::new(times),
+                fault,
+            },
         };
         let verifier = Verifier::new(Arc::from(catalogue), Arc::new(store));
         let (tell, mut told) = mpsc::channel(1_000);
@@ -228,10 +200,12 @@ fn verify_part(
 ) -> (Result<Checked, VerifyError>, u32) {
     let config = archive.config();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = Arc::new(Faulty {
+    let store = Arc::new(StoreAround {
         store: store::open(&config.store().unwrap()).unwrap(),
-        left: AtomicU32::new(left),
-        fault,
+        around: Faulty {
+            left: AtomicU32::new(left),
+            fault,
+        },
     });
     let checked = runtime.block_on(async {
         let verifier = Verifier {
@@ -247,7 +221,7 @@ fn verify_part(
     });
     (
         checked,
-        left.wrapping_sub(store.left.load(Ordering::SeqCst)),
+        left.wrapping_sub(store.around.left.load(Ordering::SeqCst)),
     )
 }
 

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use archive_ingest::catalogue::{self, Catalogue, Row};
-use archive_ingest::store::{self, Location, ObjectInfo, Page, Put, Store, StoreError};
+use archive_ingest::store::{self, Page, Store, StoreError};
 use archive_ingest::verify::Verifier;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::archive::Archive;
+use crate::store_around::{Around, Call, StoreAround};
 use crate::verify_faults::row;
 
-/// A store of which an object's row is committed after the object was listed, and
-/// before the first object of any row is looked at.
+/// The row of an object is committed after the object was listed, and before the
+/// first object of any row is looked at.
 struct Committing {
-    store: Box<dyn Store>,
     catalogue: Arc<dyn Catalogue>,
     late: Row,
     /// Open when all is listed.
@@ -22,44 +22,20 @@ struct Committing {
 }
 
 #[async_trait]
-impl Store for Committing {
-    fn bucket(&self) -> &str {
-        self.store.bucket()
+impl Around for Committing {
+    async fn before(&self, _store: &dyn Store, call: Call<'_>) -> Result<(), StoreError> {
+        if let Call::Head { .. } = call {
+            let _listed = self.is_listed.acquire().await;
+            let upkeep = self.catalogue.upkeep();
+            upkeep.adopt(std::slice::from_ref(&self.late)).unwrap();
+        }
+        Ok(())
     }
 
-    fn name(&self) -> &str {
-        self.store.name()
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.store.check().await
-    }
-
-    async fn put_new(&self, key: &str, body: Vec<u8>) -> Result<Put, StoreError> {
-        self.store.put_new(key, body).await
-    }
-
-    async fn get(&self, at: &Location) -> Result<Vec<u8>, StoreError> {
-        self.store.get(at).await
-    }
-
-    async fn head(&self, bucket: &str, key: &str) -> Result<ObjectInfo, StoreError> {
-        let _listed = self.is_listed.acquire().await;
-        let upkeep = self.catalogue.upkeep();
-        upkeep.adopt(std::slice::from_ref(&self.late)).unwrap();
-        self.store.head(bucket, key).await
-    }
-
-    async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
-        let page = self.store.list(prefix, page).await?;
+    fn listed(&self, page: &Page) {
         if page.next.is_none() {
             self.is_listed.add_permits(1);
         }
-        Ok(page)
-    }
-
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
-        self.store.list_after(prefix, key).await
     }
 }
 
@@ -80,11 +56,13 @@ fn an_object_whose_row_comes_while_rows_are_looked_at_is_no_orphan() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "object").unwrap();
     }
-    let store = Committing {
+    let store = StoreAround {
         store: store::open(&config.store().unwrap()).unwrap(),
-        catalogue: catalogue.clone(),
-        late,
-        is_listed: Semaphore::new(0),
+        around: Committing {
+            catalogue: catalogue.clone(),
+            late,
+            is_listed: Semaphore::new(0),
+        },
     };
     let verifier = Verifier {
         in_flight_ms: 0,

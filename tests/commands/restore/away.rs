@@ -1,6 +1,6 @@
 //! The cluster that is restored to goes away, and comes back.
 
-use super::{assert_same_stream, real};
+use super::{assert_same_stream, real, wait_for_records};
 use crate::support::broker::plain_records;
 use crate::support::{Broker, OwnKafka};
 
@@ -17,15 +17,12 @@ fn a_cluster_that_dies_and_comes_back_during_a_restore_has_each_record_once() {
     let new = Broker::at(&kafka.address);
     place.set("hop", "hop-hostname", &format!("{:?}", kafka.address));
     let target = broker.foreign_name("away-restored");
-    // Twelve seconds, so that the cluster is missed.
     let options = ["--topic", &*topic, "--to", &target, "--create-topics"];
+    // Twelve seconds, so that the cluster is missed.
     let slow = [&["restore", "--json"], &options[..], &["--rate", "50/s"]].concat();
     let process = place.start(&slow);
     process.wait_for("restoring");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while new.committed(&target).is_empty() {
-        assert!(std::time::Instant::now() < deadline, "{}", process.log());
-    }
+    wait_for_records(&new, &target, &process);
     kafka.kill(0);
     kafka.begin(0);
     kafka.wait_for_nodes(1);

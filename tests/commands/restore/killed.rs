@@ -5,7 +5,7 @@ use std::time::Duration;
 use archive_ingest::catalogue::RowFilter;
 use rand::Rng;
 
-use super::{assert_same_stream, real, restore};
+use super::{assert_same_stream, real, restore, wait_for_records};
 use crate::support::broker::plain_records;
 
 const PARTITIONS: i32 = 3;
@@ -94,10 +94,7 @@ fn what_is_told_to_stop_ends_soon_and_the_same_command_goes_on() {
     let options = ["--topic", &*topic, "--to", &target];
     let slow = [&["restore", "--json"], &options[..], &["--rate", "20/s"]].concat();
     let process = place.start(&slow);
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while broker.committed(&target).is_empty() {
-        assert!(std::time::Instant::now() < deadline, "{}", process.log());
-    }
+    wait_for_records(&broker, &target, &process);
     process.signal("TERM");
     let ended = process.ended();
     assert_eq!(ended.code, Some(3), "{ended}");
@@ -122,10 +119,7 @@ fn of_two_at_once_the_later_one_takes_over_and_each_record_is_there_once() {
     let options = ["--topic", &*topic, "--to", &target];
     let slow = [&["restore", "--json"], &options[..], &["--rate", "50/s"]].concat();
     let first = place.start(&slow);
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while broker.committed(&target).is_empty() {
-        assert!(std::time::Instant::now() < deadline, "{}", first.log());
-    }
+    wait_for_records(&broker, &target, &first);
     restore(&place, &options, 0);
     let fenced = first.ended();
     assert_eq!(fenced.code, Some(3), "{fenced}");

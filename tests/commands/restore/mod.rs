@@ -6,17 +6,28 @@ mod killed;
 mod refused;
 mod selected;
 
+use std::time::{Duration, Instant};
+
 use archive_ingest::record::{Record, TimestampType};
 use serde_json::Value;
 
 use crate::support::program::Ended;
-use crate::support::{Broker, Place};
+use crate::support::{Broker, Place, Process};
 
 /// An archive on the services, of what is on this broker.
 fn real() -> Option<(Broker, Place)> {
     let broker = Broker::connect()?;
     let place = Place::real(&broker)?;
     Some((broker, place))
+}
+
+/// Waits for the first records of a restore that is under way.
+#[track_caller]
+fn wait_for_records(broker: &Broker, target: &str, restoring: &Process) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while broker.committed(target).is_empty() {
+        assert!(Instant::now() < deadline, "{}", restoring.log());
+    }
 }
 
 /// `restore --json`, and what it reports.
