@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::objects::Rowless;
+use super::objects::{Rowless, listing};
 use super::place::Place;
 use super::{Result, SUSPECTS, Verifier};
 
@@ -26,14 +26,6 @@ type Listed = Result<(Rowless, Option<OwnedSemaphorePermit>)>;
 /// Pages in the order of the listing; none after the last or an error.
 pub(super) struct Ahead(mpsc::Receiver<Listed>);
 
-/// Whoever lists them.
-pub(super) struct Lister(mpsc::Sender<Listed>);
-
-pub(super) fn ahead() -> (Lister, Ahead) {
-    let (to, pages) = mpsc::channel(PAGES);
-    (Lister(to), Ahead(pages))
-}
-
 impl Ahead {
     pub async fn next(&mut self) -> Result<Option<Rowless>> {
         let listed = self.0.recv().await.transpose()?;
@@ -42,17 +34,24 @@ impl Ahead {
 }
 
 impl Verifier {
-    /// Lists all that is left at a place.
-    pub(super) async fn list_ahead(&self, place: &Place, Lister(to): Lister) {
-        let after = match place {
-            Place::Messages { .. } => None,
-            Place::Objects { after } => after.clone(),
-            Place::Topics | Place::Kafka { .. } => return,
+    /// Lists all that is left at a place, for as long as the future is polled.
+    pub(super) fn list_ahead<'a>(
+        &'a self,
+        place: &Place,
+    ) -> (impl Future<Output = ()> + Send + use<'a>, Ahead) {
+        let (to, listed) = mpsc::channel(PAGES);
+        let left = match place {
+            Place::Messages { .. } => self.prefixes(None),
+            Place::Objects { after } => self.prefixes(after.clone()),
+            Place::Topics | Place::Kafka { .. } => vec![],
         };
+        (self.list(left, to), Ahead(listed))
+    }
+
+    async fn list(&self, prefixes: Vec<(String, Option<String>)>, to: mpsc::Sender<Listed>) {
         let room = Arc::new(Semaphore::new(SUSPECTS));
-        for (prefix, after) in self.prefixes(after) {
-            let mut pages = self
-                .pages(&prefix, after)
+        for (prefix, after) in prefixes {
+            let mut pages = listing(&self.store, &prefix, after)
                 .map_ok(|page| self.rowless(page))
                 .try_buffered(AT_ONCE)
                 .and_then(|page| with_room(page, room.clone()))
@@ -64,6 +63,26 @@ impl Verifier {
                 }
             }
         }
+    }
+
+    /// Keys start with their topic. Each prefix with the key to go on after;
+    /// those that are done are left out.
+    fn prefixes(&self, after: Option<String>) -> Vec<(String, Option<String>)> {
+        let mut prefixes: Vec<String> = match &self.filter.topics {
+            None => vec![String::new()],
+            Some(topics) => topics.iter().map(|topic| format!("{topic}/")).collect(),
+        };
+        prefixes.sort();
+        let is_left = |prefix: &String| match &after {
+            Some(after) => prefix >= after || after.starts_with(prefix.as_str()),
+            None => true,
+        };
+        prefixes.retain(is_left);
+        let begin = |prefix: String| {
+            let after = after.clone().filter(|key| key.starts_with(&prefix));
+            (prefix, after)
+        };
+        prefixes.into_iter().map(begin).collect()
     }
 }
 

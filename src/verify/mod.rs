@@ -47,7 +47,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
-use self::ahead::{Ahead, ahead};
+use self::ahead::Ahead;
 use self::finding::Findings;
 use self::logbook::Logbook;
 use self::place::Place;
@@ -190,9 +190,8 @@ impl Verifier {
         if !self.is_selecting_whole_topics() {
             return self.in_turn(None, log, findings).await;
         }
-        let (lister, listed) = ahead();
-        let place = log.saved.place.clone();
-        let listing = self.list_ahead(&place, lister).then(|()| pending());
+        let (listing, listed) = self.list_ahead(&log.saved.place);
+        let listing = listing.then(|()| pending());
         tokio::select! {
             done = self.in_turn(Some(listed), log, findings) => done,
             done = listing => done,

@@ -81,34 +81,6 @@ impl Verifier {
         findings.tell_of(vec![defect], repair).await
     }
 
-    /// Keys start with their topic. Each prefix with the key to go on after;
-    /// those that are done are left out.
-    pub(super) fn prefixes(&self, after: Option<String>) -> Vec<(String, Option<String>)> {
-        let mut prefixes: Vec<String> = match &self.filter.topics {
-            None => vec![String::new()],
-            Some(topics) => topics.iter().map(|topic| format!("{topic}/")).collect(),
-        };
-        prefixes.sort();
-        let is_left = |prefix: &String| match &after {
-            Some(after) => prefix >= after || after.starts_with(prefix.as_str()),
-            None => true,
-        };
-        prefixes.retain(is_left);
-        let begin = |prefix: String| {
-            let after = after.clone().filter(|key| key.starts_with(&prefix));
-            (prefix, after)
-        };
-        prefixes.into_iter().map(begin).collect()
-    }
-
-    pub(super) fn pages<'a>(
-        &'a self,
-        prefix: &'a str,
-        after: Option<String>,
-    ) -> impl Stream<Item = Result<Page>> + Send + 'a {
-        listing(&self.store, prefix, after)
-    }
-
     pub(super) async fn rowless(&self, page: Page) -> Result<Rowless> {
         let last = page.objects.last().map(|object| object.key.clone());
         let (mut candidates, mut foreign) = (vec![], vec![]);
