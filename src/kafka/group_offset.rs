@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka_sys as rd;
 
@@ -52,7 +52,6 @@ pub(super) fn committed<C: ConsumerContext>(
     let answer = fetch(consumer, &asked)?;
     let mut offsets = BTreeMap::new();
     for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
-        element.error()?;
         if let Offset::Offset(offset) = element.offset() {
             let partition = TopicPartition::new(element.topic(), element.partition());
             offsets.insert(partition, GroupOffset { offset, topic_id });
@@ -63,32 +62,41 @@ pub(super) fn committed<C: ConsumerContext>(
 
 /// What the group has committed for each. Its coordinator is waited for: a
 /// cluster that has just begun, or whose brokers come and go, has none for a
-/// moment, and the client asks only once.
+/// moment, and the client asks only once. Blocks for 20 s at most.
 pub(super) fn fetch<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     asked: &TopicPartitionList,
 ) -> KafkaResult<TopicPartitionList> {
     let deadline = Instant::now() + REQUEST_TIMEOUT;
     loop {
-        let answer = consumer.committed_offsets(asked.clone(), REQUEST_TIMEOUT);
-        let error = match &answer {
-            Ok(list) => list.elements().iter().find_map(|one| one.error().err()),
-            Err(error) => Some(error.clone()),
-        };
-        let code = error.and_then(|error| error.rdkafka_error_code());
-        if !code.is_some_and(is_coordinator_missing) || Instant::now() > deadline {
-            return answer;
+        let left = deadline.saturating_duration_since(Instant::now());
+        match ask(consumer, asked.clone(), left) {
+            Err(error) if left > LOOK_AGAIN && is_coordinator_missing(&error) => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            answer => return answer,
         }
-        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
-fn is_coordinator_missing(code: RDKafkaErrorCode) -> bool {
+/// Once; an error of one partition is the answer's.
+fn ask<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    asked: TopicPartitionList,
+    within: Duration,
+) -> KafkaResult<TopicPartitionList> {
+    let answer = consumer.committed_offsets(asked, within)?;
+    for element in answer.elements() {
+        element.error()?;
+    }
+    Ok(answer)
+}
+
+fn is_coordinator_missing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
     matches!(
-        code,
-        RDKafkaErrorCode::CoordinatorNotAvailable
-            | RDKafkaErrorCode::CoordinatorLoadInProgress
-            | RDKafkaErrorCode::NotCoordinator
+        error.rdkafka_error_code(),
+        Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
     )
 }
 
