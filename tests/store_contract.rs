@@ -49,6 +49,7 @@ contract![
     a_listing_of_everything_is_in_order_and_has_our_keys,
     a_listing_can_be_taken_up_by_another_process,
     a_listing_goes_on_after_any_key_that_is_there_or_not,
+    a_conditional_put_is_honoured_and_its_probe_is_in_no_listing,
 ];
 
 fn whole(store: &dyn Store, key: &str) -> Location {
@@ -476,4 +477,13 @@ async fn a_store_that_is_not_there_is_unavailable_at_once() {
         assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     }
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+async fn a_conditional_put_is_honoured_and_its_probe_is_in_no_listing(on: Backend) {
+    for store in [on.another(), on.another()] {
+        let honours = store.probe_conditional_put().await;
+        assert!(honours.expect("an answer"), "{}", store.name());
+    }
+    let probes = list(&*on.store, "!").await;
+    assert_eq!(probes, Vec::<String>::new());
 }

@@ -248,6 +248,50 @@ async fn without_conditional_put_an_object_is_looked_up_first_and_the_condition_
     assert_eq!(conditional, 1);
 }
 
+#[tokio::test]
+async fn a_proxys_501_is_unavailable_and_the_condition_is_sent_again() {
+    let page = "<html><body>Not Implemented</body></html>";
+    let (store, server) = answering(|| Answer::Bytes(response(501, "", page))).await;
+    for _ in 0..2 {
+        let error = store.put_new(KEY, vec![1]).await.expect_err("whose 501?");
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    }
+    store.probe_conditional_put().await.expect_err("whose 501?");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    for head in requests {
+        assert!(head.to_ascii_lowercase().contains("if-none-match: *"));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_the_condition_is_found_by_the_probe_and_asked_before_each_put() {
+    let server = Server::start(|head| {
+        Answer::Bytes(if head.starts_with("PUT") {
+            response(200, "etag: \"0\"\r\n", "")
+        } else {
+            response(200, "last-modified: Thu, 29 Feb 2024 12:00:00 GMT\r\n", "")
+        })
+    })
+    .await;
+    let store = store(&server);
+    let honours = store.probe_conditional_put().await;
+    assert!(!honours.expect("an answer"));
+    assert_eq!(server.requests().len(), 2);
+    // It would have been replaced.
+    let put = store.put_new(KEY, vec![1]).await;
+    assert_eq!(put.expect("it exists"), Put::Exists);
+    assert!(server.requests()[2].starts_with("HEAD"));
+}
+
+#[tokio::test]
+async fn one_refused_put_of_the_probe_object_proves_that_the_condition_is_honoured() {
+    let (store, server) = answering(|| Answer::Bytes(s3_error(412, "PreconditionFailed"))).await;
+    let honours = store.probe_conditional_put().await;
+    assert!(honours.expect("an answer"));
+    assert_eq!(server.requests().len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn puts_at_once_share_their_connections() {
     let server = Server::start(|_| Answer::Bytes(response(200, "etag: \"0\"\r\n", ""))).await;

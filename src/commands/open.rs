@@ -213,7 +213,7 @@ pub async fn store_to_write(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let deadline = Instant::now() + START_PATIENCE;
     loop {
         match store.check().await {
-            Ok(()) => return Ok(Arc::from(store)),
+            Ok(()) => break,
             Err(error) if error.is_passing() && Instant::now() < deadline => {
                 info!("{error}; waiting for it");
                 tokio::time::sleep(START_PAUSE).await;
@@ -221,6 +221,12 @@ pub async fn store_to_write(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
             Err(error) => return Err(error.into()),
         }
     }
+    // A policy may allow PUT for topics' keys only: then nothing is known, and
+    // a store that lacks conditional PUT says so at the first object.
+    if let Err(error) = store.probe_conditional_put().await {
+        warn!(%error, "conditional PUT could not be probed, so it is not known whether the store honours it");
+    }
+    Ok(Arc::from(store))
 }
 
 /// The store for a command that reads; it creates nothing.

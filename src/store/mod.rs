@@ -110,6 +110,13 @@ pub trait Store: Send + Sync {
     /// primary one, and the backup one where configured.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// Finds out whether [`Store::put_new`] can rely on the store to refuse a
+    /// key that exists. Where it cannot, later calls look the key up first, and
+    /// a WARN says so. A store that always refuses has nothing to try.
+    async fn probe_conditional_put(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Stores `body` under `key` in [`Store::bucket`], unless an object of
     /// that key is there. `Ok` means durable. After an error the object may or
     /// may not be there, whole; never in part.

@@ -24,6 +24,13 @@ use crate::config::S3Config;
 /// Objects on a page of a listing: the most that S3 gives.
 const PAGE: usize = 1_000;
 
+/// The object on which conditional PUT is tried. No topic's name has a `!`, so
+/// it is never a message's. It is stored once and then stays; listings leave it
+/// out.
+const PROBE_KEY: &str = "!probe/conditional-put";
+const PROBE_BODY: &[u8] = b"archive_ingest tries here at each start whether this store honours \
+    If-None-Match. Please leave this object where it is.\n";
+
 /// The longest that [`Store::check`] takes.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -102,8 +109,9 @@ impl S3Store {
             (412, "PreconditionFailed") => Ok(Put::Exists),
             // Not S3's own: believing it could lose the object.
             (412, _) => Err(self.unavailable(format!("PUT {key}: 412 without S3's code"))),
-            (501, _) | (_, "NotImplemented") => {
-                self.forget_conditional_put();
+            // Only S3's own code: a proxy's 501 says nothing about the store.
+            (_, "NotImplemented") => {
+                self.stop_conditional_put("the store answers NotImplemented");
                 self.put_unconditionally(bucket, key, body).await
             }
             _ => Err(self.explain(failure, bucket, "PUT", key).await),
@@ -130,20 +138,29 @@ impl S3Store {
         }
     }
 
-    fn forget_conditional_put(&self) {
+    fn stop_conditional_put(&self, cause: &str) {
         if self.conditional_put.swap(false, Ordering::Relaxed) {
             tracing::warn!(
                 store = self.name,
-                "this store has no conditional PUT (If-None-Match): \
-                 each object is looked up before it is stored, at the cost of a request"
+                cause,
+                "store has no conditional PUT (If-None-Match): each object is looked up before \
+                 it is stored, and two writers of one key at the same moment are not told apart"
             );
         }
+    }
+
+    /// Stores the probe object on condition that it does not exist.
+    async fn put_probe(&self, bucket: &Bucket) -> Result<(), Failure> {
+        requests::put(bucket, PROBE_KEY, PROBE_BODY.into(), true).await
     }
 
     async fn list_from(&self, prefix: &str, start: Start<'_>) -> Result<Page, StoreError> {
         let bucket = self.open_bucket(&self.bucket).await?;
         match requests::list(&bucket, prefix, start, PAGE).await {
-            Ok(page) => Ok(page),
+            Ok(mut page) => {
+                page.objects.retain(|object| object.key != PROBE_KEY);
+                Ok(page)
+            }
             Err(failure) => Err(self.explain(failure, &bucket, "list", prefix).await),
         }
     }
@@ -246,6 +263,27 @@ impl Store for S3Store {
             .unwrap_or_else(|_| {
                 Err(self.unavailable(format!("no answer in {} s", CHECK_TIMEOUT.as_secs())))
             })
+    }
+
+    /// The first PUT is refused where the probe object exists; else the second
+    /// one must be. A store that takes both ignores the condition.
+    async fn probe_conditional_put(&self) -> Result<bool, StoreError> {
+        let bucket = self.open_bucket(&self.bucket).await?;
+        for _ in 0..2 {
+            let Err(failure) = self.put_probe(&bucket).await else {
+                continue;
+            };
+            match (failure.status(), failure.code()) {
+                (412, "PreconditionFailed") => return Ok(true),
+                (_, "NotImplemented") => {
+                    self.stop_conditional_put("the store answers NotImplemented");
+                    return Ok(false);
+                }
+                _ => return Err(self.explain(failure, &bucket, "PUT", PROBE_KEY).await),
+            }
+        }
+        self.stop_conditional_put("the store replaced an object in spite of If-None-Match");
+        Ok(false)
     }
 
     async fn put_new(&self, key: &str, body: Vec<u8>) -> Result<Put, StoreError> {
