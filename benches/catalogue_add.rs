@@ -109,7 +109,9 @@ fn row(n: u64) -> Row {
             offset: n as i64,
             timestamp_type: TimestampType::Create,
             digest: ContentDigest(digest),
+            topic_id: None,
         }),
         object_offset: None,
+        signature: None,
     }
 }

@@ -5,6 +5,10 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
 /// What the broker says a record's timestamp means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimestampType {
@@ -108,5 +112,80 @@ impl Delivery {
     /// producer's retry has in common with the message it repeats.
     pub fn same_message(&self, other: &Delivery) -> bool {
         self.topic == other.topic && self.digest == other.digest
+    }
+}
+
+/// The id that a Kafka cluster (2.8 and later, KIP-516) gives to a topic when it
+/// creates it. A topic that is deleted and created again has another one. Never
+/// zero. Displayed in URL-safe base64 without padding, as Kafka's tools do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicId(Uuid);
+
+impl TopicId {
+    /// `None` for zero, which stands for "no id".
+    pub fn new(bits: u128) -> Option<Self> {
+        (bits != 0).then_some(Self(Uuid::from_u128(bits)))
+    }
+
+    /// Reads what [`TopicId`] displays.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Self::new(u128::from_be_bytes(bytes.try_into().ok()?))
+    }
+
+    /// `None` for the nil UUID.
+    pub fn from_uuid(uuid: Uuid) -> Option<Self> {
+        Self::new(uuid.as_u128())
+    }
+
+    /// As the catalogue's columns hold it.
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl std::fmt::Display for TopicId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.as_bytes()))
+    }
+}
+
+/// Proof that a row was written by a holder of the signing key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Names the key, so that keys can be rotated.
+    pub key_id: String,
+    /// HMAC-SHA-256.
+    pub mac: [u8; 32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As `Uuid.toString` of Kafka's clients: URL-safe base64, not padded.
+    #[test]
+    fn an_id_is_shown_as_kafkas_tools_show_it() {
+        let id = TopicId::new(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210);
+        assert_eq!(
+            id.map(|id| id.to_string()).as_deref(),
+            Some("ASNFZ4mrze_-3LqYdlQyEA")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(bits in 1u128..) {
+            let id = TopicId::new(bits);
+            prop_assert_eq!(id.and_then(|id| TopicId::parse(id.to_string().as_bytes())), id);
+        }
+
+        #[test]
+        fn anything_else_is_no_id(text in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(id) = TopicId::parse(&text) {
+                prop_assert_eq!(id.to_string().into_bytes(), text);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! whatever bytes are read back, the answer is a document or an error.
 
 use archive_ingest::envelope::{self, Annotations, Document};
-use archive_ingest::record::{Header, Record, TimestampType};
+use archive_ingest::record::{Header, Record, Signature, TimestampType, TopicId};
 use bson::raw::{RawBsonRef, RawDocument};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -115,8 +115,14 @@ proptest! {
     fn every_record_comes_back_from_its_document_as_it_was(
         record in record(),
         public in any::<bool>(),
+        topic_id in any::<u128>(),
+        signature in prop::option::of(("[a-z0-9]{1,8}", any::<[u8; 32]>())),
     ) {
-        let annotations = annotated(&record, public);
+        let annotations = Annotations {
+            topic_id: TopicId::new(topic_id),
+            signature: signature.map(|(key_id, mac)| Signature { key_id, mac }),
+            ..annotated(&record, public)
+        };
         let document = envelope::decode(&envelope::encode(&record, &annotations)).unwrap();
         prop_assert_eq!(document, Document {
             topic: record.topic,

@@ -15,7 +15,7 @@ use super::failure::ArchiveError;
 use super::incarnation::made_anew;
 use super::progress::Progress;
 use super::watermark::Watermarks;
-use crate::catalogue::{Catalogue, Gap};
+use crate::catalogue::{Catalogue, Gap, GapReason};
 use crate::kafka::{
     ConsumerEvents, GroupOffset, GroupOffsets, Offsets, RecordConsumer, TopicId, TopicIds,
     TopicPartition,
@@ -282,5 +282,7 @@ fn gap(partition: &TopicPartition, offsets: &Range<i64>) -> Gap {
         to: offsets.end,
         found_at: 0,
         acknowledged_at: None,
+        topic_id: None,
+        reason: GapReason::Retention,
     }
 }

@@ -184,5 +184,6 @@ fn retry(message: &Message) -> Retry {
         offset: record.offset,
         timestamp: record.timestamp,
         timestamp_type: record.timestamp_type,
+        topic_id: None,
     }
 }

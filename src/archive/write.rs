@@ -143,5 +143,6 @@ pub(super) fn origin_of(record: &Record, delivery: &Delivery) -> Origin {
         offset: delivery.offset,
         timestamp_type: record.timestamp_type,
         digest: delivery.digest,
+        topic_id: None,
     }
 }

@@ -42,6 +42,7 @@ impl Row {
             retracted: false,
             origin: None,
             object_offset: None,
+            signature: notes.signature.clone(),
         })
     }
 }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::config::DatabaseConfig;
 use crate::database::DatabaseError;
-use crate::record::{ContentDigest, Delivery, TimestampType};
+use crate::record::{ContentDigest, Delivery, Signature, TimestampType, TopicId};
 use crate::store::Location;
 
 pub use self::ask::ask;
@@ -64,6 +64,8 @@ pub struct Row {
     /// First byte of the document within its object; `None` when the document
     /// is the whole object.
     pub object_offset: Option<i64>,
+    /// `None` in rows that were written without a signing key.
+    pub signature: Option<Signature>,
 }
 
 /// Where on the stream an archived message was.
@@ -73,6 +75,8 @@ pub struct Origin {
     pub offset: i64,
     pub timestamp_type: TimestampType,
     pub digest: ContentDigest,
+    /// `None` where the broker gave none, and in rows of older versions.
+    pub topic_id: Option<TopicId>,
 }
 
 impl Row {
@@ -136,6 +140,8 @@ pub struct Retry {
     pub offset: i64,
     pub timestamp: i64,
     pub timestamp_type: TimestampType,
+    /// As [`Origin::topic_id`].
+    pub topic_id: Option<TopicId>,
 }
 
 /// Offsets of a partition, [from, to), that Kafka no longer had when they were
@@ -151,6 +157,40 @@ pub struct Gap {
     pub found_at: i64,
     /// When somebody said that they know of it; not asked for either.
     pub acknowledged_at: Option<i64>,
+    pub topic_id: Option<TopicId>,
+    pub reason: GapReason,
+}
+
+/// Why offsets of a partition are not archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GapReason {
+    /// Kafka's retention (or DeleteRecords) removed them before they were read.
+    Retention,
+    /// An operator skipped records that could not be read.
+    Skipped,
+    /// The log was truncated below what had been read of it.
+    Truncated,
+}
+
+impl GapReason {
+    /// The word for it in the catalogue and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Skipped => "skipped",
+            Self::Truncated => "truncated",
+        }
+    }
+
+    /// The inverse of [`GapReason::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "retention" => Some(Self::Retention),
+            "skipped" => Some(Self::Skipped),
+            "truncated" => Some(Self::Truncated),
+            _ => None,
+        }
+    }
 }
 
 /// What [`Catalogue::add`] did.

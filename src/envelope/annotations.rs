@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::identity;
 use super::media_type::media_type;
-use crate::record::{ContentDigest, Header, Record};
+use crate::record::{ContentDigest, Header, Record, Signature, TopicId};
 
 /// The third part of a stored document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,11 @@ pub struct Annotations {
     /// The exact header names, in order, where one of them is not UTF-8 and so
     /// stands in `metadata.headers` with replacement characters.
     pub raw_header_names: Option<Vec<Vec<u8>>>,
+    /// Kafka's id of the topic, where it is known. In the document it stands in
+    /// the metadata.
+    pub topic_id: Option<TopicId>,
+    /// `None` where no signing key is configured.
+    pub signature: Option<Signature>,
 }
 
 /// The annotations of a record that is archived under `uuid`.
@@ -49,6 +54,8 @@ pub fn annotate(record: &Record, digest: ContentDigest, uuid: Uuid, public: bool
         digest: Some(digest),
         requested_uuid: requested.filter(|&asked| asked != uuid),
         raw_header_names: raw_names(&record.headers),
+        topic_id: None,
+        signature: None,
     }
 }
 

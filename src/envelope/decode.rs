@@ -6,7 +6,7 @@ use bson::raw::{RawArray, RawBsonRef, RawDocument};
 use uuid::Uuid;
 
 use super::Annotations;
-use crate::record::{ContentDigest, Header, TimestampType};
+use crate::record::{ContentDigest, Header, Signature, TimestampType, TopicId};
 
 /// A stored document, read back. What `archive-core` does not write is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ type Result<T> = std::result::Result<T, DecodeError>;
 pub fn decode(bytes: &[u8]) -> Result<Document> {
     let root = Fields(RawDocument::from_bytes(bytes)?);
     let metadata = root.document("metadata")?;
-    let annotations = annotations(&root.document("annotations")?)?;
+    let mut annotations = annotations(&root.document("annotations")?)?;
+    annotations.topic_id = metadata.optional("topic_id", topic_id)?;
     let mut headers = match metadata.get("headers")? {
         // archive-core's way to say that there are none.
         RawBsonRef::Null => vec![],
@@ -95,6 +96,8 @@ fn annotations(fields: &Fields<'_>) -> Result<Annotations> {
         digest: fields.optional("content_digest", digest)?,
         requested_uuid: fields.optional("requested_uuid", uuid)?,
         raw_header_names: fields.optional("header_names_raw", raw_names)?,
+        topic_id: None,
+        signature: fields.optional("signature", signature)?,
     })
 }
 
@@ -190,6 +193,22 @@ fn digest(fields: &Fields<'_>, name: &'static str) -> Result<ContentDigest> {
         found: format!("{text:?}"),
     })?;
     Ok(ContentDigest(digest))
+}
+
+fn topic_id(fields: &Fields<'_>, name: &'static str) -> Result<TopicId> {
+    let text = fields.text(name)?;
+    TopicId::parse(text.as_bytes()).ok_or_else(|| DecodeError::Unexpected {
+        field: name,
+        expected: "a topic id",
+        found: format!("{text:?}"),
+    })
+}
+
+fn signature(fields: &Fields<'_>, name: &'static str) -> Result<Signature> {
+    Ok(Signature {
+        key_id: fields.text("signing_key")?.to_owned(),
+        mac: digest(fields, name)?.0,
+    })
 }
 
 fn bytes_or_null(field: &'static str, value: RawBsonRef<'_>) -> Result<Option<Vec<u8>>> {

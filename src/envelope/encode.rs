@@ -21,24 +21,24 @@ pub fn encode(record: &Record, annotations: &Annotations) -> Vec<u8> {
 pub fn encode_document(record: &Record, annotations: &Annotations) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("message"), bytes_or_null(record.value.as_deref()));
-    document.append(
-        cstr!("metadata"),
-        metadata(record, annotations.direct_upload),
-    );
+    document.append(cstr!("metadata"), metadata(record, annotations));
     document.append(cstr!("annotations"), annotated(annotations));
     document
 }
 
-fn metadata(record: &Record, direct_upload: bool) -> RawDocumentBuf {
+fn metadata(record: &Record, annotations: &Annotations) -> RawDocumentBuf {
     let mut metadata = RawDocumentBuf::new();
     metadata.append(cstr!("timestamp"), integer(record.timestamp));
     metadata.append(cstr!("headers"), headers(&record.headers));
     metadata.append(cstr!("key"), bytes_or_null(record.key.as_deref()));
     metadata.append(cstr!("topic"), &*record.topic);
-    if !direct_upload {
+    if !annotations.direct_upload {
         metadata.append(cstr!("partition"), record.partition);
         metadata.append(cstr!("offset"), integer(record.offset));
         metadata.append(cstr!("timestamp_type"), record.timestamp_type.as_str());
+        if let Some(id) = annotations.topic_id {
+            metadata.append(cstr!("topic_id"), id.to_string());
+        }
     }
     metadata
 }
@@ -81,6 +81,10 @@ fn annotated(annotations: &Annotations) -> RawDocumentBuf {
             array.push(binary(name));
         }
         a.append(cstr!("header_names_raw"), array);
+    }
+    if let Some(signature) = &annotations.signature {
+        a.append(cstr!("signature"), hex::encode(signature.mac));
+        a.append(cstr!("signing_key"), signature.key_id.as_str());
     }
     a
 }

@@ -21,7 +21,7 @@ use rdkafka_sys as rd;
 use super::admin::partition_list;
 use super::client::REQUEST_TIMEOUT;
 use super::partition::TopicPartition;
-use super::topic_id::TopicId;
+use crate::record::TopicId;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 

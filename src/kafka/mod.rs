@@ -25,6 +25,7 @@ mod topic_id;
 mod topics;
 mod transactions;
 
+pub use crate::record::TopicId;
 pub use admin::{Admin, Group, PartitionOffsets, TopicInfo};
 pub use by_key::partition_of_key;
 pub use client::{Cluster, KafkaFailure};
@@ -39,6 +40,6 @@ pub use partition::{Offsets, TopicPartition};
 pub use producer::RecordProducer;
 pub use reader::{Reading, RecordReader};
 pub use tail::{Extent, TailReader};
-pub use topic_id::{TopicId, TopicIds};
+pub use topic_id::TopicIds;
 pub use topics::{TopicAdmin, TopicSettings};
 pub use transactions::{Outgoing, TransactionFailure, TransactionalProducer};

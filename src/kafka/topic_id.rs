@@ -11,48 +11,23 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char};
-use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka_sys as rd;
+
+use crate::record::TopicId;
 
 /// One request asks for so many topics: the client compares each answer with
 /// all that were asked for.
 const TOPICS_A_REQUEST: usize = 1000;
 
-/// The id that a cluster gives to a topic when it makes it, for ever its own
-/// (Kafka 2.8 and later). Shown as Kafka's own tools show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TopicId(u128);
-
 /// The ids of topics, by name. One that does not exist, or whose broker gives
 /// no ids, is not in it.
 pub type TopicIds = BTreeMap<Arc<str>, TopicId>;
-
-impl TopicId {
-    /// `None` for what stands for «no id».
-    pub(super) fn new(bits: u128) -> Option<Self> {
-        (bits != 0).then_some(Self(bits))
-    }
-
-    /// Reads what [`TopicId`] displays.
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        Self::new(u128::from_be_bytes(bytes.try_into().ok()?))
-    }
-}
-
-impl fmt::Display for TopicId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()))
-    }
-}
 
 /// Asks for the ids of these topics, each named once. `timeout` is for each
 /// request.
@@ -169,36 +144,5 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> KafkaResult<TopicIds> {
             Some((name.to_string_lossy().into(), id))
         });
         Ok(ids.collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// As `Uuid.toString` of Kafka's clients: URL-safe base64, not padded.
-    #[test]
-    fn an_id_is_shown_as_kafkas_tools_show_it() {
-        let id = TopicId::new(0x0123_4567_89ab_cdef_fedc_ba98_7654_3210);
-        assert_eq!(
-            id.map(|id| id.to_string()).as_deref(),
-            Some("ASNFZ4mrze_-3LqYdlQyEA")
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_shown_is_read_again(bits in 1u128..) {
-            let id = TopicId::new(bits);
-            prop_assert_eq!(id.and_then(|id| TopicId::parse(id.to_string().as_bytes())), id);
-        }
-
-        #[test]
-        fn anything_else_is_no_id(text in prop::collection::vec(any::<u8>(), 0..40)) {
-            if let Some(id) = TopicId::parse(&text) {
-                prop_assert_eq!(id.to_string().into_bytes(), text);
-            }
-        }
     }
 }

@@ -112,7 +112,7 @@ fn place_fields(row: &Row, document: &Document) -> Vec<(&'static str, String, St
         let origin = row.origin.as_ref();
         origin.map_or_else(|| "nothing".to_owned(), field)
     };
-    vec![
+    let mut fields = vec![
         (
             "partition",
             partition.to_string(),
@@ -128,7 +128,16 @@ fn place_fields(row: &Row, document: &Document) -> Vec<(&'static str, String, St
             kind.as_str().to_owned(),
             of_row(|origin| origin.timestamp_type.as_str().to_owned()),
         ),
-    ]
+    ];
+    // Objects of older versions do not have it.
+    if let Some(id) = document.annotations.topic_id {
+        let of_row = of_row(|origin| {
+            let known = origin.topic_id.map(|id| id.to_string());
+            known.unwrap_or_else(|| "nothing".to_owned())
+        });
+        fields.push(("topic_id", id.to_string(), of_row));
+    }
+    fields
 }
 
 /// The digest of what a document holds.
@@ -214,8 +223,10 @@ pub(super) mod tests {
                 offset: 41,
                 timestamp_type: TimestampType::Create,
                 digest: delivery.digest,
+                topic_id: None,
             }),
             object_offset: None,
+            signature: None,
         };
         (row, bytes)
     }

@@ -50,6 +50,8 @@ pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
     let again = Annotations {
         media_type: notes.media_type.clone(),
         direct_upload: notes.direct_upload,
+        topic_id: notes.topic_id,
+        signature: notes.signature.clone(),
         ..envelope::annotate(&record, digest, notes.uuid, notes.public)
     };
     (envelope::encode(&record, &again) == bytes).then_some(proof)
@@ -148,13 +150,19 @@ fn origin_of(document: &Document) -> Option<Origin> {
         offset: document.offset?,
         timestamp_type: document.timestamp_type.unwrap_or(TimestampType::None),
         digest: document.annotations.digest?,
+        topic_id: document.annotations.topic_id,
     })
 }
 
 /// The document that this program writes for a record under that UUID.
 pub(super) fn encode(record: &Record, row: &Row) -> Vec<u8> {
     let digest = envelope::delivery(record).digest;
-    let notes = envelope::annotate(record, digest, row.uuid, row.public);
+    let origin = row.origin.as_ref();
+    let notes = Annotations {
+        topic_id: origin.and_then(|origin| origin.topic_id),
+        signature: row.signature.clone(),
+        ..envelope::annotate(record, digest, row.uuid, row.public)
+    };
     envelope::encode(record, &notes)
 }
 

@@ -174,6 +174,8 @@ fn a_gap_is_remembered_once_and_for_good(place: &Place) {
         to,
         found_at: 0,
         acknowledged_at: None,
+        topic_id: None,
+        reason: archive_ingest::catalogue::GapReason::Retention,
     };
     let found = [gap(1, 5, 9), gap(0, 0, i64::MAX), gap(0, 0, 3)];
     assert_eq!(place.catalogue.add_gaps(&found).unwrap(), 3);

@@ -1,7 +1,7 @@
 //! Messages to put into a catalogue.
 
 use archive_ingest::catalogue::{Catalogue, Claim, Origin, Owner, Retry, Row};
-use archive_ingest::record::{ContentDigest, Delivery, TimestampType};
+use archive_ingest::record::{ContentDigest, Delivery, Signature, TimestampType, TopicId};
 use uuid::Uuid;
 
 /// The message with the UUID, offset and content that follow from `n`.
@@ -30,6 +30,10 @@ pub fn on_topic(topic: &str, timestamp: i64, n: u64) -> Row {
         retracted: false,
         origin: Some(origin(n)),
         object_offset: None,
+        signature: n.is_multiple_of(3).then(|| Signature {
+            key_id: "k1".into(),
+            mac: [n as u8; 32],
+        }),
     }
 }
 
@@ -41,6 +45,7 @@ pub fn origin(n: u64) -> Origin {
         offset: n as i64,
         timestamp_type: TimestampType::LogAppend,
         digest: ContentDigest(digest),
+        topic_id: TopicId::new(u128::from(n % 4)),
     }
 }
 
@@ -94,6 +99,7 @@ pub fn retry_of(row: &Row, offset: i64) -> Retry {
         offset,
         timestamp: row.timestamp + 5,
         timestamp_type: TimestampType::Create,
+        topic_id: None,
     }
 }
 

@@ -9,9 +9,17 @@ use archive_ingest::config::{DatabaseConfig, SqliteConfig};
 use crate::messages::*;
 use crate::place::{Place, ServerDatabase};
 
-/// The newest migrations.
-const SQLITE_VERSION: i32 = 6;
-const POSTGRES_VERSION: i32 = 9;
+/// The number of the newest migration of a backend.
+fn newest_migration(backend: &str) -> i32 {
+    let folder = format!("src/catalogue/migrations/{backend}");
+    let files = std::fs::read_dir(folder).unwrap();
+    let numbers = files.map(|file| {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let (number, _) = name[1..].split_once("__").unwrap();
+        number.parse().unwrap()
+    });
+    numbers.max().unwrap()
+}
 
 on_every_backend!(
     migrating_again_changes_nothing,
@@ -34,14 +42,14 @@ fn a_database_of_a_newer_version_is_refused(place: &Place) {
     let known = match place.config {
         DatabaseConfig::Sqlite(_) => {
             place.execute("PRAGMA user_version = 1000");
-            SQLITE_VERSION
+            newest_migration("sqlite")
         }
         DatabaseConfig::Postgres(_) => {
             place.execute(
                 "INSERT INTO archive_ingest_migrations
                  VALUES (1000, 'of_the_future', '2100-01-01T00:00:00Z', '1')",
             );
-            POSTGRES_VERSION
+            newest_migration("postgres")
         }
     };
     let expected = format!(
@@ -108,7 +116,10 @@ fn an_empty_database_does_not_pass_the_check_and_stays_empty() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("archive.db");
     let config = DatabaseConfig::Sqlite(SqliteConfig { path: path.clone() });
-    assert_check_asks_for_a_migration(&*catalogue::open(&config).unwrap(), SQLITE_VERSION);
+    assert_check_asks_for_a_migration(
+        &*catalogue::open(&config).unwrap(),
+        newest_migration("sqlite"),
+    );
     let tables: i64 = rusqlite::Connection::open(&path)
         .unwrap()
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
@@ -118,7 +129,7 @@ fn an_empty_database_does_not_pass_the_check_and_stays_empty() {
     let Some(database) = ServerDatabase::create() else {
         return;
     };
-    assert_check_asks_for_a_migration(&*database.open().unwrap(), POSTGRES_VERSION);
+    assert_check_asks_for_a_migration(&*database.open().unwrap(), newest_migration("postgres"));
     let tables: i64 = database
         .client()
         .query_one(

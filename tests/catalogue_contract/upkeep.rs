@@ -118,6 +118,8 @@ fn an_acknowledged_gap_is_still_there_and_says_since_when(place: &Place) {
         to: 9,
         found_at: 0,
         acknowledged_at: None,
+        topic_id: None,
+        reason: archive_ingest::catalogue::GapReason::Retention,
     };
     let gaps = [gap("alerts"), gap("circulars")];
     place.catalogue.add_gaps(&gaps).unwrap();

@@ -188,6 +188,7 @@ pub fn row(number: usize) -> Row {
         retracted: false,
         origin: None,
         object_offset: None,
+        signature: None,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use uuid::Uuid;
 
-use super::columns::RowColumns;
+use super::columns::{RowColumns, given_rows, row_columns};
 use crate::catalogue::{Added, Origin, Retry, Row};
 use crate::postgres_server::{Fault, Session};
+use crate::record::TopicId;
 
 /// One transaction: the retries, then the rows. Rows come last because counting
 /// them locks their topics for every other writer until the commit.
@@ -32,19 +33,13 @@ pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Add
 /// Claims are locked in the order of their UUIDs, and looked at again once
 /// locked: one that was spent meanwhile is not held. Held claims are spent and
 /// their rows added, in the same order.
-const ADD_ROWS: &str = r#"
-    WITH given AS MATERIALIZED (
-        SELECT * FROM unnest(
-            $1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[],
-            $7::text[], $8::int[], $9::text[], $10::text[], $11::bigint[], $12::bool[],
-            $13::bool[], $14::bool[], $15::bigint[], $16::text[], $17::text[], $18::text[],
-            $19::text[], $20::text[], $21::bool[], $22::bigint[]
-        ) WITH ORDINALITY AS g (
-            uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest,
-            timestamp_type, size, key, bucket, crc32, is_client_uuid,
-            public, direct_upload, message_crc32, title, sender, media_type,
-            file_name, originator, retracted, object_offset, n
-        )
+const ADD_ROWS: &str = concat!(
+    "WITH given AS MATERIALIZED (SELECT * FROM ",
+    given_rows!(),
+    " WITH ORDINALITY AS g (",
+    row_columns!(),
+    ", n)",
+    r#"
     ), held AS MATERIALIZED (
         SELECT c.uuid, g.n FROM uuid_claims c JOIN given g
             ON g.uuid = c.uuid AND g.topic = c.topic
@@ -55,29 +50,24 @@ const ADD_ROWS: &str = r#"
     ), spent AS (
         DELETE FROM uuid_claims c USING held WHERE c.uuid = held.uuid
     )
-    INSERT INTO messages (
-        uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest,
-        timestamp_type, size, key, bucket, crc32, is_client_uuid,
-        public, direct_upload, message_crc32, title, sender, media_type,
-        file_name, originator, retracted, object_offset
-    )
-    SELECT
-        g.uuid, g.topic, g.kafka_partition, g.kafka_offset, g."timestamp", g.content_digest,
-        g.timestamp_type, g.size, g.key, g.bucket, g.crc32, g.is_client_uuid,
-        g.public, g.direct_upload, g.message_crc32, g.title, g.sender, g.media_type,
-        g.file_name, g.originator, g.retracted, g.object_offset
-    FROM given g JOIN held ON held.n = g.n
-    ORDER BY g.uuid
+    INSERT INTO messages ("#,
+    row_columns!(),
+    ") SELECT ",
+    row_columns!(),
+    r#"
+    FROM given WHERE n IN (SELECT n FROM held)
+    ORDER BY uuid
     ON CONFLICT (uuid) DO NOTHING
     RETURNING uuid
-"#;
+"#
+);
 
 /// In the order of the primary key.
 const ADD_RETRIES: &str = r#"
     INSERT INTO retries
-        (uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type)
-    SELECT r.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[])
-        AS r (uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type)
+        (uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type, topic_id)
+    SELECT r.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::uuid[])
+        AS r (uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type, topic_id)
     ORDER BY r.topic, r.kafka_partition, r.kafka_offset, r."timestamp", r.uuid
     ON CONFLICT DO NOTHING
 "#;
@@ -90,6 +80,7 @@ struct RetryColumns<'a> {
     offsets: Vec<i64>,
     timestamps: Vec<i64>,
     timestamp_types: Vec<&'static str>,
+    topic_ids: Vec<Option<Uuid>>,
 }
 
 impl<'a> RetryColumns<'a> {
@@ -104,10 +95,14 @@ impl<'a> RetryColumns<'a> {
                 .iter()
                 .map(|of| of.timestamp_type.as_str())
                 .collect(),
+            topic_ids: retries
+                .iter()
+                .map(|of| of.topic_id.map(TopicId::as_uuid))
+                .collect(),
         }
     }
 
-    fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 6] {
+    fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 7] {
         [
             &self.uuids,
             &self.topics,
@@ -115,6 +110,7 @@ impl<'a> RetryColumns<'a> {
             &self.offsets,
             &self.timestamps,
             &self.timestamp_types,
+            &self.topic_ids,
         ]
     }
 }
@@ -122,7 +118,7 @@ impl<'a> RetryColumns<'a> {
 const SET_ORIGIN: &str = "
     UPDATE messages SET
         kafka_partition = $2, kafka_offset = $3, timestamp_type = $4, content_digest = $5,
-        origin_found = true
+        topic_id = $6, origin_found = true
     WHERE id = $1 AND kafka_offset IS NULL
 ";
 
@@ -137,6 +133,7 @@ pub fn set_origin(session: &mut Session, id: i64, origin: &Origin) -> Result<boo
             &origin.offset,
             &origin.timestamp_type.as_str(),
             &origin.digest.0.as_slice(),
+            &origin.topic_id.map(TopicId::as_uuid),
         ],
     )?;
     Ok(set == 1)

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use crate::catalogue::{Origin, Row, storable};
+use crate::record::TopicId;
 
 /// The columns of a row, in the order in which statements name them (as
 /// [`row_columns`]) and take them ([`RowColumns::params`]).
@@ -31,6 +32,9 @@ pub struct RowColumns<'a> {
     originators: Vec<Cow<'a, str>>,
     retracted: Vec<bool>,
     object_offsets: Vec<Option<i64>>,
+    topic_ids: Vec<Option<Uuid>>,
+    signatures: Vec<Option<&'a [u8]>>,
+    signing_keys: Vec<Option<&'a str>>,
 }
 
 /// The names of the columns of [`RowColumns`], in its order.
@@ -39,19 +43,20 @@ macro_rules! row_columns {
         r#"uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest,
             timestamp_type, size, key, bucket, crc32, is_client_uuid,
             public, direct_upload, message_crc32, title, sender, media_type,
-            file_name, originator, retracted, object_offset"#
+            file_name, originator, retracted, object_offset, topic_id, signature, signing_key"#
     };
 }
 pub(super) use row_columns;
 
-/// The parameters of [`RowColumns`], $1 to $22, as a table.
+/// The parameters of [`RowColumns`], $1 to $25, as a table.
 macro_rules! given_rows {
     () => {
         r#"unnest(
             $1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[],
             $7::text[], $8::int[], $9::text[], $10::text[], $11::bigint[], $12::bool[],
             $13::bool[], $14::bool[], $15::bigint[], $16::text[], $17::text[], $18::text[],
-            $19::text[], $20::text[], $21::bool[], $22::bigint[]
+            $19::text[], $20::text[], $21::bool[], $22::bigint[], $23::uuid[], $24::bytea[],
+            $25::text[]
         )"#
     };
 }
@@ -88,10 +93,15 @@ impl<'a> RowColumns<'a> {
             originators: column(rows, |row| storable(&row.originator)),
             retracted: column(rows, |row| row.retracted),
             object_offsets: column(rows, |row| row.object_offset),
+            topic_ids: column(rows, |row| {
+                row.origin.as_ref()?.topic_id.map(TopicId::as_uuid)
+            }),
+            signatures: column(rows, |row| Some(row.signature.as_ref()?.mac.as_slice())),
+            signing_keys: column(rows, |row| Some(&*row.signature.as_ref()?.key_id)),
         }
     }
 
-    pub fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 22] {
+    pub fn params(&self) -> [&(dyn tokio_postgres::types::ToSql + Sync); 25] {
         [
             &self.uuids,
             &self.topics,
@@ -115,6 +125,9 @@ impl<'a> RowColumns<'a> {
             &self.originators,
             &self.retracted,
             &self.object_offsets,
+            &self.topic_ids,
+            &self.signatures,
+            &self.signing_keys,
         ]
     }
 }

@@ -222,7 +222,8 @@ pub fn foreign_rows(
 }
 
 const RETRIES: &str = r#"
-    SELECT uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type FROM retries
+    SELECT uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type, topic_id
+    FROM retries
     WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
     ORDER BY kafka_offset, "timestamp", uuid
 "#;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tokio_postgres::types::FromSql;
+use uuid::Uuid;
 
 use crate::catalogue::{Origin, Retry, Row, StoredRow};
 use crate::postgres_server::Fault;
-use crate::record::{ContentDigest, TimestampType};
+use crate::record::{ContentDigest, Signature, TimestampType, TopicId};
 
 /// The columns of `messages` (as `m`) that [`stored_row`] reads, first in a
 /// query's list.
@@ -15,13 +16,14 @@ macro_rules! message_columns {
         "m.id, m.topic, m.\"timestamp\", m.uuid, m.size, m.key, m.bucket, m.crc32, \
          m.is_client_uuid, m.public, m.direct_upload, m.message_crc32, m.title, m.sender, \
          m.media_type, m.file_name, m.originator, m.retracted, m.object_offset, \
-         m.kafka_partition, m.kafka_offset, m.timestamp_type, m.content_digest"
+         m.kafka_partition, m.kafka_offset, m.timestamp_type, m.content_digest, m.topic_id, \
+         m.signature, m.signing_key"
     };
 }
 pub(super) use message_columns;
 
 /// How many columns [`message_columns`] names.
-pub const MESSAGE_COLUMNS: usize = 23;
+pub const MESSAGE_COLUMNS: usize = 26;
 
 /// A row of a query that begins with [`message_columns`].
 pub fn stored_row(row: &tokio_postgres::Row) -> Result<StoredRow, Fault> {
@@ -46,6 +48,7 @@ pub fn stored_row(row: &tokio_postgres::Row) -> Result<StoredRow, Fault> {
         retracted: row.try_get(17)?,
         object_offset: row.try_get(18)?,
         origin: origin(row, 19)?,
+        signature: signature(row, 24)?,
     };
     Ok(StoredRow { id, row: stored })
 }
@@ -62,7 +65,8 @@ fn optional<'a, T: FromSql<'a>>(
     Ok(row.try_get(column)?)
 }
 
-/// Partition, offset, timestamp type and digest from `first` on: all, or null.
+/// Partition, offset, timestamp type and digest from `first` on: all, or null;
+/// then the topic's id, which may be null.
 fn origin(row: &tokio_postgres::Row, first: usize) -> Result<Option<Origin>, Fault> {
     let (Some(partition), Some(offset)) = (optional(row, first)?, optional(row, first + 1)?) else {
         return Ok(None);
@@ -72,7 +76,26 @@ fn origin(row: &tokio_postgres::Row, first: usize) -> Result<Option<Origin>, Fau
         offset,
         timestamp_type: timestamp_type(row, first + 2)?,
         digest: digest(row, first + 3)?,
+        topic_id: topic_id(row, first + 4)?,
     }))
+}
+
+pub fn topic_id(row: &tokio_postgres::Row, column: usize) -> Result<Option<TopicId>, Fault> {
+    Ok(optional::<Uuid>(row, column)?.and_then(TopicId::from_uuid))
+}
+
+/// The MAC and the id of its key from `first` on, or null.
+fn signature(row: &tokio_postgres::Row, first: usize) -> Result<Option<Signature>, Fault> {
+    let (Some(mac), Some(key_id)) = (
+        optional::<&[u8]>(row, first)?,
+        optional::<String>(row, first + 1)?,
+    ) else {
+        return Ok(None);
+    };
+    let mac = mac
+        .try_into()
+        .map_err(|_| damaged(row, first, "is not 32 bytes"))?;
+    Ok(Some(Signature { key_id, mac }))
 }
 
 fn timestamp_type(row: &tokio_postgres::Row, column: usize) -> Result<TimestampType, Fault> {
@@ -104,7 +127,7 @@ fn damaged(row: &tokio_postgres::Row, column: usize, why: &str) -> Fault {
     Fault::Refused(format!("{which} is damaged: its {name} {why}"))
 }
 
-/// A row of `retries`: uuid, topic, partition, offset, timestamp, type.
+/// A row of `retries`: uuid, topic, partition, offset, timestamp, type, topic id.
 pub fn retry(row: &tokio_postgres::Row) -> Result<Retry, Fault> {
     Ok(Retry {
         uuid: row.try_get(0)?,
@@ -113,5 +136,6 @@ pub fn retry(row: &tokio_postgres::Row) -> Result<Retry, Fault> {
         offset: row.try_get(3)?,
         timestamp: row.try_get(4)?,
         timestamp_type: timestamp_type(row, 5)?,
+        topic_id: topic_id(row, 6)?,
     })
 }

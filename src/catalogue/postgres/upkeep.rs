@@ -28,7 +28,7 @@ pub fn adopt(session: &mut Session, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
     adopted.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// One row of arrays. $23 is its serial number.
+/// One row of arrays. $26 is its serial number.
 const MEND: &str = concat!(
     "UPDATE messages m SET (",
     row_columns!(),
@@ -38,8 +38,8 @@ const MEND: &str = concat!(
     given_rows!(),
     " AS g (",
     row_columns!(),
-    ")) WHERE m.id = $23
-        AND NOT EXISTS (SELECT FROM messages o WHERE o.uuid = ANY ($1) AND o.id <> $23)"
+    ")) WHERE m.id = $26
+        AND NOT EXISTS (SELECT FROM messages o WHERE o.uuid = ANY ($1) AND o.id <> $26)"
 );
 
 pub fn mend(session: &mut Session, id: i64, row: &Row) -> Result<bool, Fault> {

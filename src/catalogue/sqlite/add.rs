@@ -2,7 +2,7 @@
 
 use rusqlite::{Statement, Transaction, params};
 
-use super::row::UuidText;
+use super::row::{UuidText, id_text};
 use crate::catalogue::text::storable;
 use crate::catalogue::{Added, Origin, Retry, Row};
 use crate::sqlite_file::Fault;
@@ -47,11 +47,12 @@ const ADD_ROW: &str = "
     INSERT INTO messages (
         topic, timestamp, uuid, size, key, bucket, crc32, is_client_uuid, public,
         direct_upload, message_crc32, title, sender, media_type, file_name, originator,
-        retracted, object_offset, kafka_partition, kafka_offset, timestamp_type, content_digest
+        retracted, object_offset, kafka_partition, kafka_offset, timestamp_type, content_digest,
+        topic_id, signature, signing_key
     )
     VALUES (
         ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-        ?20, ?21, ?22
+        ?20, ?21, ?22, ?23, ?24, ?25
     )
     ON CONFLICT (uuid) DO NOTHING
 ";
@@ -62,7 +63,7 @@ pub fn add_row(file: &Transaction<'_>, row: &Row) -> Result<bool, Fault> {
     Ok(add.raw_execute()? == 1)
 }
 
-/// Binds a row to the first 22 parameters of a statement, in the order of
+/// Binds a row to the first 25 parameters of a statement, in the order of
 /// [`ADD_ROW`].
 pub fn bind(statement: &mut Statement<'_>, row: &Row) -> Result<(), Fault> {
     let origin = row.origin.as_ref();
@@ -89,6 +90,9 @@ pub fn bind(statement: &mut Statement<'_>, row: &Row) -> Result<(), Fault> {
         origin.map(|origin| origin.offset),
         origin.map(|origin| origin.timestamp_type.as_str()),
         origin.map(|origin| origin.digest.0),
+        origin.and_then(|origin| origin.topic_id).map(id_text),
+        row.signature.as_ref().map(|signature| signature.mac),
+        row.signature.as_ref().map(|signature| &signature.key_id),
     ];
     for (number, value) in (1..).zip(values) {
         statement.raw_bind_parameter(number, value)?;
@@ -97,8 +101,10 @@ pub fn bind(statement: &mut Statement<'_>, row: &Row) -> Result<(), Fault> {
 }
 
 const ADD_RETRY: &str = "
-    INSERT INTO retries (uuid, topic, kafka_partition, kafka_offset, timestamp, timestamp_type)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    INSERT INTO retries (
+        uuid, topic, kafka_partition, kafka_offset, timestamp, timestamp_type, topic_id
+    )
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT DO NOTHING
 ";
 
@@ -110,6 +116,7 @@ fn add_retry(file: &Transaction<'_>, retry: &Retry) -> Result<u64, Fault> {
         retry.offset,
         retry.timestamp,
         retry.timestamp_type.as_str(),
+        retry.topic_id.map(id_text),
     ])?;
     Ok(added as u64)
 }
@@ -117,7 +124,7 @@ fn add_retry(file: &Transaction<'_>, retry: &Retry) -> Result<u64, Fault> {
 const SET_ORIGIN: &str = "
     UPDATE messages SET
         kafka_partition = ?2, kafka_offset = ?3, timestamp_type = ?4, content_digest = ?5,
-        origin_found = TRUE
+        topic_id = ?6, origin_found = TRUE
     WHERE id = ?1 AND kafka_offset IS NULL
 ";
 
@@ -128,6 +135,7 @@ pub fn set_origin(file: &Transaction<'_>, id: i64, origin: &Origin) -> Result<bo
         origin.offset,
         origin.timestamp_type.as_str(),
         origin.digest.0,
+        origin.topic_id.map(id_text),
     ])?;
     Ok(set == 1)
 }

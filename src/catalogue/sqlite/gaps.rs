@@ -2,25 +2,34 @@
 
 use rusqlite::{Row, Transaction, params};
 
-use crate::catalogue::Gap;
+use super::row::{id_text, topic_id};
+use crate::catalogue::{Gap, GapReason};
 use crate::sqlite_file::Fault;
 
 const ADD: &str = "
-    INSERT OR IGNORE INTO gaps (topic, kafka_partition, from_offset, to_offset)
-    VALUES (?1, ?2, ?3, ?4)
+    INSERT OR IGNORE INTO gaps (topic, kafka_partition, from_offset, to_offset, topic_id, reason)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ";
 
 pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
     let mut insert = file.prepare_cached(ADD)?;
     let mut added = 0;
     for gap in gaps {
-        added += insert.execute(params![&*gap.topic, gap.partition, gap.from, gap.to])?;
+        added += insert.execute(params![
+            &*gap.topic,
+            gap.partition,
+            gap.from,
+            gap.to,
+            gap.topic_id.map(id_text),
+            gap.reason.as_str(),
+        ])?;
     }
     Ok(added as u64)
 }
 
 const ALL: &str = "
-    SELECT topic, kafka_partition, from_offset, to_offset, found_at, acknowledged_at
+    SELECT topic, kafka_partition, from_offset, to_offset, found_at, acknowledged_at,
+        topic_id, reason
     FROM gaps ORDER BY topic, kafka_partition, from_offset, to_offset
 ";
 
@@ -38,6 +47,9 @@ fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
         to: row.get(3)?,
         found_at: row.get(4)?,
         acknowledged_at: row.get(5)?,
+        topic_id: topic_id(row, 6)?,
+        reason: GapReason::parse(row.get_ref(7)?.as_str()?)
+            .ok_or(rusqlite::types::FromSqlError::InvalidType)?,
     })
 }
 

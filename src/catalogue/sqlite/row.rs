@@ -6,7 +6,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use uuid::Uuid;
 
 use crate::catalogue::{Origin, Retry, Row, StoredRow};
-use crate::record::{ContentDigest, TimestampType};
+use crate::record::{ContentDigest, Signature, TimestampType, TopicId};
 
 /// The columns of `messages` (as `m`) that [`stored_row`] reads, first in a
 /// query's list.
@@ -15,7 +15,8 @@ macro_rules! message_columns {
         "m.id, m.topic, m.timestamp, m.uuid, m.size, m.key, m.bucket, m.crc32, \
          m.is_client_uuid, m.public, m.direct_upload, m.message_crc32, m.title, m.sender, \
          m.media_type, m.file_name, m.originator, m.retracted, m.object_offset, \
-         m.kafka_partition, m.kafka_offset, m.timestamp_type, m.content_digest"
+         m.kafka_partition, m.kafka_offset, m.timestamp_type, m.content_digest, m.topic_id, \
+         m.signature, m.signing_key"
     };
 }
 pub(super) use message_columns;
@@ -42,6 +43,7 @@ pub fn stored_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRow> {
         retracted: row.get(17)?,
         object_offset: row.get(18)?,
         origin: origin(row, 19)?,
+        signature: signature(row, 24)?,
     };
     Ok(StoredRow {
         id: row.get(0)?,
@@ -53,7 +55,8 @@ pub fn topic(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Arc<str
     row.get::<_, Arc<str>>(column)
 }
 
-/// Partition, offset, timestamp type and digest from `first` on: all, or null.
+/// Partition, offset, timestamp type and digest from `first` on: all, or null;
+/// then the topic's id, which may be null.
 fn origin(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Option<Origin>> {
     let (Some(partition), Some(offset)) = (row.get(first)?, row.get(first + 1)?) else {
         return Ok(None);
@@ -63,14 +66,28 @@ fn origin(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Option<Orig
         offset,
         timestamp_type: row.get::<_, TypeWord>(first + 2)?.0,
         digest: digest(row, first + 3)?,
+        topic_id: topic_id(row, first + 4)?,
     }))
+}
+
+pub fn topic_id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<TopicId>> {
+    let uuid = row.get::<_, Option<UuidText>>(column)?;
+    Ok(uuid.and_then(|text| TopicId::from_uuid(text.0)))
+}
+
+/// The MAC and the id of its key from `first` on, or null.
+fn signature(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Option<Signature>> {
+    let (Some(mac), Some(key_id)) = (row.get(first)?, row.get(first + 1)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Signature { key_id, mac }))
 }
 
 pub fn digest(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<ContentDigest> {
     row.get(column).map(ContentDigest)
 }
 
-/// A row of `retries`: uuid, topic, partition, offset, timestamp, type.
+/// A row of `retries`: uuid, topic, partition, offset, timestamp, type, topic id.
 pub fn retry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Retry> {
     Ok(Retry {
         uuid: row.get::<_, UuidText>(0)?.0,
@@ -79,7 +96,13 @@ pub fn retry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Retry> {
         offset: row.get(3)?,
         timestamp: row.get(4)?,
         timestamp_type: row.get::<_, TypeWord>(5)?.0,
+        topic_id: topic_id(row, 6)?,
     })
+}
+
+/// A topic's id as the tables hold it.
+pub fn id_text(id: TopicId) -> UuidText {
+    UuidText(id.as_uuid())
 }
 
 /// A UUID as the tables hold it: lower case, hyphenated.

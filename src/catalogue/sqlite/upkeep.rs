@@ -26,14 +26,14 @@ const MEND: &str = "
         is_client_uuid = ?8, public = ?9, direct_upload = ?10, message_crc32 = ?11, title = ?12,
         sender = ?13, media_type = ?14, file_name = ?15, originator = ?16, retracted = ?17,
         object_offset = ?18, kafka_partition = ?19, kafka_offset = ?20, timestamp_type = ?21,
-        content_digest = ?22
-    WHERE id = ?23 AND NOT EXISTS (SELECT 1 FROM messages o WHERE o.uuid = ?3 AND o.id <> ?23)
+        content_digest = ?22, topic_id = ?23, signature = ?24, signing_key = ?25
+    WHERE id = ?26 AND NOT EXISTS (SELECT 1 FROM messages o WHERE o.uuid = ?3 AND o.id <> ?26)
 ";
 
 pub fn mend(file: &Transaction<'_>, id: i64, row: &Row) -> Result<bool, Fault> {
     let mut mend = file.prepare_cached(MEND)?;
     bind(&mut mend, row)?;
-    mend.raw_bind_parameter(23, id)?;
+    mend.raw_bind_parameter(26, id)?;
     Ok(mend.raw_execute()? == 1)
 }
 

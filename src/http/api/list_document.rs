@@ -170,6 +170,7 @@ mod tests {
             retracted: true,
             origin: None,
             object_offset: None,
+            signature: None,
         };
         StoredRow { id: n as i64, row }
     }

@@ -212,6 +212,7 @@ mod tests {
             retracted: false,
             origin: None,
             object_offset,
+            signature: None,
         }
     }
 

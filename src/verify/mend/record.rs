@@ -40,6 +40,7 @@ impl Verifier {
             offset: record.offset,
             timestamp: record.timestamp,
             timestamp_type: record.timestamp_type,
+            topic_id: None,
         };
         if !self.is_dry_run() {
             self.ask(move |catalogue| catalogue.add(&[], std::slice::from_ref(&retry)))

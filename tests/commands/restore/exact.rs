@@ -154,8 +154,10 @@ fn put(catalogue: &dyn Catalogue, store: &dyn Store, record: &Record) -> Row {
             offset: record.offset,
             timestamp_type: record.timestamp_type,
             digest: delivery.digest,
+            topic_id: None,
         }),
         object_offset: None,
+        signature: None,
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(store.put_new(&key, body)).expect("stored");
