@@ -7,6 +7,8 @@
 
 MINIO_MODULE=github.com/minio/minio
 MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
+MC_MODULE=github.com/minio/mc
+MC_VERSION=v0.0.0-20250313080218-cf909e1063a9
 TOXIPROXY_MODULE=github.com/Shopify/toxiproxy/v2/cmd/server
 TOXIPROXY_VERSION=v2.5.0
 
@@ -15,6 +17,7 @@ REGISTRY_VERSION=2.6.13.Final
 KAFKA_LIBS=$CACHE/kafka/libs
 REGISTRY_HOME=$CACHE/registry/$REGISTRY_VERSION
 MINIO=$CACHE/minio/$MINIO_VERSION/minio
+MC=$CACHE/mc/$MC_VERSION/mc
 TOXIPROXY=$CACHE/toxiproxy/$TOXIPROXY_VERSION/toxiproxy-server
 PY_CLIENTS=$CACHE/py-clients/bin/python
 PY_BSON=$CACHE/py-bson/bin/python
@@ -24,12 +27,13 @@ PY_AETHER=$CACHE/py-aether/bin/python
 ACAPY=$CACHE/py-acapy/bin/aca-py
 PY_REGISTRY=$CACHE/py-registry/bin/python
 
-INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether py_acapy py_registry minio)
+INSTALLABLE=(debian kafka registry toxiproxy py_clients py_bson py_schemathesis py_aether py_acapy py_registry mc minio)
 declare -A REMEDY=(
   [debian]='as root: apt-get install kcat postgresql strace'
   [kafka]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
   [registry]='Maven (apt-get install maven), Java 17 or later (apt-get install openjdk-17-jre-headless) and a reachable Maven repository; then scripts/services install'
   [toxiproxy]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
+  [mc]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
   [minio]='Go 1.24 or later and a reachable Go module proxy; then scripts/services install'
   [py_clients]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
   [py_bson]='Python 3.10 or later with venv (apt-get install python3-venv) and a reachable Python package index; then scripts/services install'
@@ -122,6 +126,10 @@ install_registry() {
 have_minio() { [[ -x $MINIO ]]; }
 
 install_minio() { GOBIN=$(dirname "$MINIO") nice go install "$MINIO_MODULE@$MINIO_VERSION"; }
+
+have_mc() { [[ -x $MC ]]; }
+
+install_mc() { GOBIN=$(dirname "$MC") nice go install "$MC_MODULE@$MC_VERSION"; }
 
 have_toxiproxy() { [[ -x $TOXIPROXY ]]; }
 
