@@ -15,6 +15,7 @@ mod packed;
 mod rebuild_catalogue;
 mod rehearsals;
 mod restore;
+mod second_reader;
 mod status;
 mod store_around;
 mod take_over;

@@ -1,4 +1,7 @@
 //! Kafka → catalogue: what Kafka still holds is archived.
+//!
+//! Kafka is read by [`SecondReader`], not by the client that archives: a defect
+//! of one client is no defect of the other.
 
 mod compare;
 mod source;
@@ -13,11 +16,8 @@ use super::finding::Findings;
 use super::logbook::Logbook;
 use super::place::Place;
 use super::{Result, Verifier};
-use crate::kafka::{Admin, Cluster, KafkaFailure, Reading, RecordReader, TopicPartition};
+use crate::kafka::{Admin, Cluster, KafkaFailure, Reading, SecondReader, TopicPartition};
 use crate::record::Record;
-
-/// Bytes that the client may fetch ahead.
-const QUEUE: usize = 16 << 20;
 
 /// A batch is closed by so many records, or so many bytes.
 const BATCH_RECORDS: usize = 500;
@@ -119,8 +119,8 @@ fn ranges(
     stream: &Stream,
     has: impl Fn(&TopicPartition) -> bool,
 ) -> std::result::Result<BTreeMap<String, Ranges>, KafkaFailure> {
-    let admin = Admin::open(&stream.cluster, stream.group())?;
-    let partitions: Vec<TopicPartition> = admin
+    let mut reader = SecondReader::open(&stream.cluster)?;
+    let partitions: Vec<TopicPartition> = reader
         .topics()?
         .into_iter()
         .filter(|topic| (stream.is_wanted)(&topic.name))
@@ -132,11 +132,11 @@ fn ranges(
         .collect();
     // Before the ends: what is committed meanwhile need not be compared.
     let committed = match stream.group {
-        Some(_) => admin.committed(&partitions)?,
+        Some(_) => Admin::open(&stream.cluster, stream.group())?.committed(&partitions)?,
         None => BTreeMap::new(),
     };
     let mut topics: BTreeMap<String, Ranges> = BTreeMap::new();
-    for (partition, at) in admin.offsets(&partitions)? {
+    for (partition, at) in reader.offsets(&partitions)? {
         let end = committed
             .get(&partition)
             .map_or(at.end, |committed| at.end.min(*committed));
@@ -152,7 +152,7 @@ fn read(
     topics: impl Iterator<Item = (String, Ranges)>,
     parts: &mpsc::Sender<Part>,
 ) -> std::result::Result<(), KafkaFailure> {
-    let reader = RecordReader::open(&stream.cluster, stream.group(), QUEUE)?;
+    let mut reader = SecondReader::open(&stream.cluster)?;
     for (topic, ranges) in topics {
         let (mut batch, mut bytes) = (vec![], 0);
         reader.read(&topic, &ranges, |record| {
