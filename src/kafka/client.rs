@@ -26,6 +26,22 @@ pub enum KafkaFailure {
     Refused { cluster: String, cause: String },
 }
 
+impl KafkaFailure {
+    /// The same failure, which concerns `place`.
+    pub(super) fn at(self, place: &str) -> Self {
+        match self {
+            Self::Unavailable { cluster, cause } => Self::Unavailable {
+                cluster,
+                cause: format!("{place}: {cause}"),
+            },
+            Self::Refused { cluster, cause } => Self::Refused {
+                cluster,
+                cause: format!("{place}: {cause}"),
+            },
+        }
+    }
+}
+
 /// A Kafka cluster that can be talked to: a real one, or the one inside this
 /// process, which lives as long as this value.
 pub struct Cluster {

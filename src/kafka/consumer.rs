@@ -18,7 +18,7 @@ use super::admin::{self, TopicInfo};
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::commits::{CommitQueue, Committed};
 use super::group_offset::{self, GroupOffset, GroupOffsets};
-use super::message::read_record;
+use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
 use super::probe::Probe;
 use super::topic_id::{self, TopicIds};
@@ -60,6 +60,7 @@ pub struct RecordConsumer<E: ConsumerEvents> {
     commits: CommitQueue,
     consumer: BaseConsumer<Context<E>>,
     probe: Probe,
+    messages: MessageReader,
     config: ClientConfig,
     complaints: Complaints,
     cluster: String,
@@ -110,6 +111,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             commits: CommitQueue::new(consumer.client().native_ptr()),
             consumer,
             probe: Probe::new(cluster, group),
+            messages: MessageReader::new(cluster),
             config,
             complaints,
             cluster: cluster.name().to_owned(),
@@ -223,7 +225,11 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
                 name
             }
         };
-        Polled::Record(read_record(&message, topic))
+        match self.messages.read(&message, topic) {
+            Ok(Some(record)) => Polled::Record(record),
+            Ok(None) => Polled::Nothing,
+            Err(failure) => Polled::Fatal(failure),
+        }
     }
 
     fn trouble(&self, error: KafkaError) -> Polled {

@@ -95,14 +95,20 @@ impl Drop for HeaderList {
 
 /// The headers of a message, in order, with their exact names.
 ///
+/// Fails where librdkafka does not read them: it takes no more than 100,000.
+///
 /// # Safety
 /// `message` is a message that a consumer gave and that was not destroyed yet.
-pub(super) unsafe fn read(message: *const rd::rd_kafka_message_t) -> Vec<Header> {
+pub(super) unsafe fn read(
+    message: *const rd::rd_kafka_message_t,
+) -> Result<Vec<Header>, rd::RDKafkaErrorCode> {
+    use rd::rd_kafka_resp_err_t as code;
     let mut list = ptr::null_mut();
     // SAFETY: by this function's contract.
-    let result = unsafe { rd::rd_kafka_message_headers(message, &mut list) };
-    if result != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return vec![];
+    match unsafe { rd::rd_kafka_message_headers(message, &mut list) } {
+        code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+        code::RD_KAFKA_RESP_ERR__NOENT => return Ok(vec![]),
+        error => return Err(error.into()),
     }
     let name = if *LENGTH_IS_KNOWN {
         name_with_length
@@ -110,7 +116,7 @@ pub(super) unsafe fn read(message: *const rd::rd_kafka_message_t) -> Vec<Header>
         name_until_nul
     };
     // SAFETY: the list belongs to the message and lives as long.
-    unsafe { read_list(list, name) }
+    Ok(unsafe { read_list(list, name) })
 }
 
 type ReadName = unsafe fn(*const c_char) -> Vec<u8>;

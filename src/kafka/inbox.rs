@@ -17,7 +17,7 @@ use super::admin;
 use super::client::{self, Cluster, Complaints, KafkaFailure};
 use super::consumer::Polled;
 use super::group_offset;
-use super::message::read_record;
+use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
 use crate::record::Record;
 
@@ -47,6 +47,7 @@ pub struct InboxConfig {
 /// by whoever owns the partition next.
 pub struct Inbox {
     consumer: BaseConsumer<Context>,
+    messages: MessageReader,
     cluster: String,
 }
 
@@ -86,6 +87,7 @@ impl Inbox {
         let consumer = client_config(cluster, config).create_with_context(context);
         Ok(Self {
             consumer: consumer.map_err(|error| cluster.failure(error))?,
+            messages: MessageReader::new(cluster),
             cluster: cluster.name().to_owned(),
         })
     }
@@ -96,7 +98,11 @@ impl Inbox {
         self.remember_beginnings();
         match polled {
             None | Some(Err(KafkaError::PartitionEOF(_))) => Polled::Nothing,
-            Some(Ok(message)) => Polled::Record(read_record(&message, message.topic().into())),
+            Some(Ok(message)) => match self.messages.read(&message, message.topic().into()) {
+                Ok(Some(record)) => Polled::Record(record),
+                Ok(None) => Polled::Nothing,
+                Err(failure) => Polled::Fatal(failure),
+            },
             Some(Err(error)) => self.trouble(error),
         }
     }

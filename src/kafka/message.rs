@@ -7,20 +7,70 @@
 
 use std::sync::Arc;
 
-use rdkafka::message::BorrowedMessage;
+use rdkafka::ClientConfig;
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka_sys as rd;
+use tracing::debug;
 
+use super::client::{Cluster, KafkaFailure};
 use super::headers;
+use super::second_reader::SecondReader;
 use crate::record::{Record, TimestampType};
 
-pub(super) fn read_record(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Record {
+/// Makes records of the client's messages.
+pub(super) struct MessageReader {
+    config: ClientConfig,
+    cluster: String,
+}
+
+impl MessageReader {
+    pub fn new(cluster: &Cluster) -> Self {
+        Self {
+            config: cluster.client_config(),
+            cluster: cluster.name().to_owned(),
+        }
+    }
+
+    /// The whole record. One whose headers librdkafka cannot read (it takes no
+    /// more than 100,000) is fetched again by the second reader, which takes any
+    /// number; `None` if Kafka has removed it meanwhile. A failure means that the
+    /// record was not read, and must not be passed over.
+    pub fn read(
+        &self,
+        message: &BorrowedMessage<'_>,
+        topic: Arc<str>,
+    ) -> Result<Option<Record>, KafkaFailure> {
+        let code = match read_record(message, topic) {
+            Ok(record) => return Ok(Some(record)),
+            Err(code) => code,
+        };
+        let (topic, partition) = (message.topic(), message.partition());
+        let offset = message.offset();
+        debug!(%code, topic, partition, offset, "headers not read, fetching the record again");
+        let reader = SecondReader::with_config(&self.config, &self.cluster);
+        let record = reader.and_then(|mut reader| reader.record(topic, partition, offset));
+        let record = record.map_err(|failure| {
+            failure.at(&format!(
+                "{topic} partition {partition} offset {offset}: \
+                 the client does not read its headers ({code})"
+            ))
+        })?;
+        let same = record.filter(|record| record.value.as_deref() == message.payload());
+        Ok(same)
+    }
+}
+
+fn read_record(
+    message: &BorrowedMessage<'_>,
+    topic: Arc<str>,
+) -> Result<Record, rd::RDKafkaErrorCode> {
     let raw = message.ptr();
     let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     // SAFETY: the message is alive as long as `message`; key and payload are
     // null or valid for their lengths.
     unsafe {
         let timestamp = rd::rd_kafka_message_timestamp(raw, &mut kind);
-        Record {
+        Ok(Record {
             topic,
             partition: (*raw).partition,
             offset: (*raw).offset,
@@ -28,8 +78,8 @@ pub(super) fn read_record(message: &BorrowedMessage<'_>, topic: Arc<str>) -> Rec
             timestamp_type: timestamp_type(kind),
             key: headers::bytes((*raw).key, (*raw).key_len),
             value: headers::bytes((*raw).payload, (*raw).len),
-            headers: headers::read(raw),
-        }
+            headers: headers::read(raw)?,
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::admin;
 use super::client::{Cluster, Complaints, KafkaFailure};
-use super::message::read_record;
+use super::message::MessageReader;
 use super::partition::TopicPartition;
 use crate::record::Record;
 
@@ -34,6 +34,7 @@ pub enum Reading {
 pub struct RecordReader {
     consumer: BaseConsumer<Complaints>,
     complaints: Complaints,
+    messages: MessageReader,
     cluster: String,
 }
 
@@ -59,6 +60,7 @@ impl RecordReader {
                 .create_with_context(complaints.clone())
                 .map_err(|error| cluster.failure(error))?,
             complaints,
+            messages: MessageReader::new(cluster),
             cluster: cluster.name().to_owned(),
         })
     }
@@ -113,7 +115,10 @@ impl RecordReader {
             let Some(&end) = open.get(&partition) else {
                 continue;
             };
-            if offset < end && each(read_record(&message, name.clone())) == Reading::Stop {
+            if offset < end
+                && let Some(record) = self.messages.read(&message, name.clone())?
+                && each(record) == Reading::Stop
+            {
                 return Ok(());
             }
             if offset + 1 >= end {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
+use rdkafka::{Message, TopicPartitionList};
 
 use super::admin::{offsets_at, partition_list};
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT, failure};
-use super::message::read_record;
+use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
 use crate::record::Record;
 
@@ -36,6 +36,7 @@ pub struct TailReader {
     committed: Mutex<BaseConsumer<Complaints>>,
     uncommitted: BaseConsumer<Complaints>,
     complaints: Complaints,
+    messages: MessageReader,
     cluster: String,
 }
 
@@ -62,6 +63,7 @@ impl TailReader {
             committed: Mutex::new(consumer("read_committed")?),
             uncommitted: consumer("read_uncommitted")?,
             cluster: cluster.name().to_owned(),
+            messages: MessageReader::new(cluster),
             complaints,
         })
     }
@@ -151,11 +153,46 @@ impl TailReader {
             .unwrap_or_else(PoisonError::into_inner);
         let partition = TopicPartition::new(topic, partition);
         let list = partition_list([(&partition, Offset::Offset(from))].into_iter());
-        let read = list
-            .and_then(|list| consumer.assign(&list))
-            .and_then(|()| poll_to(&consumer, &partition, extent.end, receive));
+        let assigned = list.and_then(|list| consumer.assign(&list));
+        let read = assigned
+            .map_err(|error| self.explain(error))
+            .and_then(|()| self.poll_to(&consumer, &partition, extent.end, receive));
         let left = consumer.assign(&TopicPartitionList::new());
-        read.and(left).map_err(|error| self.explain(error))
+        read.and(left.map_err(|error| self.explain(error)))
+    }
+
+    /// Until the end, which may be a mark that no record stands for.
+    fn poll_to(
+        &self,
+        consumer: &BaseConsumer<Complaints>,
+        partition: &TopicPartition,
+        end: i64,
+        receive: &mut dyn FnMut(Record),
+    ) -> Result<(), KafkaFailure> {
+        let mut heard = Instant::now();
+        while heard.elapsed() < REQUEST_TIMEOUT {
+            match consumer.poll(Duration::from_millis(100)) {
+                None => continue,
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) if is_passing(&error) => continue,
+                Some(Err(error)) => return Err(self.explain(error)),
+                Some(Ok(message)) => {
+                    let offset = message.offset();
+                    if offset < end
+                        && let Some(record) =
+                            self.messages.read(&message, partition.topic.clone())?
+                    {
+                        receive(record);
+                    }
+                    if offset >= end - 1 {
+                        return Ok(());
+                    }
+                }
+            }
+            heard = Instant::now();
+        }
+        let timed_out = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
+        Err(self.explain(timed_out))
     }
 
     /// The last committed record of a partition, if it has any.
@@ -192,38 +229,6 @@ fn extents(starts: &Offsets, ends: &Offsets) -> BTreeMap<i32, Extent> {
         Some((of.partition, Extent { start, end: *end }))
     };
     ends.iter().filter_map(extent).collect()
-}
-
-/// Until the end, which may be a mark that no record stands for.
-fn poll_to(
-    consumer: &BaseConsumer<Complaints>,
-    partition: &TopicPartition,
-    end: i64,
-    receive: &mut dyn FnMut(Record),
-) -> Result<(), KafkaError> {
-    let mut heard = Instant::now();
-    while heard.elapsed() < REQUEST_TIMEOUT {
-        match consumer.poll(Duration::from_millis(100)) {
-            None => continue,
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            Some(Err(error)) if is_passing(&error) => continue,
-            Some(Err(error)) => return Err(error),
-            Some(Ok(message)) => {
-                let record = read_record(&message, partition.topic.clone());
-                let offset = record.offset;
-                if offset < end {
-                    receive(record);
-                }
-                if offset >= end - 1 {
-                    return Ok(());
-                }
-            }
-        }
-        heard = Instant::now();
-    }
-    Err(KafkaError::MessageConsumption(
-        RDKafkaErrorCode::OperationTimedOut,
-    ))
 }
 
 /// The client goes on by itself after these.

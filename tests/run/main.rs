@@ -19,6 +19,7 @@ mod http;
 mod kafka_faults;
 mod known_data;
 mod log_shapes;
+mod many_headers;
 mod newcomer;
 mod power_loss;
 mod python_readers;

@@ -21,6 +21,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use tracing::debug;
 
 use super::admin::{PartitionOffsets, TopicInfo};
@@ -99,13 +100,18 @@ struct Position {
 impl SecondReader {
     /// Fails where the cluster's settings are of a kind that it cannot use.
     pub fn open(cluster: &Cluster) -> Result<Self, KafkaFailure> {
-        let settings = Settings::read(&cluster.client_config());
+        Self::with_config(&cluster.client_config(), cluster.name())
+    }
+
+    /// `cluster` is what messages call it.
+    pub(super) fn with_config(config: &ClientConfig, cluster: &str) -> Result<Self, KafkaFailure> {
+        let settings = Settings::read(config);
         Ok(Self {
             settings: settings.map_err(|cause| KafkaFailure::Refused {
-                cluster: cluster.name().to_owned(),
+                cluster: cluster.to_owned(),
                 cause,
             })?,
-            cluster: cluster.name().to_owned(),
+            cluster: cluster.to_owned(),
             brokers: BTreeMap::new(),
             connections: BTreeMap::new(),
             bootstrap: None,
