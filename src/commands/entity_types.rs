@@ -53,6 +53,7 @@ pub fn list(config: &Config, json: bool) -> anyhow::Result<Exit> {
                 Some(Mode::Running) => "running",
                 Some(Mode::Paused) => "paused",
                 Some(Mode::Rebuilding) => "rebuilding",
+                Some(Mode::Locked) => "locked",
             },
             quarantined: quarantined.get(&one.id).copied().unwrap_or_default(),
             topic,

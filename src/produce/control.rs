@@ -94,57 +94,51 @@ impl Control {
     }
 
     /// Publishes nothing of the type any more, until it is resumed. What is
-    /// under way ends first.
+    /// under way ends first; an instance that publishes the type reads the order
+    /// within [`CONTROL_INTERVAL`](super::work::CONTROL_INTERVAL).
     pub fn pause(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
-        self.order(realm, schema_name, Mode::Paused, State::Paused, |state| {
-            state == State::Normal
-        })
+        self.order(realm, schema_name, &[Mode::Running], Mode::Paused)
     }
 
     /// Undoes [`Control::pause`], and fills the topic after a rebuild.
     pub fn resume(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
-        self.order(realm, schema_name, Mode::Running, State::Normal, |state| {
-            state == State::Paused
-        })
+        self.order(realm, schema_name, &[Mode::Paused], Mode::Running)
     }
 
     /// Removes the topic and forgets the position, in the background; the type
     /// is paused then, or locked when it failed.
     pub fn rebuild(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
-        self.order(
-            realm,
-            schema_name,
-            Mode::Rebuilding,
-            State::Rebuilding,
-            |state| state != State::Rebuilding,
-        )
+        let from = [Mode::Running, Mode::Paused, Mode::Locked];
+        self.order(realm, schema_name, &from, Mode::Rebuilding)
     }
+
+    /// One compare-and-set in the table, whichever instance publishes the type,
+    /// so that every instance gives the same answer.
 
     fn order(
         &self,
         realm: &str,
         schema_name: &str,
-        mode: Mode,
-        ordered: State,
-        may: impl Fn(State) -> bool,
+        from: &[Mode],
+        to: Mode,
     ) -> Result<State, Refused> {
         let board = self.find(realm, schema_name)?;
-        let (id, topic, state) = {
+        let (id, topic) = {
             let status = board.status();
-            (status.id.clone(), status.topic.clone(), status.state)
+            (status.id.clone(), status.topic.clone())
         };
-        if !may(state) {
-            return Err(Refused::State(state));
-        }
         let positions = &self.context.positions;
         // A type of which nothing was published yet has no row.
-        if let Claimed::Taken(_) = positions.claim(&id, &topic)? {
-            return Err(Refused::State(State::Error));
+        let before = match positions.claim(&id, &topic)? {
+            Claimed::Standing(standing) => standing.mode,
+            Claimed::Taken(_) => return Err(Refused::State(State::Error)),
+        };
+        if !positions.change_mode(&id, None, from, to)? {
+            return Err(Refused::State(State::of(before)));
         }
-        positions.set_mode(&id, mode)?;
-        board.order(ordered);
+        board.order(State::of(to));
         self.rounds.hurry(&id);
-        Ok(ordered)
+        Ok(State::of(to))
     }
 
     fn find(&self, realm: &str, schema_name: &str) -> Result<Arc<Board>, Refused> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::error::PublishError;
 use super::message::{Order, pack};
-use super::positions::Mode;
+use super::positions::{Claimed, Mode};
 use super::status::State;
 use super::work::{Next, TURN, Work, pages};
 use crate::shutdown::Shutdown;
@@ -73,12 +73,15 @@ impl Work {
         self.hold_soon(shutdown)?;
         self.follow_mode()?;
         if let Pass::Rebuild { stay_paused } = pass {
+            self.order_rebuild()?;
             self.rebuild()?;
             if stay_paused {
                 return Ok(());
             }
-            self.context.positions.set_mode(self.id(), Mode::Running)?;
-            self.board.order(State::Normal);
+            let positions = &self.context.positions;
+            if positions.change_mode(self.id(), None, &[Mode::Paused], Mode::Running)? {
+                self.board.order(State::Normal);
+            }
         }
         if !self.board.state().is_running() {
             let word = self.board.state().word();
@@ -91,6 +94,18 @@ impl Work {
             _ => while self.walk(TURN, shutdown)? == Next::AtOnce && !shutdown.is_due() {},
         }
         *quarantined = self.quarantined()?.saturating_sub(before);
+        Ok(())
+    }
+
+    fn order_rebuild(&self) -> Result<(), PublishError> {
+        let topic = self.board.status().topic.clone();
+        if let Claimed::Taken(by) = self.context.positions.claim(self.id(), &topic)? {
+            return Err(PublishError::TopicTaken { topic, by });
+        }
+        // One that is ordered already is the same.
+        let from = [Mode::Running, Mode::Paused, Mode::Locked];
+        let positions = &self.context.positions;
+        positions.change_mode(self.id(), None, &from, Mode::Rebuilding)?;
         Ok(())
     }
 

@@ -60,10 +60,14 @@ impl Outlet {
         }
     }
 
-    /// Takes the type over, so that nobody publishes it meanwhile, and removes
-    /// its topic.
-    pub fn remove_topic(&self, of: &TypeId, topic: &str) -> Result<(), KafkaFailure> {
-        let _fence = TransactionalProducer::open(&self.cluster, &transactional_id(of))?;
+    /// Takes the type over: nobody who published it before can commit anything
+    /// more.
+    pub fn fence(&self, of: &TypeId) -> Result<TransactionalProducer, KafkaFailure> {
+        TransactionalProducer::open(&self.cluster, &transactional_id(of))
+    }
+
+    /// Removes a topic, if it exists.
+    pub fn remove_topic(&self, topic: &str) -> Result<(), KafkaFailure> {
         self.topics.delete(topic)
     }
 }

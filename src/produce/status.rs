@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::positions::Mode;
 use super::time;
 use crate::entities::{EntityType, HeldBack, Position, TypeId};
 
 /// What a type is doing; the words are those of Aether's producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Not looked at yet, or another instance publishes it.
+    /// Not looked at yet.
     Initializing,
     /// Nothing is published until somebody resumes it.
     Paused,
@@ -37,6 +38,16 @@ impl State {
             State::Rebuilding => "REBUILDING",
             State::Normal => "NORMAL",
             State::Error => "ERROR",
+        }
+    }
+
+    /// What a type does whose mode in the table is this one.
+    pub fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Running => State::Normal,
+            Mode::Paused => State::Paused,
+            Mode::Rebuilding => State::Rebuilding,
+            Mode::Locked => State::Locked,
         }
     }
 

@@ -48,7 +48,7 @@ impl Running {
     }
 
     /// Status and text, as curl gets them.
-    fn curl(&self, path: &str) -> (u16, String) {
+    pub fn curl(&self, path: &str) -> (u16, String) {
         let output = Command::new("curl")
             .args(["-s", "-w", "\n%{http_code}", "-u"])
             .arg(format!("{USER}:{PASSWORD}"))
@@ -61,7 +61,7 @@ impl Running {
     }
 
     /// What `/status` says of a type.
-    fn status(&self, of: &Type) -> Value {
+    pub fn status(&self, of: &Type) -> Value {
         let (realm, name) = of.topic.rsplit_once('.').expect("a topic");
         self.get("/status").with(200).json()["topics"][realm][name].clone()
     }
@@ -114,15 +114,15 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn is(status: &Value, word: &str) -> bool {
+pub fn is(status: &Value, word: &str) -> bool {
     status["operating_status"] == format!("TopicStatus.{word}")
 }
 
-fn succeeded(status: &Value, count: u64) -> bool {
+pub fn succeeded(status: &Value, count: u64) -> bool {
     is(status, "NORMAL") && status["last_changeset_status"]["succeeded"] == count
 }
 
-const PRODUCER: &[&str] = &["run", "--only", "producer"];
+pub const PRODUCER: &[&str] = &["run", "--only", "producer"];
 
 #[test]
 fn types_are_paused_resumed_and_rebuilt_in_the_words_that_scripts_know() {

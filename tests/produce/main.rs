@@ -19,6 +19,7 @@ mod controlled;
 #[path = "../http/http.rs"]
 #[allow(dead_code, reason = "most of it is for the archive API")]
 mod http;
+mod orders;
 mod positions;
 mod publishing;
 mod reading;

@@ -190,7 +190,10 @@ fn a_rebuild_forgets_everything_and_shuts_out_who_wrote_before(positions: &dyn P
     claimed(positions, &own);
     positions.record(&own, 0, &progress(1..=9)).unwrap();
     positions.quarantine(&own, &[unsendable(3)]).unwrap();
-    positions.reset(&own).unwrap();
+    let unordered = positions.reset(&own, 0);
+    assert!(matches!(unordered, Err(PositionsError::Superseded { .. })));
+    assert!(order(positions, &[Mode::Running], Mode::Rebuilding));
+    positions.reset(&own, 0).unwrap();
     let standing = positions.standing(&own).unwrap().unwrap();
     assert_eq!(standing.position, Position::start());
     assert_eq!((standing.mode, standing.generation), (Mode::Paused, 1));
@@ -201,20 +204,49 @@ fn a_rebuild_forgets_everything_and_shuts_out_who_wrote_before(positions: &dyn P
         "{late:?}"
     );
     positions.record(&own, 1, &progress(1..=2)).unwrap();
+    // A rebuild that was ordered for the first generation does not touch this one.
+    for mode in [Mode::Paused, Mode::Rebuilding] {
+        order(positions, &[Mode::Paused], mode);
+        assert!(matches!(
+            positions.reset(&own, 0),
+            Err(PositionsError::Superseded { .. })
+        ));
+    }
+    let standing = positions.standing(&own).unwrap().unwrap();
+    assert_eq!((standing.position, standing.generation), (at(2), 1));
     assert!(matches!(
-        positions.reset(&of("b")),
+        positions.reset(&of("b"), 0),
         Err(PositionsError::Superseded { .. })
     ));
 }
 
+fn order(positions: &dyn Positions, from: &[Mode], to: Mode) -> bool {
+    positions.change_mode(&of("a"), None, from, to).unwrap()
+}
+
 fn modes_are_kept(positions: &dyn Positions) {
     claimed(positions, &of("a"));
-    for mode in [Mode::Paused, Mode::Rebuilding, Mode::Running] {
-        positions.set_mode(&of("a"), mode).unwrap();
-        assert_eq!(positions.standing(&of("a")).unwrap().unwrap().mode, mode);
+    let all = [
+        Mode::Running,
+        Mode::Paused,
+        Mode::Rebuilding,
+        Mode::Locked,
+        Mode::Running,
+    ];
+    for modes in all.windows(2) {
+        let (before, after) = (modes[0], modes[1]);
+        let others: Vec<Mode> = all.into_iter().filter(|mode| *mode != before).collect();
+        assert!(!order(positions, &others, after));
+        let mode = || positions.standing(&of("a")).unwrap().unwrap().mode;
+        assert_eq!(mode(), before);
+        let late = positions.change_mode(&of("a"), Some(7), &[before], after);
+        assert!(!late.unwrap(), "of another generation");
+        assert_eq!(mode(), before);
+        assert!(order(positions, &[before], after));
+        assert_eq!(mode(), after);
     }
-    let unknown = positions.set_mode(&of("b"), Mode::Paused);
-    assert!(matches!(unknown, Err(PositionsError::Superseded { .. })));
+    let unknown = positions.change_mode(&of("b"), None, &all, Mode::Paused);
+    assert!(!unknown.unwrap());
 }
 
 fn the_quarantine_lists_replays_releases_and_drops(positions: &dyn Positions) {
@@ -291,6 +323,8 @@ fn aethers_offset_is_taken_over_and_kept_up_with_the_lowest_of_its_realms() {
     assert_eq!(aethers(), at(5).as_str());
     positions.record(&of("b"), 0, &progress(6..=9)).unwrap();
     assert_eq!(aethers(), at(9).as_str());
-    positions.reset(&of("b")).unwrap();
+    let rebuilt = positions.change_mode(&of("b"), None, &[Mode::Running], Mode::Rebuilding);
+    assert!(rebuilt.unwrap());
+    positions.reset(&of("b"), 0).unwrap();
     assert_eq!(aethers(), "");
 }

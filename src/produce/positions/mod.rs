@@ -25,6 +25,8 @@ pub enum Mode {
     Paused,
     /// Its topic is to be removed and its position forgotten; then it is paused.
     Rebuilding,
+    /// The last rebuild failed. Only another rebuild is allowed.
+    Locked,
 }
 
 impl Mode {
@@ -33,6 +35,7 @@ impl Mode {
             Mode::Running => "running",
             Mode::Paused => "paused",
             Mode::Rebuilding => "rebuilding",
+            Mode::Locked => "locked",
         }
     }
 
@@ -40,6 +43,7 @@ impl Mode {
         match word {
             "paused" => Mode::Paused,
             "rebuilding" => Mode::Rebuilding,
+            "locked" => Mode::Locked,
             _ => Mode::Running,
         }
     }
@@ -192,12 +196,21 @@ pub trait Positions: Send + Sync {
     /// the realms that share the schema.
     fn record(&self, of: &TypeId, generation: i64, progress: &Progress) -> Answer<()>;
 
-    /// What the type is to do from now on. `Superseded` when it is not known.
-    fn set_mode(&self, of: &TypeId, mode: Mode) -> Answer<()>;
+    /// Sets the mode to `to` if it is one of `from` (compare and set), and if the
+    /// generation is this one where one is given. Returns whether it was set.
+    fn change_mode(
+        &self,
+        of: &TypeId,
+        generation: Option<i64>,
+        from: &[Mode],
+        to: Mode,
+    ) -> Answer<bool>;
 
-    /// Back to the start, with nothing sent and nothing in the quarantine; the
-    /// generation is one more, and the type is paused. Aether's table follows.
-    fn reset(&self, of: &TypeId) -> Answer<()>;
+    /// Ends the rebuild that was ordered for this generation: back to the start,
+    /// with nothing sent and nothing in the quarantine; the generation is one
+    /// more, and the type is paused. Aether's table follows. `Superseded` when
+    /// the generation is another one or no rebuild is ordered.
+    fn reset(&self, of: &TypeId, generation: i64) -> Answer<()>;
 
     /// The marks of what was sent, or is in the quarantine, with `from` ≤
     /// position ≤ `to`; some of what lies beside may be among them.

@@ -69,7 +69,7 @@ impl Work {
     }
 
     /// What goes into the quarantine meets no fence of Kafka's.
-    fn make_sure_of_the_right(&self) -> Result<(), PublishError> {
+    pub(super) fn make_sure_of_the_right(&self) -> Result<(), PublishError> {
         match self.lock.as_ref().is_some_and(|lock| lock.is_held()) {
             true => Ok(()),
             false => Err(PublishError::Lost(

@@ -165,10 +165,11 @@ impl Work {
     }
 
     fn try_turn(&mut self, shutdown: &Shutdown) -> Result<Next, PublishError> {
-        if !self.hold()? {
+        let is_own = self.hold()?;
+        self.follow_mode()?;
+        if !is_own {
             return Ok(Next::After(CONTROL_INTERVAL));
         }
-        self.follow_mode()?;
         match self.board.state() {
             State::Rebuilding => {
                 self.rebuild()?;
@@ -226,69 +227,91 @@ impl Work {
     /// From the table, where another instance may have written meanwhile.
     fn reload(&mut self) -> Result<(), PositionsError> {
         let standing = self.context.positions.standing(self.id())?;
-        self.cursor = standing
-            .map(|standing| standing.position)
-            .unwrap_or_default();
-        self.is_unknown = false;
-        self.board.status().position = self.cursor.clone();
+        self.go_to(standing.map(|one| one.position).unwrap_or_default());
         Ok(())
     }
 
-    /// What the table says that the type is to do, whoever asked for it.
+    fn go_to(&mut self, position: Position) {
+        self.board.status().position = position.clone();
+        self.cursor = position;
+        self.is_unknown = false;
+    }
+
+    /// Makes the state what the table says, on whichever instance: read when the
+    /// type's lock is taken and every [`CONTROL_INTERVAL`].
     pub(super) fn follow_mode(&mut self) -> Result<(), PublishError> {
         if Instant::now() < self.control_due {
             return Ok(());
         }
         let orders = self.board.orders();
-        let mode = match self.context.positions.standing(self.id())? {
-            Some(standing) => standing.mode,
-            None => Mode::Running,
-        };
+        let standing = self.context.positions.standing(self.id())?;
+        let mode = standing.as_ref().map_or(Mode::Running, |one| one.mode);
         let mut status = self.board.status();
         if orders != self.board.orders() {
             // What was just ordered here is newer than what was read.
             return Ok(());
         }
-        let state = status.state;
+        let before = status.state;
         status.state = match mode {
-            Mode::Paused if state.is_running() => State::Paused,
-            Mode::Running if !state.is_running() => State::Initializing,
-            // One that failed is not tried again by itself.
-            Mode::Rebuilding if state != State::Locked => State::Rebuilding,
-            _ => state,
+            // This instance knows how it goes.
+            Mode::Running if self.lock.is_some() && before.is_running() => before,
+            Mode::Running if self.lock.is_some() => State::Initializing,
+            mode => State::of(mode),
         };
-        let changed = status.state != state;
+        let has_changed = status.state != before;
         drop(status);
         self.control_due = Instant::now() + CONTROL_INTERVAL;
-        if changed {
-            self.is_unknown = true;
-            self.reload()?;
+        if has_changed || self.lock.is_none() {
+            self.go_to(standing.map(|one| one.position).unwrap_or_default());
         }
         Ok(())
     }
 
-    /// Removes the topic and forgets the position; both, or it is told and
-    /// stays locked.
+    /// Carries out the rebuild that the table orders: removes the topic and
+    /// forgets the position, or locks the type. One that another instance has
+    /// carried out already is left alone: it belongs to the generation that it
+    /// was ordered for.
     pub(super) fn rebuild(&mut self) -> Result<(), PublishError> {
         let of = self.entity_type.id.clone();
         let topic = self.board.status().topic.clone();
         self.publisher = None;
-        info!(%of, topic, "rebuilding: the topic is removed, the position forgotten");
-        let removed = self
-            .context
-            .outlet
-            .remove_topic(&of, &topic)
-            .map_err(PublishError::from);
-        let reset = removed.and_then(|()| Ok(self.context.positions.reset(&of)?));
-        let state = match &reset {
-            Ok(()) => State::Paused,
-            Err(_) => State::Locked,
+        self.control_due = Instant::now();
+        let context = self.context.clone();
+        let ordered = || -> Result<Option<i64>, PositionsError> {
+            let standing = context.positions.standing(&of)?;
+            let ordered = standing.filter(|one| one.mode == Mode::Rebuilding);
+            Ok(ordered.map(|one| one.generation))
         };
-        self.board.status().state = state;
-        reset?;
-        self.is_unknown = true;
-        self.reload()?;
-        info!(%of, topic, "rebuilt: paused; resume it to fill the topic");
+        let Some(generation) = ordered()? else {
+            return self.follow_mode();
+        };
+        info!(%of, topic, generation, "rebuild started, removing the topic");
+        let rebuilt = context.outlet.fence(&of).map_err(PublishError::from);
+        let rebuilt = rebuilt.and_then(|_fence| {
+            // The fence may have waited for another instance that did it.
+            self.make_sure_of_the_right()?;
+            if ordered()? != Some(generation) {
+                return Err(PositionsError::Superseded { of: of.clone() }.into());
+            }
+            context.outlet.remove_topic(&topic)?;
+            Ok(context.positions.reset(&of, generation)?)
+        });
+        if let Err(failure) = rebuilt {
+            if !failure.is_lost() {
+                let from = [Mode::Rebuilding];
+                let locked =
+                    context
+                        .positions
+                        .change_mode(&of, Some(generation), &from, Mode::Locked);
+                // Where that fails too, the order stays and is tried again.
+                if matches!(locked, Ok(true)) {
+                    self.board.status().state = State::Locked;
+                }
+            }
+            return Err(failure);
+        }
+        self.follow_mode()?;
+        info!(%of, topic, "rebuild finished, paused until it is resumed");
         Ok(())
     }
 }

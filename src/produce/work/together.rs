@@ -242,10 +242,11 @@ impl<'a> Member<'a> {
 impl Work {
     /// `None` if it can publish; otherwise what it does next.
     fn is_ready(&mut self) -> Result<Option<Next>, PublishError> {
-        if !self.hold()? {
+        let is_own = self.hold()?;
+        self.follow_mode()?;
+        if !is_own {
             return Ok(Some(Next::After(CONTROL_INTERVAL)));
         }
-        self.follow_mode()?;
         if !self.board.state().is_running() {
             return Ok(Some(Next::Alone));
         }

@@ -113,16 +113,28 @@ impl Positions for PostgresPositions {
         superseded_unless(done, of)
     }
 
-    fn set_mode(&self, of: &TypeId, mode: Mode) -> Answer<()> {
-        const SET: &str =
-            "UPDATE producer_positions SET mode = $3 WHERE realm = $1 AND schema_id = $2";
-        let params = (&of.realm, &of.schema_id, mode.word());
-        let set = self.call(|session| session.execute(SET, &[params.0, params.1, &params.2]))?;
-        superseded_unless(set == 1, of)
+    fn change_mode(
+        &self,
+        of: &TypeId,
+        generation: Option<i64>,
+        from: &[Mode],
+        to: Mode,
+    ) -> Answer<bool> {
+        const CHANGE: &str = "UPDATE producer_positions SET mode = $3
+            WHERE realm = $1 AND schema_id = $2 AND mode = ANY($4)
+                AND ($5::bigint IS NULL OR generation = $5)";
+        let from: Vec<&str> = from.iter().map(|mode| mode.word()).collect();
+        let changed = self.call(|session| {
+            session.execute(
+                CHANGE,
+                &[&of.realm, &of.schema_id, &to.word(), &from, &generation],
+            )
+        })?;
+        Ok(changed == 1)
     }
 
-    fn reset(&self, of: &TypeId) -> Answer<()> {
-        let done = self.call(|session| record::reset(session, of))?;
+    fn reset(&self, of: &TypeId, generation: i64) -> Answer<()> {
+        let done = self.call(|session| record::reset(session, of, generation))?;
         superseded_unless(done, of)
     }
 

@@ -73,11 +73,11 @@ pub(super) fn record(
     })
 }
 
-pub(super) fn reset(session: &mut Session, of: &TypeId) -> Result<bool, Fault> {
+pub(super) fn reset(session: &mut Session, of: &TypeId, generation: i64) -> Result<bool, Fault> {
     const FORGET: &str = r#"
         UPDATE producer_positions SET "position" = '', known_from = '', log_ends = '',
             open_chunk = NULL, generation = generation + 1, mode = 'paused', updated_at = now()
-        WHERE realm = $1 AND schema_id = $2"#;
+        WHERE realm = $1 AND schema_id = $2 AND generation = $3 AND mode = 'rebuilding'"#;
     const FORGET_SENT: &str = "DELETE FROM producer_sent WHERE realm = $1 AND schema_id = $2";
     const FORGET_BAD: &str = "DELETE FROM producer_quarantine WHERE realm = $1 AND schema_id = $2";
     let forget = session.prepare(FORGET)?;
@@ -85,7 +85,7 @@ pub(super) fn reset(session: &mut Session, of: &TypeId) -> Result<bool, Fault> {
     let mirror = mirror(session)?;
     session.in_transaction(|transaction| {
         let key: (&String, &Uuid) = (&of.realm, &of.schema_id);
-        if transaction.execute(&forget, &[key.0, key.1])? != 1 {
+        if transaction.execute(&forget, &[key.0, key.1, &generation])? != 1 {
             return Ok(false);
         }
         for statement in &rest {

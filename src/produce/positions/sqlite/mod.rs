@@ -77,16 +77,30 @@ impl Positions for SqlitePositions {
         superseded_unless(done, of)
     }
 
-    fn set_mode(&self, of: &TypeId, mode: Mode) -> Answer<()> {
-        const SET: &str =
-            "UPDATE producer_positions SET mode = ?3 WHERE realm = ?1 AND schema_id = ?2";
-        let set = self
-            .write(|file| Ok(file.execute(SET, params![of.realm, of.schema_id, mode.word()])?))?;
-        superseded_unless(set == 1, of)
+    fn change_mode(
+        &self,
+        of: &TypeId,
+        generation: Option<i64>,
+        from: &[Mode],
+        to: Mode,
+    ) -> Answer<bool> {
+        // A write transaction is the only one of its file.
+        self.write(|file| {
+            let Some(before) = standing::find(file, of)? else {
+                return Ok(false);
+            };
+            let is_meant = generation.is_none_or(|meant| meant == before.generation);
+            if !is_meant || !from.contains(&before.mode) {
+                return Ok(false);
+            }
+            const SET: &str =
+                "UPDATE producer_positions SET mode = ?3 WHERE realm = ?1 AND schema_id = ?2";
+            Ok(file.execute(SET, params![of.realm, of.schema_id, to.word()])? == 1)
+        })
     }
 
-    fn reset(&self, of: &TypeId) -> Answer<()> {
-        let done = self.write(|file| record::reset(file, of))?;
+    fn reset(&self, of: &TypeId, generation: i64) -> Answer<()> {
+        let done = self.write(|file| record::reset(file, of, generation))?;
         superseded_unless(done, of)
     }
 

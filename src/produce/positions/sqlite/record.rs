@@ -59,14 +59,14 @@ pub(super) fn record(
     Ok(true)
 }
 
-pub(super) fn reset(file: &Transaction<'_>, of: &TypeId) -> Result<bool, Fault> {
+pub(super) fn reset(file: &Transaction<'_>, of: &TypeId, generation: i64) -> Result<bool, Fault> {
     const FORGET: &str = r#"
         UPDATE producer_positions SET "position" = '', known_from = '', log_ends = '',
             open_chunk = NULL, generation = generation + 1, mode = 'paused'
-        WHERE realm = ? AND schema_id = ?"#;
+        WHERE realm = ? AND schema_id = ? AND generation = ? AND mode = 'rebuilding'"#;
     const FORGET_SENT: &str = "DELETE FROM producer_sent WHERE realm = ? AND schema_id = ?";
     const FORGET_BAD: &str = "DELETE FROM producer_quarantine WHERE realm = ? AND schema_id = ?";
-    if file.execute(FORGET, params![of.realm, of.schema_id])? != 1 {
+    if file.execute(FORGET, params![of.realm, of.schema_id, generation])? != 1 {
         return Ok(false);
     }
     for statement in [FORGET_SENT, FORGET_BAD] {
