@@ -114,7 +114,6 @@ impl Control {
 
     /// One compare-and-set in the table, whichever instance publishes the type,
     /// so that every instance gives the same answer.
-
     fn order(
         &self,
         realm: &str,
