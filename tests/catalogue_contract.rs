@@ -46,6 +46,8 @@ mod races;
 mod schema;
 #[path = "catalogue_contract/sqlite_file.rs"]
 mod sqlite_file;
+#[path = "catalogue_contract/state.rs"]
+mod state;
 #[path = "catalogue_contract/streams.rs"]
 mod streams;
 #[path = "catalogue_contract/upkeep.rs"]

@@ -8,6 +8,7 @@ mod describe;
 mod filter;
 mod postgres;
 mod sqlite;
+mod state;
 mod stream;
 mod text;
 mod upkeep;
@@ -27,6 +28,7 @@ pub use self::describe::Lying;
 pub use self::filter::{Cursor, RowFilter};
 pub use self::postgres::PostgresCatalogue;
 pub use self::sqlite::SqliteCatalogue;
+pub use self::state::CatalogueState;
 pub use self::stream::{Appearance, StreamExtent, StreamFilter, StreamPlace, Streams};
 pub use self::text::storable;
 pub use self::upkeep::{SetAside, Upkeep, Verification};
@@ -263,7 +265,9 @@ pub trait Catalogue: Send + Sync {
 
     /// Claims each UUID for its delivery where nobody owns it, and gives the
     /// owner of each as it is after that: one's own claim, or somebody else's
-    /// claim or row. At most one claim a UUID may be passed.
+    /// claim or row. At most one claim a UUID may be passed. `Unavailable` while
+    /// the catalogue is incomplete: a UUID that nobody seems to own may have an
+    /// owner.
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError>;
 
     /// Adds rows whose claim still stands for the same delivery (the claim is

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{CatalogueError, Row, StoredRow};
+use super::{CatalogueError, CatalogueState, Row, StoredRow};
 
 /// An object in a message's place that is none, left where it is: nothing is
 /// ever deleted.
@@ -53,6 +53,28 @@ pub trait Upkeep: Send + Sync {
     /// where their UUID has no row, and gives the UUIDs that have one now which
     /// they had not before. The counts in `topics` follow.
     fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError>;
+
+    /// As [`Upkeep::adopt`], of objects that no valid signature vouches for: the
+    /// new rows are unconfirmed.
+    fn adopt_unconfirmed(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError>;
+
+    /// Which of these messages are unconfirmed.
+    fn which_unconfirmed(&self, uuids: &[Uuid]) -> Result<Vec<Uuid>, CatalogueError>;
+
+    /// The catalogue's identity, and whether it has every row.
+    fn state(&self) -> Result<CatalogueState, CatalogueError>;
+
+    /// Marks the catalogue as incomplete until the rebuild of this part (the
+    /// second number says of how many) and of all others has ended.
+    fn begin_rebuild(&self, part: (i32, i32)) -> Result<(), CatalogueError>;
+
+    /// Ends the rebuild of a part. Whether the catalogue is complete now: then,
+    /// if rows were added since the rebuild began, it has another id.
+    fn end_rebuild(&self, part: (i32, i32)) -> Result<bool, CatalogueError>;
+
+    /// Remembers, for the first time only, that rows are signed from now on.
+    /// Whether it was the first time.
+    fn begin_signing(&self) -> Result<bool, CatalogueError>;
 
     /// Makes the row of this serial number say what `row` says. Whether it did:
     /// not where no such row is, or another row has the UUID.

@@ -31,6 +31,7 @@ impl Archiving {
     ) -> anyhow::Result<Self> {
         let archive = config.archive()?;
         let catalogue = open::catalogue_to_write(config)?;
+        open::wait_until_complete(&*catalogue)?;
         let store = runtime.block_on(open::store_to_write(config))?;
         let archiver = Archiver {
             catalogue,

@@ -26,6 +26,9 @@ use crate::store::{self, Store};
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const START_PAUSE: Duration = Duration::from_secs(1);
 
+/// Between two warnings about the same thing.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
 /// Of the positions' database: for what works on types at once, and for whoever
 /// gives orders.
 const POSITIONS_CONNECTIONS: u32 = 3;
@@ -72,6 +75,24 @@ pub fn catalogue_to_write(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>>
         CatalogueError::is_passing,
     );
     Ok(Arc::from(opened?))
+}
+
+/// Waits for the end of a rebuild of the catalogue, however long it takes: what
+/// is archived before that could be archived twice. Says so once a minute.
+/// Blocks.
+pub fn wait_until_complete(catalogue: &dyn Catalogue) -> Result<(), CatalogueError> {
+    let mut told: Option<Instant> = None;
+    loop {
+        let state = patiently(|| catalogue.upkeep().state(), CatalogueError::is_passing)?;
+        let Some(why) = state.incomplete() else {
+            return Ok(());
+        };
+        if told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+            told = Some(Instant::now());
+            warn!(catalogue = catalogue.name(), "archiving waits: {why}");
+        }
+        std::thread::sleep(START_PAUSE);
+    }
 }
 
 /// Opens the cluster and asks it something, so that wrong credentials and

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
+use tracing::warn;
 
 use super::verify::{TICK, UNPRINTED, subset};
 use super::verify_report::Report;
@@ -61,6 +62,9 @@ async fn watch(rebuild: &Rebuild, mut report: Report) -> anyhow::Result<Exit> {
     }
     report.end_progress();
     let rebuilt = result.context(NotFinished)?;
+    if let Some(why) = &rebuilt.incomplete {
+        warn!("{why}");
+    }
     let seconds = report.seconds();
     report.end(&as_json(&rebuilt, seconds), &as_table(&rebuilt, seconds))?;
     Ok(match rebuilt.defects {
@@ -76,6 +80,7 @@ fn as_json(rebuilt: &Rebuilt, seconds: f64) -> serde_json::Value {
         "rows_known": rebuilt.known,
         "set_aside": rebuilt.set_aside,
         "defects": rebuilt.defects,
+        "catalogue_complete": rebuilt.incomplete.is_none(),
         "seconds": tenths(seconds),
     })
 }

@@ -38,6 +38,7 @@ pub fn status(config: &Config, json: bool) -> anyhow::Result<Exit> {
 fn read(catalogue: &dyn Catalogue, now: i64) -> Result<Status, CatalogueError> {
     Ok(Status {
         catalogue: catalogue.name().to_owned(),
+        state: catalogue.upkeep().state()?,
         now,
         topics: topics_of(catalogue, now)?,
         newest: catalogue.upkeep().newest_row()?.map(|stored| stored.row),

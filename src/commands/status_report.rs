@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::status_loops::Loops;
 use super::verifications::Verifications;
 use super::{output, table};
-use crate::catalogue::{Gap, Row, TopicSummary, Verification};
+use crate::catalogue::{CatalogueState, Gap, Row, TopicSummary, Verification};
 
 /// Everything that `status` shows.
 pub(super) struct Status {
     /// Its name.
     pub catalogue: String,
+    pub state: CatalogueState,
     /// Ms since 1970-01-01 UTC.
     pub now: i64,
     pub topics: Vec<TopicStatus>,
@@ -76,6 +77,10 @@ impl Status {
         let verifications = &self.verifications;
         json!({
             "catalogue": self.catalogue,
+            "catalogue_id": self.state.id,
+            "catalogue_complete": self.state.is_complete,
+            "rebuild_missing": self.state.missing_parts,
+            "unconfirmed": self.state.unconfirmed,
             "time": output::date(self.now),
             "messages": self.total(|topic| topic.summary.messages),
             "messages_last_24_hours": self.total(|topic| topic.day),
@@ -146,6 +151,16 @@ impl Status {
             fact("last archived", self.newest_text()),
             fact("gaps", self.gaps_text()),
         ];
+        if let Some(why) = self.state.incomplete() {
+            facts.insert(1, fact("INCOMPLETE", why));
+        }
+        if self.state.unconfirmed > 0 {
+            let text = format!(
+                "{} messages, taken from objects without a valid signature",
+                self.state.unconfirmed
+            );
+            facts.push(fact("unconfirmed", text));
+        }
         facts.extend(self.verification_facts());
         if let Some(stopped) = &self.verifications.unfinished {
             facts.push(fact(

@@ -12,6 +12,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::group_offset;
 use super::partition::{Offsets, TopicPartition};
+use super::topic_id::{self, TopicIds};
 
 /// After this long without an answer it is looked whether the cluster refused.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -116,6 +117,11 @@ impl Admin {
                 Some((partition, PartitionOffsets { start, end }))
             })
             .collect())
+    }
+
+    /// The ids that these topics have now, each named once.
+    pub fn topic_ids(&self, topics: &[&str]) -> Result<TopicIds, KafkaFailure> {
+        self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
     }
 
     /// What the group has committed, where it has.

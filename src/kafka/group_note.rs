@@ -25,16 +25,32 @@ pub struct GroupNote {
 }
 
 impl GroupNote {
+    /// Reads what was committed last, also while a later transaction is open.
+    /// Connects to nothing yet.
+    pub fn open_to_look(cluster: &Cluster, group: &str, topic: &str) -> Result<Self, KafkaFailure> {
+        Self::open_with(cluster, group, topic, "read_uncommitted")
+    }
+
+    /// Reads only once no transaction with this note is open (KIP-447): its
+    /// records may be visible before the note is. Open the producer of its
+    /// transactional id first, which ends a transaction whose process died.
     /// Connects to nothing yet.
     pub fn open(cluster: &Cluster, group: &str, topic: &str) -> Result<Self, KafkaFailure> {
+        Self::open_with(cluster, group, topic, "read_committed")
+    }
+
+    fn open_with(
+        cluster: &Cluster,
+        group: &str,
+        topic: &str,
+        isolation_level: &str,
+    ) -> Result<Self, KafkaFailure> {
         let complaints = Complaints::default();
         let mut config = cluster.client_config();
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
-            // What was committed last is told at once, and not only when the
-            // transaction of somebody who died has timed out.
-            .set("isolation.level", "read_uncommitted");
+            .set("isolation.level", isolation_level);
         Ok(Self {
             consumer: config
                 .create_with_context(complaints.clone())

@@ -62,7 +62,9 @@ pub(super) fn committed<C: ConsumerContext>(
 
 /// What the group has committed for each. Its coordinator is waited for: a
 /// cluster that has just begun, or whose brokers come and go, has none for a
-/// moment, and the client asks only once. Blocks for 20 s at most.
+/// moment, and the client asks only once. So is the end of an open transaction
+/// that commits one of these offsets, where the consumer is `read_committed`.
+/// Blocks for 20 s at most.
 pub(super) fn fetch<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     asked: &TopicPartitionList,
@@ -71,7 +73,7 @@ pub(super) fn fetch<C: ConsumerContext>(
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match ask(consumer, asked.clone(), left) {
-            Err(error) if left > LOOK_AGAIN && is_coordinator_missing(&error) => {
+            Err(error) if left > LOOK_AGAIN && is_passing(&error) => {
                 std::thread::sleep(LOOK_AGAIN);
             }
             answer => return answer,
@@ -92,11 +94,18 @@ fn ask<C: ConsumerContext>(
     Ok(answer)
 }
 
-fn is_coordinator_missing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+fn is_passing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator, UnstableOffsetCommit,
+    };
     matches!(
         error.rdkafka_error_code(),
-        Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
+        Some(
+            CoordinatorLoadInProgress
+                | CoordinatorNotAvailable
+                | NotCoordinator
+                | UnstableOffsetCommit
+        )
     )
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::catalogue::StreamPlace;
 
 /// Of this form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Committed in the transaction of the records that it counts, so that whoever
 /// reads it knows which of them are there.
@@ -15,6 +15,11 @@ pub struct Note {
     version: u32,
     /// Which archive: its bucket.
     pub bucket: String,
+    /// Which catalogue: serial numbers and places mean nothing in another one.
+    pub catalogue: Uuid,
+    /// Which topic of the target's name, and where its partitions began when
+    /// the first part was begun.
+    pub target: TargetLife,
     /// Which records were asked for, and how, in one order of words.
     pub asked: String,
     /// The messages of this part have serial numbers after the first, up to the
@@ -34,13 +39,33 @@ pub struct Note {
     pub done: bool,
 }
 
+/// What tells a target from one that lost records, or that was deleted and
+/// created again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetLife {
+    /// As Kafka's tools show it; `None` where the broker gives no ids.
+    pub topic_id: Option<String>,
+    /// The first offsets of all partitions, added up. None of them ever
+    /// decreases, so the sum stays if and only if nothing was removed.
+    pub starts: i64,
+}
+
 impl Note {
     /// Of a part that begins.
-    pub fn new(bucket: &str, asked: &str, added: (i64, i64), earlier: u64) -> Self {
+    pub fn new(
+        bucket: &str,
+        asked: &str,
+        catalogue: Uuid,
+        target: &TargetLife,
+        added: (i64, i64),
+        earlier: u64,
+    ) -> Self {
         let mut note = Self {
             version: VERSION,
             bucket: bucket.to_owned(),
             asked: asked.to_owned(),
+            catalogue,
+            target: target.clone(),
             added,
             place: Default::default(),
             last: None,
@@ -86,6 +111,11 @@ impl Note {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// What all parts have restored.
+    pub fn total(&self) -> u64 {
+        self.earlier + self.restored()
+    }
+
     /// `None`: it is no note, or one of another version.
     pub fn parse(text: &str) -> Option<Self> {
         let note: Self = serde_json::from_str(text).ok()?;
@@ -107,9 +137,15 @@ mod tests {
             place: (i32, i64, i64, i64, bool),
             numbers: (u64, u64, u64, u64),
             last: Option<u128>,
+            catalogue: u128,
+            topic_id: Option<String>,
+            starts: i64,
             done: bool,
         ) {
-            let mut note = Note::new(&bucket, &asked, (1, i64::MAX), numbers.3);
+            let target = TargetLife { topic_id, starts };
+            let catalogue = Uuid::from_u128(catalogue);
+            let added = (1, i64::MAX);
+            let mut note = Note::new(&bucket, &asked, catalogue, &target, added, numbers.3);
             note.place = place;
             note.last = last.map(Uuid::from_u128);
             (note.messages, note.retries, note.left_out) = (numbers.0, numbers.1, numbers.2);
@@ -128,8 +164,9 @@ mod tests {
 
     #[test]
     fn a_note_of_a_later_version_is_not_understood() {
-        let text = Note::new("b", "", (0, 1), 0).to_text();
-        let later = text.replace("\"version\":1", "\"version\":2");
+        let target = TargetLife::default();
+        let text = Note::new("b", "", Uuid::nil(), &target, (0, 1), 0).to_text();
+        let later = text.replace("\"version\":2", "\"version\":3");
         assert_ne!(later, text);
         assert_eq!(Note::parse(&later), None);
     }

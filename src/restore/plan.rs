@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::begin::{Ask, Begin};
+use super::begin::{Ask, Begin, TargetState};
+use super::clients::Clients;
+use super::note::TargetLife;
 use super::{Restorer, Result, target};
-use crate::catalogue::{StreamExtent, StreamFilter};
+use crate::catalogue::{CatalogueState, StreamExtent, StreamFilter};
 use crate::kafka::{GroupNote, TopicPartition, TopicSettings};
 
 /// What the groups and the transactional ids of restores begin with.
@@ -46,15 +48,38 @@ impl Job {
     pub(super) fn transactional_id(&self) -> String {
         format!("{GROUP}{}>{}", self.topic(), self.target)
     }
+}
 
-    pub(super) fn ask<'a>(&'a self, bucket: &'a str, append: bool) -> Ask<'a> {
-        Ask {
-            target: &self.target,
-            bucket,
-            asked: &self.asked,
-            newest: self.extent.newest,
-            append,
+impl Clients {
+    /// The targets as they are now, of those that exist. Blocks.
+    pub(super) fn states(
+        &self,
+        settings: &BTreeMap<String, TopicSettings>,
+    ) -> Result<BTreeMap<String, TargetState>> {
+        let partitions: Vec<TopicPartition> = settings
+            .iter()
+            .flat_map(|(topic, of)| (0..of.partitions).map(|p| TopicPartition::new(topic, p)))
+            .collect();
+        let names: Vec<&str> = settings.keys().map(String::as_str).collect();
+        let ids = self.offsets.topic_ids(&names)?;
+        let offsets = self.offsets.offsets(&partitions)?;
+        let mut states: BTreeMap<String, TargetState> = names
+            .into_iter()
+            .map(|name| {
+                let life = TargetLife {
+                    topic_id: ids.get(name).map(ToString::to_string),
+                    starts: 0,
+                };
+                (name.to_owned(), TargetState { life, offsets: 0 })
+            })
+            .collect();
+        for (partition, at) in offsets {
+            if let Some(state) = states.get_mut(&*partition.topic) {
+                state.life.starts = state.life.starts.saturating_add(at.start);
+                state.offsets += u64::try_from(at.end - at.start).unwrap_or_default();
+            }
         }
+        Ok(states)
     }
 }
 
@@ -76,8 +101,10 @@ impl Restorer {
         let targets: BTreeSet<&str> = jobs.iter().map(|job| &*job.target).collect();
         let targets: Vec<&str> = targets.into_iter().collect();
         let settings = self.clients.topics.settings(&targets)?;
-        let filled = self.filled(&settings)?;
+        let states = self.clients.states(&settings)?;
+        let catalogue = self.catalogue.upkeep().state()?;
         let mut plan = Plan::default();
+        plan.refused.extend(catalogue.incomplete());
         for job in jobs {
             let Some(of_target) = settings.get(&job.target) else {
                 self.plan_missing(job, &mut plan);
@@ -86,24 +113,39 @@ impl Restorer {
             let by_key = self.options.by_key;
             let problems = target::problems(&job.target, of_target, &job.extent, by_key, now);
             plan.refused.extend(problems);
-            let note = GroupNote::open(&self.clients.cluster, &job.group(), &job.target)?.read()?;
-            let is_empty = !filled.contains(&job.target);
+            let (cluster, group) = (&self.clients.cluster, job.group());
+            let note = GroupNote::open_to_look(cluster, &group, &job.target)?.read()?;
+            let state = states.get(&job.target).cloned().unwrap_or_default();
             plan.there
-                .push(match self.begin(job, note.as_deref(), is_empty) {
+                .push(match self.begin(job, note.as_deref(), &state, &catalogue) {
                     Begin::Refused(why) => {
                         plan.refused.push(why);
                         0
                     }
                     Begin::New(note) => note.earlier,
-                    Begin::Resume(note) | Begin::Complete(note) => note.earlier + note.restored(),
+                    Begin::Resume(note) | Begin::Complete(note) => note.total(),
                 });
         }
         Ok(plan)
     }
 
-    pub(super) fn begin(&self, job: &Job, note: Option<&str>, is_empty: bool) -> Begin {
-        let bucket = self.store.bucket();
-        job.ask(bucket, self.options.append).begin(note, is_empty)
+    pub(super) fn begin(
+        &self,
+        job: &Job,
+        note: Option<&str>,
+        state: &TargetState,
+        catalogue: &CatalogueState,
+    ) -> Begin {
+        let ask = Ask {
+            target: &job.target,
+            bucket: self.store.bucket(),
+            asked: &job.asked,
+            catalogue: catalogue.id,
+            state,
+            newest: job.extent.newest,
+            append: self.options.append,
+        };
+        ask.begin(note)
     }
 
     fn plan_missing(&self, job: &Job, plan: &mut Plan) {
@@ -117,20 +159,6 @@ impl Restorer {
                 job.target
             )),
         }
-    }
-
-    /// Topics that have any record.
-    fn filled(&self, settings: &BTreeMap<String, TopicSettings>) -> Result<BTreeSet<String>> {
-        let partitions: Vec<TopicPartition> = settings
-            .iter()
-            .flat_map(|(topic, of)| (0..of.partitions).map(|p| TopicPartition::new(topic, p)))
-            .collect();
-        let offsets = self.clients.offsets.offsets(&partitions)?;
-        Ok(offsets
-            .into_iter()
-            .filter(|(_, at)| at.end > at.start)
-            .map(|(partition, _)| partition.topic.to_string())
-            .collect())
     }
 
     /// Makes the targets that do not exist. Blocks.

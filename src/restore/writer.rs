@@ -6,14 +6,14 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::info;
 
 use super::batch::{Batch, Counts};
-use super::begin::Begin;
+use super::begin::{Begin, TargetState};
 use super::clients::Clients;
 use super::note::Note;
 use super::outcome::{LeftOut, Outcome};
 use super::plan::Job;
 use super::record::Aim;
 use super::{RestoreError, Restorer, Result};
-use crate::kafka::{GroupNote, KafkaFailure, TopicPartition, TransactionalProducer};
+use crate::kafka::{GroupNote, KafkaFailure, TransactionalProducer};
 
 /// The producer, and the note that it has written last.
 pub(super) struct Writer {
@@ -37,7 +37,7 @@ struct Taken {
     group: GroupNote,
     partitions: i32,
     note: Option<String>,
-    is_empty: bool,
+    state: TargetState,
 }
 
 impl Restorer {
@@ -52,6 +52,7 @@ impl Restorer {
         let note = match begin {
             Begin::Refused(why) => return Err(RestoreError::Refused(why)),
             Begin::Complete(note) => {
+                self.check_same_catalogue(&note).await?;
                 outcome.begin(&note, &self.progress);
                 return Ok(None);
             }
@@ -77,7 +78,11 @@ impl Restorer {
     async fn take_over(&self, job: &Job) -> Result<(Taken, Begin)> {
         let (clients, owned) = (self.clients.clone(), job.clone());
         let taken = spawn_blocking(move || Taken::from(&clients, &owned)).await??;
-        let begin = self.begin(job, taken.note.as_deref(), taken.is_empty);
+        let catalogue = self.ask(|catalogue| catalogue.upkeep().state()).await?;
+        if let Some(why) = catalogue.incomplete() {
+            return Err(RestoreError::Refused(why));
+        }
+        let begin = self.begin(job, taken.note.as_deref(), &taken.state, &catalogue);
         Ok((taken, begin))
     }
 
@@ -100,15 +105,15 @@ impl Restorer {
         Ok(())
     }
 
-    /// Serial numbers are this catalogue's alone: after a rebuild they mean
-    /// others.
+    /// A database that was set back to a backup keeps its id, and gives serial
+    /// numbers a second time.
     async fn check_same_catalogue(&self, note: &Note) -> Result<()> {
         let Some(uuid) = note.last else { return Ok(()) };
         let rows = self.ask(move |catalogue| catalogue.fetch(&[uuid])).await?;
         match rows.first().is_some_and(|row| row.id == note.place().id) {
             true => Ok(()),
             false => Err(RestoreError::Refused(format!(
-                "the catalogue is another one than when this restore began (message {uuid} had the serial number {}): remove the topic and begin again, or restore what is missing with --uuid-file and --append",
+                "the catalogue is not the one with which this restore began (message {uuid} had the serial number {}): restore into an empty topic, or what is missing with --uuid-file and --append",
                 note.place().id
             ))),
         }
@@ -132,15 +137,15 @@ impl Taken {
             }
             .into());
         };
-        let all = (0..settings.partitions).map(|p| TopicPartition::new(&job.target, p));
-        let all: Vec<TopicPartition> = all.collect();
-        let offsets = clients.offsets.offsets(&all)?;
+        let partitions = settings.partitions;
+        let of_target = [(job.target.clone(), settings.clone())].into();
+        let state = clients.states(&of_target)?.remove(&job.target);
         Ok(Self {
             producer,
             group,
-            partitions: settings.partitions,
+            partitions,
             note,
-            is_empty: offsets.values().all(|at| at.end <= at.start),
+            state: state.unwrap_or_default(),
         })
     }
 }

@@ -87,6 +87,8 @@ pub enum Kind {
     /// A record that Kafka has and that repeats an archived message, which the
     /// archive does not know of it.
     RetryNotRecorded { partition: i32, offset: i64 },
+    /// A rebuild of the catalogue is under way, or was stopped: rows are missing.
+    IncompleteCatalogue { cause: String },
     /// The table `topics` has another number of messages than there are rows.
     WrongCount { rows: i64, topics: i64 },
     /// The table `topics` has another earliest or latest time than the rows.
@@ -149,6 +151,16 @@ impl Defect {
         )
     }
 
+    pub(super) fn of_catalogue(kind: Kind) -> Self {
+        Self {
+            kind,
+            topic: None,
+            uuid: None,
+            bucket: None,
+            key: None,
+        }
+    }
+
     pub(super) fn of_topic(topic: String, kind: Kind) -> Self {
         Self {
             kind,
@@ -179,6 +191,7 @@ impl Kind {
             Self::NotArchived { .. } => "not_archived",
             Self::UnlikeKafka { .. } => "unlike_kafka",
             Self::RetryNotRecorded { .. } => "retry_not_recorded",
+            Self::IncompleteCatalogue { .. } => "incomplete_catalogue",
             Self::WrongCount { .. } => "wrong_count",
             Self::WrongTimes { .. } => "wrong_times",
         }
@@ -245,6 +258,7 @@ mod tests {
                 partition: 0,
                 offset: 1,
             },
+            Kind::IncompleteCatalogue { cause: text() },
             Kind::WrongCount { rows: 1, topics: 2 },
             Kind::WrongTimes {
                 rows: (1, 2),

@@ -37,7 +37,9 @@ impl fmt::Display for Kind {
                     "CRC-32 {object:08x}, the catalogue says {catalogue:08x}"
                 )
             }
-            Self::NotBson { cause } | Self::NotAMessage { cause } => write!(out, "{cause}"),
+            Self::NotBson { cause }
+            | Self::NotAMessage { cause }
+            | Self::IncompleteCatalogue { cause } => write!(out, "{cause}"),
             Self::WrongMessageCrc {
                 value,
                 annotation,

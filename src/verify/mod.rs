@@ -217,6 +217,7 @@ impl Verifier {
             self.save(log, findings, Place::Topics).await;
         }
         if log.saved.place == Place::Topics {
+            self.check_complete(findings).await?;
             if self.is_selecting_whole_topics() {
                 log.saved.topics = self.check_counts(findings).await?;
                 self.check_gaps(findings).await?;
@@ -228,6 +229,21 @@ impl Verifier {
             self.check_stream(stream, after, log, findings).await?;
         }
         Ok(())
+    }
+
+    /// A catalogue without some of its rows has no defect that could be seen in
+    /// the others.
+    async fn check_complete(&self, findings: &Findings) -> Result<()> {
+        let state = self.ask(|catalogue| catalogue.upkeep().state()).await?;
+        let Some(cause) = state.incomplete() else {
+            return Ok(());
+        };
+        let repair = self
+            .mending
+            .as_ref()
+            .map(|_| Repair::impossible("run rebuild-catalogue to its end"));
+        let defect = Defect::of_catalogue(Kind::IncompleteCatalogue { cause });
+        findings.tell_of(vec![defect], repair).await
     }
 
     /// What the archiver found lost, of the topics that the filter selects.

@@ -4,6 +4,10 @@
 //! retracted, and what an object of another archiver does not know. Rows that
 //! are there already are left alone, so a rebuild may be run again, and in parts
 //! by several processes.
+//!
+//! From its beginning to the end of the last part the catalogue is marked as
+//! incomplete: nothing is archived meanwhile, because a UUID that seems free may
+//! have an owner. A rebuild that is stopped leaves the mark.
 
 use std::sync::Arc;
 
@@ -51,6 +55,8 @@ pub struct Rebuilt {
     pub set_aside: u64,
     /// Objects that give no row, each told.
     pub defects: u64,
+    /// Why the catalogue is not complete now: other parts are missing.
+    pub incomplete: Option<String>,
 }
 
 /// What an object is.
@@ -85,6 +91,24 @@ struct Work {
 
 impl Work {
     async fn run(&self) -> Result<Rebuilt> {
+        let (part, parts) = self.shard.map_or((1, 1), Subset::part);
+        let part = (part as i32, parts as i32);
+        self.verifier
+            .ask(move |catalogue| catalogue.upkeep().begin_rebuild(part))
+            .await?;
+        let mut done = self.read_all().await?;
+        let is_complete = self
+            .verifier
+            .ask(move |catalogue| catalogue.upkeep().end_rebuild(part))
+            .await?;
+        if !is_complete {
+            let state = self.verifier.ask(|catalogue| catalogue.upkeep().state());
+            done.incomplete = state.await?.incomplete();
+        }
+        Ok(done)
+    }
+
+    async fn read_all(&self) -> Result<Rebuilt> {
         self.verifier.progress.turn_backwards();
         let memory = Semaphore::new(MEMORY_KIB as usize);
         let mut done = Rebuilt::default();

@@ -24,6 +24,11 @@ pub struct Subset {
 pub struct SubsetError(String);
 
 impl Subset {
+    /// Its number and of how many it is one.
+    pub fn part(self) -> (u32, u32) {
+        (self.number, self.of)
+    }
+
     /// A message and its object are in the same part: CRC-32 of the UUID's 16
     /// bytes, modulo.
     pub fn has(self, uuid: Uuid) -> bool {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::archive::text;
 use crate::support::Place;
 use crate::support::program::Ended;
+use crate::support::proxy::{Deed, Proxy};
 
 /// The catalogue but for its serial numbers, which no command shows.
 fn rows(place: &Place) -> Vec<Value> {
@@ -119,4 +120,87 @@ fn objects_beside_a_messages_own_are_set_aside_and_others_told() {
     place
         .run(&["verify", "--deep", "--in-flight", "0s"])
         .clean();
+}
+
+/// The names of all defects, in order.
+fn defects(ended: &Ended) -> Vec<String> {
+    let lines = ended.stdout.lines();
+    lines
+        .filter_map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line.get("defect").map(|defect| text(&defect["kind"]))
+        })
+        .collect()
+}
+
+fn status(place: &Place) -> Value {
+    let ended = place.run(&["status", "--json"]).clean();
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+fn nothing_is_archived_before_the_last_part_is_rebuilt(place: Place) {
+    let (place, before, _) = archived(place);
+    let part = place.run(&["rebuild-catalogue", "--json", "--shard", "1/2"]);
+    assert_eq!(summary(&part.clean())["catalogue_complete"], false);
+
+    let checked = place.run(&["verify", "--json", "--topic", "known.headers"]);
+    assert_eq!(checked.code, Some(1), "{checked}");
+    assert!(defects(&checked).contains(&"incomplete_catalogue".to_owned()));
+    let told = status(&place);
+    assert_eq!(told["catalogue_complete"], false);
+    assert_eq!(told["rebuild_missing"], serde_json::json!(["2/2"]));
+
+    let running = place.start(&["run", "--until-eos", "--json"]);
+    running.wait_for("archiving waits");
+    assert_eq!(status(&place)["messages"], told["messages"]);
+    let part = place.run(&["rebuild-catalogue", "--json", "--shard", "2/2"]);
+    assert_eq!(summary(&part.clean())["catalogue_complete"], true);
+    assert_eq!(running.ended().clean().summary().archived, 0);
+    assert_eq!(rows(&place), before);
+    assert_eq!(status(&place)["catalogue_complete"], true);
+    place.run(&["verify", "--deep"]).clean();
+}
+
+#[test]
+fn nothing_is_archived_before_the_last_part_is_rebuilt_on_sqlite_and_a_directory() {
+    nothing_is_archived_before_the_last_part_is_rebuilt(Place::embedded());
+}
+
+#[test]
+fn nothing_is_archived_before_the_last_part_is_rebuilt_on_postgresql_and_s3() {
+    if let Some(place) = Place::mock_on_services() {
+        nothing_is_archived_before_the_last_part_is_rebuilt(place);
+    }
+}
+
+#[test]
+fn a_rebuild_that_was_killed_leaves_the_catalogue_incomplete_until_it_is_run_again() {
+    let Some(place) = Place::mock_on_services() else {
+        return;
+    };
+    let (mut place, before, _) = archived(place);
+    let proxy: Proxy = place.store_through_proxy();
+    let mut left = 10;
+    proxy.decide(move |request| match request.starts_with(b"GET /") {
+        true if left == 0 => Deed::Hang,
+        true => {
+            left -= 1;
+            Deed::Pass
+        }
+        false => Deed::Pass,
+    });
+    // The first run makes the tables.
+    place.catalogue().migrate().unwrap();
+    let rebuilding = place.start(&["rebuild-catalogue"]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while place.catalogue().upkeep().state().unwrap().is_complete {
+        assert!(std::time::Instant::now() < deadline, "{}", rebuilding.log());
+    }
+    rebuilding.kill();
+    place.go_directly();
+    assert_eq!(status(&place)["catalogue_complete"], false);
+    place.run(&["rebuild-catalogue"]).clean();
+    assert_eq!(status(&place)["catalogue_complete"], true);
+    assert_eq!(rows(&place), before);
+    assert_eq!(place.run_to_end().archived, 0);
 }

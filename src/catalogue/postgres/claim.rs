@@ -67,13 +67,15 @@ pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner
     Ok(owners)
 }
 
-/// UUIDs that have a row are left alone: a replayed topic makes no claims.
+/// UUIDs that have a row are left alone: a replayed topic makes no claims. An
+/// incomplete catalogue takes no claim: then nobody is the owner.
 const CLAIM: &str = r#"
     INSERT INTO uuid_claims
         (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest)
     SELECT c.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[])
         AS c (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest)
     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.uuid = c.uuid)
+        AND (SELECT is_complete FROM catalogue_state)
     ORDER BY c.uuid
     ON CONFLICT (uuid) DO NOTHING
     RETURNING uuid

@@ -7,6 +7,7 @@ mod gaps;
 mod migrate;
 mod read;
 mod row;
+mod state;
 mod stream;
 mod upkeep;
 mod upload;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::state::incomplete_error;
 use super::{
-    Added, Appearance, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row,
-    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace, Streams, TopicSummary,
-    Upkeep, Verification,
+    Added, Appearance, Catalogue, CatalogueError, CatalogueState, Claim, Cursor, Gap, Origin,
+    Owner, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace,
+    Streams, TopicSummary, Upkeep, Verification,
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
@@ -81,7 +83,11 @@ impl Catalogue for PostgresCatalogue {
     }
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
-        self.call(|session| claim::claim(session, claims))
+        let owners = self.call(|session| claim::claim(session, claims))?;
+        match owners.len() < claims.len() {
+            true => Err(incomplete_error(self.name())),
+            false => Ok(owners),
+        }
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
@@ -183,6 +189,31 @@ impl Streams for PostgresCatalogue {
 impl Upkeep for PostgresCatalogue {
     fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
         self.call(|session| upkeep::adopt(session, rows))
+    }
+
+    fn adopt_unconfirmed(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
+        self.call(|session| upkeep::adopt_unconfirmed(session, rows))
+    }
+
+    fn which_unconfirmed(&self, uuids: &[Uuid]) -> Result<Vec<Uuid>, CatalogueError> {
+        self.call(|session| state::which_unconfirmed(session, uuids))
+    }
+
+    fn state(&self) -> Result<CatalogueState, CatalogueError> {
+        self.call(state::state)
+    }
+
+    fn begin_rebuild(&self, part: (i32, i32)) -> Result<(), CatalogueError> {
+        self.call(|session| state::begin_rebuild(session, part))
+    }
+
+    fn end_rebuild(&self, part: (i32, i32)) -> Result<bool, CatalogueError> {
+        let id = Uuid::from_u128(rand::random());
+        self.call(|session| state::end_rebuild(session, part, id))
+    }
+
+    fn begin_signing(&self) -> Result<bool, CatalogueError> {
+        self.call(state::begin_signing)
     }
 
     fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {

@@ -22,6 +22,29 @@ const ADOPT: &str = concat!(
     ") ORDER BY uuid ON CONFLICT (uuid) DO NOTHING RETURNING uuid"
 );
 
+/// As [`ADOPT`]; what it adds is unconfirmed.
+const ADOPT_UNCONFIRMED: &str = concat!(
+    "WITH adopted AS (INSERT INTO messages (",
+    row_columns!(),
+    ") SELECT ",
+    row_columns!(),
+    " FROM ",
+    given_rows!(),
+    " AS g (",
+    row_columns!(),
+    ") ORDER BY uuid ON CONFLICT (uuid) DO NOTHING RETURNING uuid
+    ), noted AS (
+        INSERT INTO unconfirmed_messages (uuid) SELECT uuid FROM adopted ON CONFLICT DO NOTHING
+    )
+    SELECT uuid FROM adopted"
+);
+
+pub fn adopt_unconfirmed(session: &mut Session, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
+    let rows: Vec<&Row> = rows.iter().collect();
+    let adopted = session.query(ADOPT_UNCONFIRMED, &RowColumns::new(&rows).params())?;
+    adopted.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 pub fn adopt(session: &mut Session, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
     let rows: Vec<&Row> = rows.iter().collect();
     let adopted = session.query(ADOPT, &RowColumns::new(&rows).params())?;

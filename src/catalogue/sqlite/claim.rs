@@ -14,7 +14,7 @@ use crate::sqlite_file::Fault;
 const CLAIM: &str = "
     INSERT INTO uuid_claims
         (uuid, topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 FROM catalogue_state WHERE is_complete
     ON CONFLICT (uuid) DO NOTHING
 ";
 
@@ -32,7 +32,7 @@ pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owne
             }
             Some(claim) => claim,
             None => {
-                insert.execute(params![
+                let inserted = insert.execute(params![
                     UuidText(*uuid),
                     delivery.topic,
                     delivery.partition,
@@ -41,6 +41,10 @@ pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owne
                     delivery.digest.0,
                     now,
                 ])?;
+                if inserted == 0 {
+                    // The catalogue is incomplete: nobody is known to own it.
+                    continue;
+                }
                 Owner::Claim {
                     delivery: delivery.clone(),
                     age_ms: 0,

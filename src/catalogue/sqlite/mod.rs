@@ -6,6 +6,7 @@ mod gaps;
 mod migrate;
 mod read;
 mod row;
+mod state;
 mod stream;
 mod upkeep;
 mod upload;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::state::incomplete_error;
 use super::{
-    Added, Appearance, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row,
-    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace, Streams, TopicSummary,
-    Upkeep, Verification,
+    Added, Appearance, Catalogue, CatalogueError, CatalogueState, Claim, Cursor, Gap, Origin,
+    Owner, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace,
+    Streams, TopicSummary, Upkeep, Verification,
 };
 use crate::config::SqliteConfig;
 use crate::record::Delivery;
@@ -56,7 +58,11 @@ impl Catalogue for SqliteCatalogue {
     }
 
     fn claim(&self, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, CatalogueError> {
-        Ok(self.connections.write(|file| claim::claim(file, claims))?)
+        let owners = self.connections.write(|file| claim::claim(file, claims))?;
+        match owners.len() < claims.len() {
+            true => Err(incomplete_error(self.name())),
+            false => Ok(owners),
+        }
     }
 
     fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
@@ -180,6 +186,39 @@ impl Streams for SqliteCatalogue {
 impl Upkeep for SqliteCatalogue {
     fn adopt(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
         Ok(self.connections.write(|file| upkeep::adopt(file, rows))?)
+    }
+
+    fn adopt_unconfirmed(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError> {
+        Ok(self
+            .connections
+            .write(|file| upkeep::adopt_unconfirmed(file, rows))?)
+    }
+
+    fn which_unconfirmed(&self, uuids: &[Uuid]) -> Result<Vec<Uuid>, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| state::which_unconfirmed(file, uuids))?)
+    }
+
+    fn state(&self) -> Result<CatalogueState, CatalogueError> {
+        Ok(self.connections.read(state::state)?)
+    }
+
+    fn begin_rebuild(&self, part: (i32, i32)) -> Result<(), CatalogueError> {
+        Ok(self
+            .connections
+            .write(|file| state::begin_rebuild(file, part))?)
+    }
+
+    fn end_rebuild(&self, part: (i32, i32)) -> Result<bool, CatalogueError> {
+        let id = Uuid::from_u128(rand::random());
+        Ok(self
+            .connections
+            .write(|file| state::end_rebuild(file, part, id))?)
+    }
+
+    fn begin_signing(&self) -> Result<bool, CatalogueError> {
+        Ok(self.connections.write(state::begin_signing)?)
     }
 
     fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::add::{add_row, bind};
-use super::row::{message_columns, stored_row};
+use super::row::{UuidText, message_columns, stored_row};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
 use crate::catalogue::{Row, SetAside, StoredRow, Verification};
 use crate::sqlite_file::Fault;
@@ -16,6 +16,16 @@ pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
         if add_row(file, row)? {
             adopted.push(row.uuid);
         }
+    }
+    Ok(adopted)
+}
+
+pub fn adopt_unconfirmed(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
+    let adopted = adopt(file, rows)?;
+    let sql = "INSERT OR IGNORE INTO unconfirmed_messages (uuid) VALUES (?1)";
+    let mut insert = file.prepare_cached(sql)?;
+    for uuid in &adopted {
+        insert.execute([UuidText(*uuid)])?;
     }
     Ok(adopted)
 }

@@ -2,6 +2,7 @@
 
 mod away;
 mod exact;
+mod identity;
 mod killed;
 mod refused;
 mod selected;
