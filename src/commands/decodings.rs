@@ -32,7 +32,7 @@ impl Decodes {
         })
     }
 
-    /// A registry that is away is told once, and costs one request.
+    /// A registry that gives no answer is told once, and costs one request.
     pub async fn of(&mut self, document: &Document) -> Decodings {
         Decodings {
             key: self.decode(document.key.as_deref()).await,
@@ -51,7 +51,7 @@ impl Decodes {
         }
         let decoding = registry.decode(bytes).await?;
         if let Err(failed) = &decoding
-            && failed.is_passing()
+            && failed.is_unanswered()
         {
             output::note(&format!(
                 "{failed}; messages of its schemas are shown as bytes"

@@ -92,9 +92,11 @@ impl EventWriter {
         registry: &BlockingRegistry,
         topic: &str,
     ) -> Result<SchemaIds, RegistryError> {
-        let value = registry.register(&format!("{topic}-value"), &self.value.definition)?;
+        let value =
+            registry.register_patiently(&format!("{topic}-value"), &self.value.definition)?;
         let key = self.key.as_ref();
-        let key = key.map(|part| registry.register(&format!("{topic}-key"), &part.definition));
+        let key =
+            key.map(|part| registry.register_patiently(&format!("{topic}-key"), &part.definition));
         Ok(SchemaIds {
             key: key.transpose()?,
             value,

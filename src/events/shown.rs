@@ -113,7 +113,7 @@ impl EventReader {
             Some(Err(NotDecoded {
                 reason: Reason::Registry(error),
                 ..
-            })) if error.is_passing() => return Err(error),
+            })) if !error.is_about_schema() => return Err(error),
             Some(Err(error)) => Shown {
                 schema_id: Some(schema_id),
                 ..trouble(bytes, error.to_string())

@@ -6,6 +6,7 @@ use super::client::Registry;
 use super::decode::{Decoded, NotDecoded};
 use super::error::RegistryError;
 use crate::config::RegistryConfig;
+use crate::retry::patiently;
 
 /// Its calls block, each at most as long as a request may take; they must not
 /// be made on a thread of an async runtime.
@@ -32,18 +33,35 @@ impl BlockingRegistry {
         self.registry.name()
     }
 
+    /// [`Registry::register`], tried again while it may help.
+    pub fn register_patiently(
+        &self,
+        subject: &str,
+        definition: &str,
+    ) -> Result<u32, RegistryError> {
+        self.wait(patiently(
+            || self.registry.register(subject, definition),
+            RegistryError::is_passing,
+        ))
+    }
+
     /// [`Registry::register`].
     pub fn register(&self, subject: &str, definition: &str) -> Result<u32, RegistryError> {
         self.wait(self.registry.register(subject, definition))
     }
 
-    /// [`Registry::decode_for`].
+    /// [`Registry::decode_for`], tried again while it may help.
     pub fn decode_for(
         &self,
         message: &[u8],
         reader: Option<&str>,
     ) -> Option<Result<Decoded, NotDecoded>> {
-        self.wait(self.registry.decode_for(message, reader))
+        let decode = || async {
+            let decoded = self.registry.decode_for(message, reader).await;
+            decoded.transpose()
+        };
+        self.wait(patiently(decode, NotDecoded::is_passing))
+            .transpose()
     }
 
     fn wait<T>(&self, request: impl Future<Output = T>) -> T {

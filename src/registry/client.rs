@@ -104,8 +104,13 @@ impl Registry {
             return Ok(known.clone());
         }
         let what = format!("schema {id}");
+        // A registry's ids are 32-bit signed integers. It does not know the path
+        // of any other, and its 404 is then like that of a proxy.
+        if i32::try_from(id).is_err() {
+            return Err(self.unusable(&what, &"it is larger than any id of a registry"));
+        }
         let found = get_schema_by_id(id, &self.settings).await;
-        let found = found.map_err(|error| RegistryError::of(&self.url, &what, &error))?;
+        let found = found.map_err(|error| RegistryError::of_lookup(&self.url, &what, &error))?;
         let references = self.referenced(&what, found.references).await?;
         let language = match found.schema_type {
             SchemaType::Avro => Language::Avro(
@@ -136,7 +141,7 @@ impl Registry {
         let what = format!("the schema of {subject}");
         match posted {
             Ok(registered) => Ok(registered.id),
-            Err(error) => Err(RegistryError::of(&self.url, &what, &error)),
+            Err(error) => Err(RegistryError::of_registration(&self.url, &what, &error)),
         }
     }
 
@@ -155,7 +160,7 @@ impl Registry {
         // Found from the top down; the last that are found are needed first.
         while let Some(reference) = open.pop() {
             let found = get_referenced_schema(&self.settings, &reference).await;
-            let found = found.map_err(|error| RegistryError::of(&self.url, what, &error))?;
+            let found = found.map_err(|error| RegistryError::of_lookup(&self.url, what, &error))?;
             texts.retain(|text| *text != found.schema);
             texts.insert(0, found.schema);
             if texts.len() + found.references.len() > MOST_REFERENCES {

@@ -31,10 +31,15 @@ pub enum Reason {
 }
 
 impl NotDecoded {
-    /// Whether the registry could not be asked, so that nothing is known of the
-    /// bytes.
+    /// Whether it may be otherwise a moment later.
     pub fn is_passing(&self) -> bool {
         matches!(&self.reason, Reason::Registry(error) if error.is_passing())
+    }
+
+    /// Whether the registry did not say anything about the schema, so that
+    /// nothing is known of the bytes.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(&self.reason, Reason::Registry(error) if !error.is_about_schema())
     }
 }
 

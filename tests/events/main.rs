@@ -22,5 +22,6 @@ mod evolution;
 mod formats;
 mod groups;
 mod others;
+mod refusals;
 mod scene;
 mod secured;
