@@ -76,9 +76,10 @@ pub trait Upkeep: Send + Sync {
     /// Whether it was the first time.
     fn begin_signing(&self) -> Result<bool, CatalogueError>;
 
-    /// Makes the row of this serial number say what `row` says. Whether it did:
-    /// not where no such row is, or another row has the UUID.
-    fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError>;
+    /// Makes a row say what `row` says, if it still is as it was read. Returns
+    /// whether it did: not if the row was changed or removed meanwhile, or if
+    /// another row has the UUID.
+    fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError>;
 
     /// Counts the rows of a topic anew into `topics`, whoever writes meanwhile.
     fn recount(&self, topic: &str) -> Result<(), CatalogueError>;

@@ -11,6 +11,7 @@ use crate::place::Place;
 on_every_backend!(
     rows_are_adopted_without_a_claim_and_never_over_a_row,
     a_mended_row_says_all_that_it_was_told_and_keeps_its_number,
+    a_row_that_was_changed_meanwhile_is_not_mended,
     a_row_is_not_given_the_uuid_of_another,
     a_topic_counted_anew_has_the_counts_of_its_rows,
     an_acknowledged_gap_is_still_there_and_says_since_when,
@@ -57,15 +58,15 @@ fn a_mended_row_says_all_that_it_was_told_and_keeps_its_number(place: &Place) {
         object_offset: Some(7),
         ..on_topic("circulars", 5, 9)
     };
-    assert!(upkeep.mend(before.id, &wanted).unwrap());
+    assert!(upkeep.mend(&before, &wanted).unwrap());
     let after = place.catalogue.fetch(&[wanted.uuid]).unwrap().remove(0);
-    assert_eq!((after.id, after.row), (before.id, wanted.clone()));
+    assert_eq!((after.id, &after.row), (before.id, &wanted));
     let without_origin = Row {
         origin: None,
         ..wanted
     };
-    assert!(upkeep.mend(before.id, &without_origin).unwrap());
-    let after = place.catalogue.fetch(&[without_origin.uuid]).unwrap();
+    assert!(upkeep.mend(&after, &without_origin).unwrap());
+    let mut after = place.catalogue.fetch(&[without_origin.uuid]).unwrap();
     assert_eq!(after[0].row, without_origin);
     let counts = place.catalogue.count_by_topic(&RowFilter::default());
     let counts: Vec<_> = counts
@@ -77,13 +78,28 @@ fn a_mended_row_says_all_that_it_was_told_and_keeps_its_number(place: &Place) {
         counts,
         [("alerts".to_owned(), 1), ("circulars".to_owned(), 1)]
     );
-    assert!(!upkeep.mend(before.id + 100, &message(5)).unwrap());
+    after[0].id += 100;
+    assert!(!upkeep.mend(&after[0], &message(5)).unwrap());
+}
+
+fn a_row_that_was_changed_meanwhile_is_not_mended(place: &Place) {
+    archive(&*place.catalogue, &[message(1)]);
+    let fetch = || place.catalogue.fetch(&[message(1).uuid]).unwrap().remove(0);
+    let read = fetch();
+    let wanted = Row {
+        title: "another".to_owned(),
+        ..message(1)
+    };
+    assert!(place.catalogue.set_retracted(wanted.uuid, true).unwrap());
+    assert!(!place.catalogue.upkeep().mend(&read, &wanted).unwrap());
+    assert!(fetch().row.retracted, "the retraction was overwritten");
+    assert_eq!(fetch().row.title, message(1).title);
 }
 
 fn a_row_is_not_given_the_uuid_of_another(place: &Place) {
     archive(&*place.catalogue, &[message(1), message(2)]);
-    let id = place.catalogue.fetch(&[message(2).uuid]).unwrap()[0].id;
-    assert!(!place.catalogue.upkeep().mend(id, &message(1)).unwrap());
+    let read = place.catalogue.fetch(&[message(2).uuid]).unwrap().remove(0);
+    assert!(!place.catalogue.upkeep().mend(&read, &message(1)).unwrap());
     let row = place.catalogue.fetch(&[message(2).uuid]).unwrap().remove(0);
     assert_eq!(row.row, message(2));
 }

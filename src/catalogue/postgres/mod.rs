@@ -216,8 +216,8 @@ impl Upkeep for PostgresCatalogue {
         self.call(state::begin_signing)
     }
 
-    fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {
-        self.call(|session| upkeep::mend(session, id, row))
+    fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError> {
+        self.call(|session| upkeep::mend(session, read, row))
     }
 
     fn recount(&self, topic: &str) -> Result<(), CatalogueError> {

@@ -65,11 +65,26 @@ const MEND: &str = concat!(
         AND NOT EXISTS (SELECT FROM messages o WHERE o.uuid = ANY ($1) AND o.id <> $26)"
 );
 
-pub fn mend(session: &mut Session, id: i64, row: &Row) -> Result<bool, Fault> {
-    let columns = RowColumns::new(&[row]);
-    let mut params = columns.params().to_vec();
-    params.push(&id);
-    Ok(session.execute(MEND, &params)? == 1)
+/// Locked, the row waits for whoever changes it, and is compared as it is then.
+const LOCK_ROW: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m WHERE m.id = $1 FOR UPDATE"
+);
+
+pub fn mend(session: &mut Session, read: &StoredRow, row: &Row) -> Result<bool, Fault> {
+    let (lock, mend) = (session.prepare(LOCK_ROW)?, session.prepare(MEND)?);
+    session.in_transaction(|transaction| {
+        let now = transaction.query(&lock, &[&read.id])?;
+        let now = now.first().map(stored_row).transpose()?;
+        if now.as_ref() != Some(read) {
+            return Ok(false);
+        }
+        let columns = RowColumns::new(&[row]);
+        let mut params = columns.params().to_vec();
+        params.push(&read.id);
+        Ok(transaction.execute(&mend, &params)? == 1)
+    })
 }
 
 /// Locked, the topic waits with whoever has added rows to it and not committed,

@@ -221,8 +221,8 @@ impl Upkeep for SqliteCatalogue {
         Ok(self.connections.write(state::begin_signing)?)
     }
 
-    fn mend(&self, id: i64, row: &Row) -> Result<bool, CatalogueError> {
-        Ok(self.connections.write(|file| upkeep::mend(file, id, row))?)
+    fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError> {
+        Ok(self.connections.write(|file| upkeep::mend(file, read, row))?)
     }
 
     fn recount(&self, topic: &str) -> Result<(), CatalogueError> {

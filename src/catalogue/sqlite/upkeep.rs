@@ -40,10 +40,21 @@ const MEND: &str = "
     WHERE id = ?26 AND NOT EXISTS (SELECT 1 FROM messages o WHERE o.uuid = ?3 AND o.id <> ?26)
 ";
 
-pub fn mend(file: &Transaction<'_>, id: i64, row: &Row) -> Result<bool, Fault> {
+const ROW: &str = concat!(
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m WHERE m.id = ?1"
+);
+
+pub fn mend(file: &Transaction<'_>, read: &StoredRow, row: &Row) -> Result<bool, Fault> {
+    let mut select = file.prepare_cached(ROW)?;
+    let now = select.query_row([read.id], stored_row).optional()?;
+    if now.as_ref() != Some(read) {
+        return Ok(false);
+    }
     let mut mend = file.prepare_cached(MEND)?;
     bind(&mut mend, row)?;
-    mend.raw_bind_parameter(26, id)?;
+    mend.raw_bind_parameter(26, read.id)?;
     Ok(mend.raw_execute()? == 1)
 }
 
