@@ -578,11 +578,12 @@ pub struct VerifyArgs {
     pub resume: bool,
     /// Mend what can be mended
     ///
-    /// Rows are written anew from objects that prove themselves; objects that are
-    /// missing or damaged are stored again from the backup bucket or from Kafka
-    /// (-H), under a new key where something lies under theirs; counts are taken
-    /// anew; with --against-kafka, what was never archived is. Nothing is ever
-    /// deleted or replaced in the store.
+    /// Damaged rows are rewritten from objects that have the content digest of the
+    /// row. Objects that are missing, damaged or contradict the digest are stored
+    /// again from a noncurrent version, the backup bucket or Kafka (-H), under a
+    /// new key where something lies under theirs; counts are taken anew; with
+    /// --against-kafka, records that were never archived are. Nothing is ever
+    /// deleted or replaced in the store, and a row that changed meanwhile is left.
     #[arg(long)]
     pub repair: bool,
     /// With --repair: tell what would be done, and do nothing
@@ -591,6 +592,13 @@ pub struct VerifyArgs {
     /// With --repair: a bucket with copies of the objects under the same keys [default: store-backup-bucket]
     #[arg(long, value_name = "BUCKET", requires = "repair")]
     pub backup_bucket: Option<String>,
+    /// With --repair: give a row to every whole object that has none, although nothing but the object itself says that it was archived
+    ///
+    /// Without it an object gets a row only if its claim or its record in Kafka
+    /// confirms it. Whether the message is public is taken from
+    /// hop-public-topics, never from the object.
+    #[arg(long, requires = "repair")]
+    pub adopt_orphans: bool,
     /// Check nothing, but note that the gaps (of --topic) are known: they are listed from then on, and no defects
     #[arg(long, conflicts_with_all = ["sample", "subset", "deep", "against_kafka", "resume", "repair", "since", "until"])]
     pub acknowledge_gaps: bool,

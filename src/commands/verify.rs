@@ -99,6 +99,7 @@ fn asked(args: &VerifyArgs) -> String {
         (args.against_kafka, "--against-kafka"),
         (args.repair, "--repair"),
         (args.dry_run, "--dry-run"),
+        (args.adopt_orphans, "--adopt-orphans"),
     ];
     words.extend(
         flags
@@ -163,6 +164,7 @@ fn mending(
     if !args.repair {
         return Ok(None);
     }
+    let topics = config.hop()?.topics;
     let configured = match config.store()? {
         StoreConfig::S3(s3) => s3.backup_bucket,
         StoreConfig::Directory(_) => None,
@@ -171,6 +173,8 @@ fn mending(
         dry_run: args.dry_run,
         backup_bucket: args.backup_bucket.clone().or(configured),
         stream,
+        adopt_orphans: args.adopt_orphans,
+        is_public: Arc::new(move |topic| topics.is_public(topic)),
     }))
 }
 

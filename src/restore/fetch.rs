@@ -12,8 +12,7 @@ use super::{MEMORY_KIB, RestoreError, Restorer, Result};
 use crate::catalogue::{Appearance, Catalogue, CatalogueError, StreamFilter, StreamPlace};
 use crate::envelope;
 use crate::record::Record;
-use crate::retry::patiently;
-use crate::store::{Location, Store, StoreError};
+use crate::store::{Health, Location, Store, StoreError};
 
 /// Objects asked for at once, for each topic.
 const AT_ONCE: usize = 64;
@@ -35,6 +34,7 @@ pub(super) struct Fetched {
 struct Fetcher {
     catalogue: Arc<dyn Catalogue>,
     store: Arc<dyn Store>,
+    health: Arc<Health>,
     topic: Arc<str>,
     aim: Arc<Aim>,
 }
@@ -51,6 +51,7 @@ impl Restorer {
         let fetcher = Fetcher {
             catalogue: self.catalogue.clone(),
             store: self.store.clone(),
+            health: Arc::default(),
             topic: (&*filter.topic).into(),
             aim: Arc::new(aim),
         };
@@ -126,12 +127,11 @@ impl Fetcher {
         &self,
         appearance: &Appearance,
     ) -> Result<std::result::Result<Vec<u8>, LeftOut>> {
-        let get = |at| async move { self.store.get(at).await };
-        let mut got = patiently(|| get(&appearance.location), StoreError::is_passing).await;
-        if let Err(StoreError::NotFound { .. }) = got
+        let mut got = self.health.get(&*self.store, &appearance.location).await;
+        if got.as_ref().is_err_and(StoreError::is_of_one_object)
             && let Some(mended) = self.mended(appearance).await
         {
-            got = patiently(|| get(&mended), StoreError::is_passing).await;
+            got = self.health.get(&*self.store, &mended).await;
         }
         let why = match &got {
             Err(StoreError::NotFound { .. }) => Why::MissingObject,

@@ -4,6 +4,7 @@
 //! program.
 
 mod directory;
+mod health;
 mod names;
 mod progress;
 mod s3;
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use crate::config::StoreConfig;
 
 pub use directory::DirectoryStore;
+pub use health::{Health, Operation};
 pub use s3::S3Store;
 
 /// Where one archived record lies: an object, or a part of one.
@@ -73,8 +75,9 @@ pub enum StoreError {
     #[error("{store}: {cause}")]
     Unavailable { store: String, cause: String },
     /// The object is there, but not as it was asked for: shorter than the
-    /// range, in cold storage, no plain file; or its key cannot be asked for.
-    /// A matter of this object alone, and no retry helps.
+    /// range, in cold storage, no plain file; or its key cannot be asked for;
+    /// or it fails while others can be read (see [`Health`]). A matter of this
+    /// object alone, and no retry helps.
     #[error("{store}: cannot read {key}: {cause}")]
     Unreadable {
         store: String,
@@ -87,6 +90,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store has answered and only this object is missing or cannot
+    /// be read.
+    pub fn is_of_one_object(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Unreadable { .. })
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -138,6 +147,21 @@ pub trait Store: Send + Sync {
     /// As [`Store::list`], the first page of those whose key comes after `key`:
     /// to go on where an earlier process stopped, whose pages are forgotten.
     async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError>;
+
+    /// The noncurrent versions of an object of [`Store::bucket`], the newest
+    /// first, at most 1,000; also those of one that was deleted. Empty where the
+    /// store keeps none.
+    async fn versions(&self, _key: &str) -> Result<Vec<String>, StoreError> {
+        Ok(vec![])
+    }
+
+    /// The bytes of one of [`Store::versions`].
+    async fn get_version(&self, key: &str, _version: &str) -> Result<Vec<u8>, StoreError> {
+        Err(StoreError::NotFound {
+            store: self.name().to_owned(),
+            key: key.to_owned(),
+        })
+    }
 }
 
 /// Opens the configured store. Connects to nothing yet: see [`Store::check`].

@@ -319,4 +319,29 @@ impl Store for S3Store {
     async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
         self.list_from(prefix, Start::After(key)).await
     }
+
+    async fn versions(&self, key: &str) -> Result<Vec<String>, StoreError> {
+        self.check_known_key(key)?;
+        let bucket = self.open_bucket(&self.bucket).await?;
+        match requests::versions(&bucket, key).await {
+            Ok(versions) => Ok(versions),
+            // A store without versions.
+            Err(failure) if failure.code() == "NotImplemented" => Ok(vec![]),
+            Err(failure) => Err(self
+                .explain(failure, &bucket, "list the versions of", key)
+                .await),
+        }
+    }
+
+    async fn get_version(&self, key: &str, version: &str) -> Result<Vec<u8>, StoreError> {
+        self.check_known_key(key)?;
+        let mut bucket = self.open_bucket(&self.bucket).await?;
+        bucket.add_query("versionId", version);
+        match requests::get(&bucket, key).await {
+            Ok(bytes) => Ok(bytes),
+            Err(failure) => Err(self
+                .explain(failure, &bucket, "GET a version of", key)
+                .await),
+        }
+    }
 }

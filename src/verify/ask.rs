@@ -1,5 +1,7 @@
 //! Questions to catalogue and store, repeated while they fail in passing.
 
+use tracing::debug;
+
 use super::{Result, Verifier, VerifyError};
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::retry::patiently;
@@ -29,14 +31,36 @@ impl Verifier {
     }
 
     pub(super) async fn head(&self, at: &Location) -> std::result::Result<ObjectInfo, StoreError> {
-        patiently(
-            || self.store.head(&at.bucket, &at.key),
-            StoreError::is_passing,
-        )
-        .await
+        self.health.head(&*self.store, &at.bucket, &at.key).await
     }
 
     pub(super) async fn get(&self, at: &Location) -> std::result::Result<Vec<u8>, StoreError> {
-        patiently(|| self.store.get(at), StoreError::is_passing).await
+        self.health.get(&*self.store, at).await
+    }
+
+    /// The noncurrent versions of an object; none where they cannot be listed.
+    pub(super) async fn versions(&self, key: &str) -> Result<Vec<String>> {
+        let listed = patiently(|| self.store.versions(key), StoreError::is_passing).await;
+        match listed {
+            Err(error) if error.is_passing() => Err(error.into()),
+            Err(error) => {
+                debug!(key, %error, "versions cannot be listed");
+                Ok(vec![])
+            }
+            Ok(versions) => Ok(versions),
+        }
+    }
+
+    /// The bytes of a version, if it can be read.
+    pub(super) async fn version(&self, key: &str, version: &str) -> Result<Option<Vec<u8>>> {
+        let get = || self.store.get_version(key, version);
+        match patiently(get, StoreError::is_passing).await {
+            Err(error) if error.is_passing() => Err(error.into()),
+            Err(error) => {
+                debug!(key, version, %error, "a version cannot be read");
+                Ok(None)
+            }
+            Ok(bytes) => Ok(Some(bytes)),
+        }
     }
 }

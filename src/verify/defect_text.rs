@@ -55,7 +55,7 @@ impl fmt::Display for Kind {
                 catalogue,
             } => write!(
                 out,
-                "the content's digest is {content}, its annotation says {}, the catalogue {}",
+                "tampered or damaged: the content's digest is {content}, its annotation says {}, the catalogue {}",
                 known(annotation),
                 known(catalogue)
             ),

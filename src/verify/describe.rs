@@ -57,9 +57,15 @@ pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
     (envelope::encode(&record, &again) == bytes).then_some(proof)
 }
 
+/// The document that bytes are, if they prove it.
+pub(super) fn proved(bytes: &[u8]) -> Option<Document> {
+    let document = envelope::decode(bytes).ok()?;
+    prove(bytes, &document).is_some().then_some(document)
+}
+
 /// The record that a document of this program's archives. A direct upload was
 /// never on the stream.
-fn record_of(document: &Document) -> Option<Record> {
+pub(super) fn record_of(document: &Document) -> Option<Record> {
     let (partition, offset, timestamp_type) = match document.annotations.direct_upload {
         true => (-1, -1, TimestampType::None),
         false => (
@@ -82,26 +88,36 @@ fn record_of(document: &Document) -> Option<Record> {
 
 /// Whether `bytes` are whole as far as anything can tell, and the object of the
 /// message that `row` is about, however wrong the row may be otherwise.
+///
+/// The row's content digest outranks the object: bytes with another content are
+/// never the message's object, whatever they prove about themselves.
 pub(super) fn is_object_of(row: &Row, bytes: &[u8]) -> Option<Document> {
     let document = envelope::decode(bytes).ok()?;
     let proof = prove(bytes, &document)?;
     if document.annotations.uuid != row.uuid {
         return None;
     }
+    if let Some(origin) = &row.origin
+        && origin.digest != content::digest_of(&document)
+    {
+        return None;
+    }
     // The sum that was taken when it was stored, or else what it says itself:
     // then nothing may differ that its own proof does not cover.
-    let is_vouched_for =
-        crc32fast::hash(bytes) == row.crc32 && bytes.len() as i64 == i64::from(row.size);
+    let is_vouched_for = crc32fast::hash(bytes) == row.crc32
+        && bytes.len() as i64 == i64::from(row.size)
+        && !has_free_bytes(row, &document);
     let agrees = |uncovered: &[&str]| {
         let differs = content::disagreements(row, &document);
         !differs.iter().any(|field| uncovered.contains(field))
     };
     let is_trusted = is_vouched_for
         || match proof {
-            Proof::Identity => agrees(&["public", "media_type", "timestamp_type"]),
+            Proof::Identity => agrees(&["public", "media_type", "timestamp_type", "topic_id"]),
             Proof::Content => agrees(&[
                 "public",
                 "media_type",
+                "topic_id",
                 "topic",
                 "timestamp",
                 "timestamp_type",
@@ -111,6 +127,21 @@ pub(super) fn is_object_of(row: &Row, bytes: &[u8]) -> Option<Document> {
             Proof::Value => false,
         };
     is_trusted.then_some(document)
+}
+
+/// Whether the object holds bytes that neither its content nor the row
+/// determines: with four of them any CRC-32 can be forged.
+fn has_free_bytes(row: &Row, document: &Document) -> bool {
+    let notes = &document.annotations;
+    let Some(digest) = notes.digest else {
+        return false;
+    };
+    let told = |record| envelope::annotate(&record, digest, notes.uuid, notes.public).media_type;
+    let is_usual_type = notes.media_type == row.media_type
+        || record_of(document).map(told).as_ref() == Some(&notes.media_type);
+    let is_known =
+        |origin: &Origin| origin.topic_id == notes.topic_id && row.signature == notes.signature;
+    !is_usual_type || !row.origin.as_ref().is_none_or(is_known)
 }
 
 /// The row of an object that lies there. What only a row knows (`retracted`,
@@ -172,6 +203,7 @@ mod tests {
 
     use super::super::content::tests::archived;
     use super::*;
+    use crate::record::Header;
 
     #[test]
     fn an_object_gives_the_row_that_it_has() {
@@ -180,6 +212,38 @@ mod tests {
         assert_eq!(prove(&bytes, &document), Some(Proof::Identity));
         let read = row_of(&document, &bytes, (&row.bucket, &row.key), None);
         assert_eq!(read, Some(row));
+    }
+
+    /// What somebody with the store's credentials can write: whole, with all of
+    /// its own sums right, and another content.
+    #[test]
+    fn an_object_with_another_content_than_the_digest_says_is_never_the_messages() {
+        let (row, _) = archived();
+        let record = Record {
+            topic: row.topic.clone(),
+            partition: 2,
+            offset: 41,
+            timestamp: row.timestamp,
+            timestamp_type: TimestampType::Create,
+            key: Some(vec![]),
+            value: Some(b"forged".to_vec()),
+            headers: vec![Header {
+                name: b"_id".to_vec(),
+                value: Some(row.uuid.as_bytes().to_vec()),
+            }],
+        };
+        let bytes = encode(&record, &row);
+        let document = envelope::decode(&bytes).expect("a document");
+        assert_eq!(prove(&bytes, &document), Some(Proof::Content));
+        assert!(is_object_of(&row, &bytes).is_none());
+        // Not even if the row's sum is that of the forged bytes.
+        let row = Row {
+            crc32: crc32fast::hash(&bytes),
+            size: bytes.len() as i32,
+            is_client_uuid: true,
+            ..row
+        };
+        assert!(is_object_of(&row, &bytes).is_none());
     }
 
     proptest! {

@@ -52,7 +52,7 @@ use self::finding::Findings;
 use self::logbook::Logbook;
 use self::place::Place;
 use crate::catalogue::{Catalogue, RowFilter};
-use crate::store::Store;
+use crate::store::{Health, Store};
 
 pub use self::defect::{Defect, Kind};
 pub use self::error::VerifyError;
@@ -94,6 +94,8 @@ pub struct Verifier {
     /// Between two saves of how far it has come. By default 3 s.
     pub save_every: Duration,
     pub progress: Arc<Progress>,
+    /// What tells a failure of the store from one of an object.
+    pub health: Health,
 }
 
 /// What was looked at, all of it.
@@ -152,6 +154,7 @@ impl Verifier {
             resume: false,
             save_every: Duration::from_secs(3),
             progress: Arc::new(Progress::default()),
+            health: Health::default(),
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::defect::{Defect, Kind};
-use super::describe::{prove, row_of};
+use super::describe::{prove, proved, row_of};
 use super::finding::{Finding, Findings};
 use super::objects::{listing, uuid_of};
 use super::{Result, SUSPECTS, Subset, Verifier};
@@ -64,6 +64,8 @@ enum Read {
     Row(Box<Row>),
     /// Of no use by itself; perhaps another object of the UUID is.
     Damaged(Uuid, ObjectInfo, Kind),
+    /// Whole, and another message than its key says.
+    Stray(ObjectInfo),
     Foreign(ObjectInfo),
 }
 
@@ -121,7 +123,7 @@ impl Work {
             .try_chunks(BATCH)
             .map_err(|error| error.1)
             .boxed();
-        let mut damaged = vec![];
+        let (mut damaged, mut strays) = (vec![], vec![]);
         while let Some(batch) = batches.try_next().await? {
             let mut rows = vec![];
             for read in batch {
@@ -129,6 +131,7 @@ impl Work {
                 match read {
                     Read::Row(row) => rows.push(*row),
                     Read::Damaged(uuid, object, kind) => damaged.push((uuid, object, kind)),
+                    Read::Stray(object) => strays.push(object),
                     Read::Foreign(object) => {
                         done.defects += 1;
                         let kind = Kind::ForeignObject { size: object.size };
@@ -144,6 +147,10 @@ impl Work {
             }
         }
         self.judge_damaged(damaged, &mut done).await?;
+        // Last: their messages may have objects of their own.
+        for object in strays {
+            self.give_row(object, &mut done).await?;
+        }
         Ok(done)
     }
 
@@ -183,6 +190,9 @@ impl Work {
             Err(error) => return Err(error.into()),
         };
         progress.read(bytes.len());
+        if proved(&bytes).is_some_and(|document| document.annotations.uuid != uuid) {
+            return Ok(Read::Stray(object));
+        }
         Ok(match self.describe(uuid, &object, &bytes) {
             Ok(row) => Read::Row(Box::new(row)),
             Err(kind) => Read::Damaged(uuid, object, kind),
@@ -263,7 +273,7 @@ impl Work {
         let is_own = |row: &Row| row.key.ends_with(&format!("{}.bson", row.uuid));
         let copy = match is_own(row) && !is_own(&stored.row) {
             true => {
-                self.verifier.write_row(stored.id, row.clone()).await?;
+                self.verifier.write_row(stored, row.clone()).await?;
                 &stored.row
             }
             false => row,
@@ -272,6 +282,49 @@ impl Work {
         self.verifier
             .leave_aside(&copy.bucket, &copy.key, reason)
             .await
+    }
+
+    /// An object under another message's key: its own message gets a row, with
+    /// the bytes in its own place, unless it has one.
+    async fn give_row(&self, object: ObjectInfo, done: &mut Rebuilt) -> Result<()> {
+        let verifier = &self.verifier;
+        let bucket = verifier.store.bucket();
+        let bytes = verifier.bytes_at(bucket, &object.key).await?;
+        let document = bytes.as_deref().and_then(proved);
+        let (Some(bytes), Some(document)) = (bytes, document) else {
+            done.defects += 1;
+            let cause = "it has changed while it was read".to_owned();
+            return self
+                .tell(object.key, None, Kind::UnreadableObject { cause })
+                .await;
+        };
+        let uuid = document.annotations.uuid;
+        let place = envelope::object_key(&document.topic, document.timestamp, uuid);
+        let Some(row) = row_of(&document, &bytes, (bucket, &place), None) else {
+            done.defects += 1;
+            let cause = "it is too large".to_owned();
+            return self
+                .tell(object.key, Some(uuid), Kind::NotAMessage { cause })
+                .await;
+        };
+        match verifier.row_of_uuid(uuid).await? {
+            Some(stored) if stored.row.delivery() == row.delivery() => done.set_aside += 1,
+            Some(_) => {
+                done.defects += 1;
+                let kind = Kind::OrphanObject { size: object.size };
+                return self.tell(object.key, Some(uuid), kind).await;
+            }
+            None => {
+                let key = verifier.store_again(&row, &bytes).await?;
+                let row = Row { key, ..row };
+                let adopted = verifier
+                    .ask(move |catalogue| catalogue.upkeep().adopt(std::slice::from_ref(&row)))
+                    .await?;
+                done.added += adopted.len() as u64;
+            }
+        }
+        let reason = format!("a copy of message {uuid}");
+        verifier.leave_aside(bucket, &object.key, &reason).await
     }
 
     /// What is damaged is of no account where its message has another object.

@@ -191,7 +191,7 @@ impl Verifier {
         let kinds = match looked {
             Ok(kinds) => kinds,
             Err(StoreError::NotFound { .. }) => return Ok(Looked::Missing(Box::new(stored))),
-            Err(error) if self.is_of_this_object(row, &error).await => {
+            Err(error @ StoreError::Unreadable { .. }) => {
                 vec![Kind::UnreadableObject {
                     cause: error.to_string(),
                 }]
@@ -201,18 +201,6 @@ impl Verifier {
         let defects = kinds.into_iter().map(|kind| Defect::of_row(row, kind));
         let told = self.mended(&stored, defects.collect(), memory);
         Ok(Looked::Found(told.await?))
-    }
-
-    /// Whether an error is a matter of this object alone. A bucket that refuses
-    /// is one of its rows' alone while the store's own bucket answers.
-    pub(super) async fn is_of_this_object(&self, row: &Row, error: &StoreError) -> bool {
-        match error {
-            StoreError::Unreadable { .. } => true,
-            StoreError::Refused { .. } => {
-                row.bucket != self.store.bucket() && self.store.check().await.is_ok()
-            }
-            _ => false,
-        }
     }
 
     async fn measure(&self, row: &Row) -> std::result::Result<Vec<Kind>, StoreError> {

@@ -7,6 +7,7 @@ mod support;
 
 mod archive;
 mod damage;
+mod evidence;
 mod fetch_uuid;
 mod generate;
 mod list_archive;
@@ -20,6 +21,7 @@ mod status;
 mod store_around;
 mod take_over;
 mod topics;
+mod unreadable;
 mod verify;
 mod verify_against_kafka;
 mod verify_faults;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 /// A call that something may be around.
 pub enum Call<'a> {
+    Get { bucket: &'a str, key: &'a str },
     Head { key: &'a str },
     List,
 }
@@ -42,6 +43,9 @@ impl<A: Around> Store for StoreAround<A> {
     }
 
     async fn get(&self, at: &Location) -> Result<Vec<u8>, StoreError> {
+        let (bucket, key) = (&at.bucket, &at.key);
+        let call = Call::Get { bucket, key };
+        self.around.before(&*self.store, call).await?;
         self.store.get(at).await
     }
 

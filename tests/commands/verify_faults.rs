@@ -38,7 +38,12 @@ impl Faulty {
     /// Whether the calls that were to go well are over.
     fn is_later(&self, fault: Fault) -> bool {
         let counts = [Fault::Counting, fault].contains(&self.fault);
-        counts && self.left.fetch_sub(1, Ordering::SeqCst) == 0 && self.fault == fault
+        let count = |left: u32| left.checked_sub(1);
+        let update = || {
+            self.left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count)
+        };
+        counts && update().is_err() && self.fault == fault
     }
 
     fn strikes(&self, faults: &[Fault]) -> bool {
@@ -68,6 +73,7 @@ impl Around for Faulty {
         let (is_struck, key) = match call {
             Call::Head { key } => (self.strikes_head(), key),
             Call::List => (self.strikes_list(), ""),
+            Call::Get { key, .. } => (false, key),
         };
         if !is_struck {
             return Ok(());
@@ -123,8 +129,15 @@ fn a_failure_that_passes_is_waited_for() {
 
 #[test]
 fn a_failure_that_stays_ends_the_work_without_a_defect() {
-    let (checked, defects) = verify_with(Fault::HeadIsRefused, 1);
+    let (checked, defects) = verify_with(Fault::HeadIsRefused, u32::MAX);
     assert!(checked.is_err());
+    assert_eq!(defects, []);
+}
+
+#[test]
+fn a_refusal_that_passes_is_no_defect() {
+    let (checked, defects) = verify_with(Fault::HeadIsRefused, 1);
+    assert_eq!(checked.unwrap().messages, 35);
     assert_eq!(defects, []);
 }
 

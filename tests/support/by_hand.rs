@@ -92,6 +92,20 @@ impl ByHand {
         }
     }
 
+    /// Lets an S3 bucket keep versions from now on.
+    pub fn keep_versions(&self) {
+        let Self::S3(s3) = self else {
+            panic!("a directory keeps no versions");
+        };
+        let mut bucket = s3.bucket(&s3.primary);
+        bucket.add_query("versioning", "");
+        let document =
+            b"<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+            <Status>Enabled</Status></VersioningConfiguration>";
+        let put = s3.runtime.block_on(bucket.put_object("/", document));
+        assert_eq!(put.expect("an S3 that answers").status_code(), 200);
+    }
+
     /// What a provider's replication does: a bucket with these objects, under
     /// the same keys; its name.
     pub fn back_up(&self, keys: &[String]) -> String {

@@ -222,7 +222,9 @@ impl Upkeep for SqliteCatalogue {
     }
 
     fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError> {
-        Ok(self.connections.write(|file| upkeep::mend(file, read, row))?)
+        Ok(self
+            .connections
+            .write(|file| upkeep::mend(file, read, row))?)
     }
 
     fn recount(&self, topic: &str) -> Result<(), CatalogueError> {

@@ -57,17 +57,60 @@ pub(super) fn parse(xml: &str, prefix: &str, asked: Option<&str>) -> Result<Page
     Ok(Page { objects, next })
 }
 
+/// The answer to ListObjectVersions, as far as it is needed. Delete markers have
+/// another name.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListVersionsResult {
+    encoding_type: Option<String>,
+    #[serde(default, rename = "Version")]
+    versions: Vec<Version>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    key: String,
+    version_id: String,
+    is_latest: bool,
+}
+
+/// The noncurrent versions of exactly this key, in the order of the answer,
+/// which is newest first.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+pub(super) fn parse_versions(xml: &str, key: &str) -> Result<Vec<String>, String> {
+    let listing: ListVersionsResult = quick_xml::de::from_str(xml)
+        .map_err(|e| format!("the listing of versions does not parse: {e}"))?;
+    let url_encoded = listing.encoding_type.as_deref() == Some("url");
+    let mut found = vec![];
+    for version in listing.versions {
+        let of = match url_encoded {
+            true => decoded(&version.key)?,
+            false => version.key,
+        };
+        if of == key && !version.is_latest {
+            found.push(version.version_id);
+        }
+    }
+    Ok(found)
+}
+
+/// A key as it is.
+fn decoded(key: &str) -> Result<String, String> {
+    // S3 writes a space as '+' here, and a '+' as %2B.
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    Ok(decoded
+        .map_err(|_| format!("the key {key} is not UTF-8"))?
+        .into_owned())
+}
+
 impl Contents {
     fn object(self, url_encoded: bool) -> Result<ObjectInfo, String> {
-        let key = if url_encoded {
-            // S3 writes a space as '+' here, and a '+' as %2B.
-            let spaced = self.key.replace('+', " ");
-            percent_decode_str(&spaced)
-                .decode_utf8()
-                .map_err(|_| format!("the key {} is not UTF-8", self.key))?
-                .into_owned()
-        } else {
-            self.key
+        let key = match url_encoded {
+            true => decoded(&self.key)?,
+            false => self.key,
         };
         let modified: jiff::Timestamp = self
             .last_modified

@@ -167,6 +167,16 @@ pub(super) async fn list(
     listing::parse(&xml, prefix, token).map_err(Failure::Nonsense)
 }
 
+/// The ids of the noncurrent versions of an object, the newest first.
+pub(super) async fn versions(bucket: &Bucket, key: &str) -> Result<Vec<String>, Failure> {
+    let mut bucket = bucket.clone();
+    bucket.add_query("versions", "");
+    bucket.add_query("prefix", key);
+    bucket.add_query("encoding-type", "url");
+    let xml = text(send(&bucket, "/", Command::GetObject).await?).await?;
+    listing::parse_versions(&xml, key).map_err(Failure::Nonsense)
+}
+
 /// A header's value, if it is there and is text.
 fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()

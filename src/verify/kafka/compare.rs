@@ -40,6 +40,8 @@ enum Found {
     /// The message has a row; the record repeats it.
     Retry(Uuid),
     Missing,
+    /// It may be of this row, whose object cannot be read.
+    Unknown(Box<StoredRow>, String),
 }
 
 impl Sought {
@@ -75,6 +77,10 @@ impl Sought {
 
     fn defect(&self) -> Option<Defect> {
         let (partition, offset) = (self.record.partition, self.record.offset);
+        if let Found::Unknown(row, cause) = &self.found {
+            let cause = cause.clone();
+            return Some(Defect::of_row(&row.row, Kind::UnreadableObject { cause }));
+        }
         let kind = match (&self.found, &self.near) {
             (Found::Missing, None) => Kind::NotArchived { partition, offset },
             (Found::Missing, Some(row)) => self.difference(row)?,
@@ -186,10 +192,7 @@ impl Verifier {
 
     async fn judge(&self, one: &mut Sought, row: &StoredRow) -> Result<Found> {
         let Some(delivery) = row.row.delivery() else {
-            return Ok(match self.has_content(row, &one.delivery).await? {
-                true => Found::Archived,
-                false => Found::NotYet,
-            });
+            return self.compare_content(row, &one.delivery).await;
         };
         let is_same_place = delivery.topic == one.delivery.topic
             && delivery.partition == one.delivery.partition
@@ -232,15 +235,20 @@ impl Verifier {
             for index in 0..rows.len() {
                 let is_alike = rows[index].row.topic == one.record.topic
                     && rows[index].row.timestamp == one.record.timestamp;
-                let is_it = match rows[index].row.delivery() {
-                    Some(delivery) => delivery == one.delivery,
-                    None => is_alike && self.has_content(&rows[index], &one.delivery).await?,
+                let found = match rows[index].row.delivery() {
+                    Some(delivery) if delivery == one.delivery => Found::Archived,
+                    None if is_alike => self.compare_content(&rows[index], &one.delivery).await?,
+                    _ => continue,
                 };
-                if is_it {
-                    // Of two equal messages each has a row.
-                    rows.swap_remove(index);
-                    one.found = Found::Archived;
-                    break;
+                match found {
+                    Found::NotYet => {}
+                    Found::Unknown(..) => one.found = found,
+                    _ => {
+                        // Of two equal messages each has a row.
+                        rows.swap_remove(index);
+                        one.found = found;
+                        break;
+                    }
                 }
             }
         }
@@ -248,17 +256,23 @@ impl Verifier {
     }
 
     /// Whether a row that does not say which delivery it was has the content of
-    /// this one.
-    async fn has_content(&self, row: &StoredRow, delivery: &Delivery) -> Result<bool> {
+    /// this one: [`Found::NotYet`] if not.
+    async fn compare_content(&self, row: &StoredRow, delivery: &Delivery) -> Result<Found> {
         let bytes = match self.get(&row.row.location()).await {
             Ok(bytes) => bytes,
-            Err(StoreError::NotFound { .. } | StoreError::Unreadable { .. }) => return Ok(false),
+            Err(StoreError::NotFound { .. }) => return Ok(Found::NotYet),
+            Err(error @ StoreError::Unreadable { .. }) => {
+                return Ok(Found::Unknown(Box::new(row.clone()), error.to_string()));
+            }
             Err(error) => return Err(error.into()),
         };
-        let document = envelope::decode(&bytes).ok();
-        Ok(document.is_some_and(|document| {
+        let is_same = envelope::decode(&bytes).is_ok_and(|document| {
             *document.topic == *delivery.topic && digest_of(&document) == delivery.digest
-        }))
+        });
+        Ok(match is_same {
+            true => Found::Archived,
+            false => Found::NotYet,
+        })
     }
 
     /// The retries that the catalogue knows of the places of these.

@@ -1,10 +1,15 @@
 //! What can be done about defects.
 //!
-//! An object that is whole is believed more than its row, for it proves itself;
-//! the row is written anew from it. An object that is missing or damaged is
-//! looked for: beside its place, in the backup bucket, in Kafka. Its bytes go
-//! where it was, if nothing lies there, or else under a new key beside it, which
-//! the row then names; what is damaged stays where it is and is set aside.
+//! The row's content digest is the evidence. Only bytes with that digest are the
+//! message's object; of them the rest of a damaged row is read. An object that
+//! is missing, damaged or contradicts the digest is looked for: beside its
+//! place, among the noncurrent versions of its key, in the backup bucket, in
+//! Kafka. Its bytes go where it was, if nothing lies there, or else under a new
+//! key beside it, which the row then names; what is damaged stays where it is
+//! and is set aside. An object that proves to be another message is not set
+//! aside until that message has its row and its object.
+//!
+//! A repair changes a row only if it still is as it was read.
 
 mod counts;
 mod object;
@@ -14,13 +19,15 @@ mod row;
 
 use std::sync::Arc;
 
+use super::describe::is_object_of;
 use super::finding::Repair;
 use super::{Result, Stream, Verifier};
 use crate::catalogue::{Row, SetAside, StoredRow};
-use crate::store::{Location, StoreError};
+use crate::envelope::Document;
+use crate::store::Location;
 
 /// Whether and from where defects are mended.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Mending {
     /// Only tells what would be done.
     pub dry_run: bool,
@@ -28,6 +35,10 @@ pub struct Mending {
     pub backup_bucket: Option<String>,
     /// Where records may still be.
     pub stream: Option<Stream>,
+    /// Adds rows for objects that neither a claim nor Kafka confirms.
+    pub adopt_orphans: bool,
+    /// Which topics anyone may read: never taken from an object.
+    pub is_public: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
 impl Verifier {
@@ -44,13 +55,7 @@ impl Verifier {
         };
         match self.get(&at).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(StoreError::NotFound { .. } | StoreError::Unreadable { .. }) => Ok(None),
-            // A bucket that only a damaged row names is nothing to rely on.
-            Err(StoreError::Refused { .. })
-                if bucket != self.store.bucket() && self.store.check().await.is_ok() =>
-            {
-                Ok(None)
-            }
+            Err(error) if error.is_of_one_object() => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -60,13 +65,32 @@ impl Verifier {
         Ok(rows.into_iter().next())
     }
 
-    /// Makes a row say something else, unless this is a dry run.
-    pub(super) async fn write_row(&self, id: i64, row: Row) -> Result<bool> {
+    /// Makes a row say something else, unless this is a dry run. Returns false
+    /// if it is not as it was read any more.
+    pub(super) async fn write_row(&self, read: &StoredRow, row: Row) -> Result<bool> {
         if self.is_dry_run() {
             return Ok(true);
         }
-        self.ask(move |catalogue| catalogue.upkeep().mend(id, &row))
+        let read = read.clone();
+        self.ask(move |catalogue| catalogue.upkeep().mend(&read, &row))
             .await
+    }
+
+    /// Whether anyone may read this topic, as far as is configured.
+    fn is_public(&self, topic: &str) -> bool {
+        let mending = self.mending.as_ref();
+        mending.is_some_and(|mending| (mending.is_public)(topic))
+    }
+
+    /// As [`is_object_of`]. Whether the message is public is not believed of the
+    /// object alone: the row or the configuration must say the same.
+    fn object_of(&self, row: &Row, bytes: &[u8]) -> Option<Document> {
+        let document = is_object_of(row, bytes)?;
+        let notes = &document.annotations;
+        let is_confirmed = notes.digest.is_none()
+            || notes.public == row.public
+            || notes.public == self.is_public(&document.topic);
+        is_confirmed.then_some(document)
     }
 
     /// Leaves an object where it is, for good and known.

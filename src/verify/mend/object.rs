@@ -43,7 +43,7 @@ fn hourly_key(row: &Row, own: &str) -> Option<String> {
 impl Verifier {
     /// Stores bytes of a message's object again, where it was or else beside it,
     /// and gives the key. Nothing is replaced.
-    pub(super) async fn store_again(&self, row: &Row, bytes: &[u8]) -> Result<String> {
+    pub(in crate::verify) async fn store_again(&self, row: &Row, bytes: &[u8]) -> Result<String> {
         let is_named = uuid_of(&row.key) == Some(row.uuid) && row.bucket == self.store.bucket();
         let key = match is_named {
             true => row.key.clone(),

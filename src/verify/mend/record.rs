@@ -21,6 +21,9 @@ impl Verifier {
         let repair = match (&defect.kind, defect.uuid) {
             (Kind::NotArchived { .. }, _) => self.archive(record).await?,
             (Kind::RetryNotRecorded { .. }, Some(uuid)) => self.record_retry(record, uuid).await?,
+            (Kind::UnreadableObject { .. }, _) => Repair::impossible(
+                "whether its row is of this record cannot be told while the object is unreadable",
+            ),
             _ => Repair::impossible(
                 "row and Kafka contradict each other: `verify --deep --repair` asks the object",
             ),

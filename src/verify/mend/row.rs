@@ -1,11 +1,13 @@
 //! A row and its object that do not agree, or of which the object is missing.
 
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::object;
-use crate::catalogue::{Row, StoredRow};
-use crate::envelope;
-use crate::verify::describe::{self, is_object_of, prove, row_of};
+use crate::catalogue::{Origin, Row, StoredRow};
+use crate::envelope::{self, Document, object_key};
+use crate::store::StoreError;
+use crate::verify::content::digest_of;
+use crate::verify::describe::{self, prove, proved, row_of};
 use crate::verify::finding::Repair;
 use crate::verify::objects::uuid_of;
 use crate::verify::{Mending, Result, Verifier};
@@ -34,10 +36,18 @@ impl Verifier {
     }
 
     async fn carry_out_row(&self, stored: &StoredRow, new: Row, how: String) -> Result<Repair> {
-        let (old, id) = (&stored.row, stored.id);
+        let old = &stored.row;
         let repair = Repair::done(how).of_row(&new);
-        if !self.write_row(id, new.clone()).await? {
-            return Ok(Repair::impossible("the row has changed meanwhile").of_row(old));
+        if !self.write_row(stored, new.clone()).await? {
+            // Another repair may have reached it first: two objects exchanged.
+            let now = self.row_of_uuid(old.uuid).await?;
+            let now = now.filter(|now| now.id == stored.id);
+            return Ok(match now {
+                Some(now) if self.evidence(&now.row).await?.is_some() => {
+                    Repair::done("it was repaired with another message").of_row(&now.row)
+                }
+                _ => Repair::impossible("the row has changed meanwhile").of_row(old),
+            });
         }
         if old.key != new.key {
             self.forget_place(old).await?;
@@ -62,15 +72,29 @@ impl Verifier {
         }
     }
 
-    /// What lies where the row no longer looks is known from now on, if its key
-    /// is one of this message's.
+    /// What lies where the row no longer looks, if its key is one of this
+    /// message's. Another message's object is not this one's to set aside.
     async fn forget_place(&self, old: &Row) -> Result<()> {
-        let is_own = uuid_of(&old.key) == Some(old.uuid) && old.bucket == self.store.bucket();
-        if is_own && self.bytes_at(&old.bucket, &old.key).await?.is_some() {
-            let reason = "not the message's object, which lies elsewhere";
-            self.leave_aside(&old.bucket, &old.key, reason).await?;
+        if uuid_of(&old.key) != Some(old.uuid) || old.bucket != self.store.bucket() {
+            return Ok(());
         }
-        Ok(())
+        let place = old.location();
+        let reason = match self.get(&place).await {
+            Err(StoreError::NotFound { .. }) => return Ok(()),
+            Err(StoreError::Unreadable { .. }) => "unreadable; the message's object lies elsewhere",
+            Err(error) => return Err(error.into()),
+            Ok(bytes) => match proved(&bytes) {
+                None => "damaged; the message's object lies elsewhere",
+                Some(document) if document.annotations.uuid != old.uuid => {
+                    let repair = self.mend_stray(&document, &old.key, &bytes).await?;
+                    info!(key = old.key, repaired = repair.mended, "{}", repair.how);
+                    return Ok(());
+                }
+                Some(document) if !is_same_delivery(old, &document) => return Ok(()),
+                Some(_) => "tampered or a copy; the message's object lies elsewhere",
+            },
+        };
+        self.leave_aside(&old.bucket, &old.key, reason).await
     }
 
     /// What to do, or why nothing can be done.
@@ -80,8 +104,14 @@ impl Verifier {
         row: &Row,
     ) -> Result<std::result::Result<Plan, String>> {
         let here = self.bytes_at(&row.bucket, &row.key).await?;
-        if let Some(row) = here.as_ref().and_then(|bytes| believed(row, bytes)) {
-            let how = "the row is written anew from its object".to_owned();
+        if let Some(bytes) = &here
+            && let Some(document) = self.object_of(row, bytes)
+            && let Some(new) = row_of(&document, bytes, (&row.bucket, &row.key), Some(row))
+        {
+            let (row, how) = (
+                Box::new(new),
+                "the row is written anew from its object".to_owned(),
+            );
             return Ok(Ok(Plan::Row { row, how }));
         }
         if let Some(plan) = self.object_elsewhere(row).await? {
@@ -90,6 +120,9 @@ impl Verifier {
         if let Some(bytes) = &here
             && let Some(plan) = self.wrong_uuid(row, bytes).await?
         {
+            return Ok(Ok(plan));
+        }
+        if let Some(plan) = self.noncurrent_version(row).await? {
             return Ok(Ok(plan));
         }
         if let Some(plan) = self.copy_in_backup(mending, row).await? {
@@ -113,7 +146,7 @@ impl Verifier {
             let Some(bytes) = self.bytes_at(bucket, &key).await? else {
                 continue;
             };
-            if let Some(document) = is_object_of(row, &bytes)
+            if let Some(document) = self.object_of(row, &bytes)
                 && let Some(row) = row_of(&document, &bytes, (bucket, &key), Some(row))
             {
                 let how = "the row names the object that lies beside".to_owned();
@@ -131,6 +164,10 @@ impl Verifier {
         };
         let uuid = document.annotations.uuid;
         let is_named = uuid_of(&row.key) == Some(uuid) && uuid != row.uuid;
+        let mut origin = row.origin.iter();
+        if origin.any(|origin| origin.digest != digest_of(&document)) {
+            return Ok(None);
+        }
         if !is_named || prove(bytes, &document).is_none() || self.row_of_uuid(uuid).await?.is_some()
         {
             return Ok(None);
@@ -142,13 +179,35 @@ impl Verifier {
         }))
     }
 
+    /// What the key held before somebody replaced or deleted it, where the
+    /// bucket keeps versions.
+    async fn noncurrent_version(&self, row: &Row) -> Result<Option<Plan>> {
+        let own = object_key(&row.topic, row.timestamp, row.uuid);
+        let is_named = uuid_of(&row.key) == Some(row.uuid) && row.bucket == self.store.bucket();
+        let named = is_named.then(|| row.key.clone());
+        let keys = named
+            .iter()
+            .chain(named.as_ref().is_none_or(|key| *key != own).then_some(&own));
+        for key in keys {
+            for version in self.versions(key).await? {
+                if let Some(bytes) = self.version(key, &version).await?
+                    && self.object_of(row, &bytes).is_some()
+                {
+                    let how = format!("its object is stored again from version {version} of {key}");
+                    return Ok(Some(Plan::Object { bytes, how }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     async fn copy_in_backup(&self, mending: &Mending, row: &Row) -> Result<Option<Plan>> {
         let Some(bucket) = &mending.backup_bucket else {
             return Ok(None);
         };
         for key in object::places(row) {
             if let Some(bytes) = self.bytes_at(bucket, &key).await?
-                && is_object_of(row, &bytes).is_some()
+                && self.object_of(row, &bytes).is_some()
             {
                 let how = format!("its object is stored again from bucket {bucket}");
                 return Ok(Some(Plan::Object { bytes, how }));
@@ -173,7 +232,7 @@ impl Verifier {
         keys.push(other.row.key);
         for key in keys {
             if let Some(bytes) = self.bytes_at(self.store.bucket(), &key).await?
-                && is_object_of(row, &bytes).is_some()
+                && self.object_of(row, &bytes).is_some()
             {
                 let how = "its object is stored again from another message's place".to_owned();
                 return Ok(Some(Plan::Object { bytes, how }));
@@ -208,15 +267,18 @@ impl Verifier {
         };
         let is_its = |record: &crate::record::Record| {
             let delivery = envelope::delivery(record);
-            Some(&delivery) == row.delivery().as_ref()
-                || envelope::derived_uuid(&delivery, 0) == row.uuid
+            delivery.digest == origin.digest
+                && (Some(&delivery) == row.delivery().as_ref()
+                    || envelope::derived_uuid(&delivery, 0) == row.uuid)
         };
         let Some(record) = record.filter(is_its) else {
             debug!(
                 "{} partition {partition} offset {offset} is gone",
                 row.topic
             );
-            return Ok(Err(format!("{no_copy}, and Kafka has it no more")));
+            return Ok(Err(format!(
+                "{no_copy}, and Kafka has no record with its digest there (any more)"
+            )));
         };
         Ok(Ok(Plan::Object {
             bytes: describe::encode(&record, row),
@@ -225,8 +287,15 @@ impl Verifier {
     }
 }
 
-/// The row that says what the object at its place is.
-fn believed(row: &Row, bytes: &[u8]) -> Option<Box<Row>> {
-    let document = is_object_of(row, bytes)?;
-    row_of(&document, bytes, (&row.bucket, &row.key), Some(row)).map(Box::new)
+/// Whether an object says that it was where the row says. One that was
+/// elsewhere is another message, even under the same UUID.
+fn is_same_delivery(row: &Row, document: &Document) -> bool {
+    let is_place = |origin: &Origin| {
+        let (partition, offset) = (document.partition, document.offset);
+        partition.is_none_or(|partition| partition == origin.partition)
+            && offset.is_none_or(|offset| offset == origin.offset)
+    };
+    let same_content = |origin: &Origin| origin.digest == digest_of(document);
+    let origin = row.origin.as_ref();
+    row.topic == document.topic && origin.is_none_or(|of| is_place(of) || same_content(of))
 }
