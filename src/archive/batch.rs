@@ -1,5 +1,6 @@
 //! Records gathered until count, bytes or time close a batch.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -7,11 +8,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::budget::Taken;
 use super::flight::Ticket;
+use crate::catalogue::StreamKey;
 use crate::record::Record;
 
 /// A record on its way through the archiver, with what it holds.
 pub(super) struct Item {
     pub record: Record,
+    pub stream: Arc<StreamKey>,
+    /// The offset that was due: from it to the record nothing else was read.
+    pub from: i64,
     pub ticket: Ticket,
     pub room: Taken,
 }

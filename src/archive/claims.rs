@@ -53,7 +53,7 @@ async fn judge(
         message.next = match message.candidate.judge(owners.get(&uuid)) {
             Verdict::Free => Next::Claim,
             Verdict::Mine => Next::Store,
-            Verdict::Redelivery => Next::Done { new: false },
+            Verdict::Redelivery => Next::Known,
             Verdict::Retry => Next::Remember,
             Verdict::Wait { holder, age_ms } => wait(workshop, message, holder, age_ms).await?,
             Verdict::Compare(row) => compare_with(workshop, message, &row).await?,
@@ -109,7 +109,9 @@ async fn archive_for(
         ..message.item.record.clone()
     };
     let (store, topics) = (&workshop.store, &workshop.topics);
-    let row = store_message(store, topics, &first, &holder, message.candidate.uuid()).await?;
+    let topic_id = message.item.stream.topic_id;
+    let uuid = message.candidate.uuid();
+    let row = store_message(store, topics, &first, topic_id, &holder, uuid).await?;
     let bytes = row.size as u64;
     let added = ask(workshop, move |catalogue| catalogue.add(&[row], &[])).await?;
     if !added.rows.is_empty() {
@@ -166,7 +168,7 @@ pub(super) async fn find_foreign(
         // Before any comparison: an equal message may have a row without one.
         let is_own = |row: &StoredRow| row.row.delivery().as_ref() == Some(&delivery);
         if foreign.iter().any(is_own) {
-            message.next = Next::Done { new: false };
+            message.next = Next::Known;
             continue;
         }
         let like = likeness(&message.item.record);
@@ -197,14 +199,11 @@ async fn give_origin(
     message: &Message,
     id: i64,
 ) -> Result<Next, ArchiveError> {
-    let origin = origin_of(&message.item.record, &message.candidate.delivery);
+    let topic_id = message.item.stream.topic_id;
+    let origin = origin_of(&message.item.record, topic_id, &message.candidate.delivery);
     let given = ask(workshop, move |catalogue| catalogue.set_origin(id, &origin)).await?;
     // Otherwise another delivery was quicker: look again.
-    Ok(if given {
-        Next::Done { new: false }
-    } else {
-        Next::Wait
-    })
+    Ok(if given { Next::Known } else { Next::Wait })
 }
 
 /// Makes the claims durable before any object is written.

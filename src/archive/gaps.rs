@@ -1,13 +1,15 @@
-//! What retention took before it was read: found, and remembered for good
-//! before any offset past it is committed.
+//! What is due next of each partition, and what retention removed before it was
+//! read: found, and recorded before any offset past it is committed.
 //!
-//! A jump of offsets is nothing by itself: compaction and transactions leave
-//! offsets without a record. It is a gap as far as the log now begins after
-//! the offset that was due.
+//! What is due is the archive's own knowledge ([`Positions`]); the group's
+//! committed offset is only a hint. A jump of offsets is nothing by itself:
+//! compaction and transactions leave offsets without a record. It is a gap as
+//! far as the log now begins after the offset that was due.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
@@ -15,39 +17,70 @@ use super::failure::ArchiveError;
 use super::incarnation::made_anew;
 use super::progress::Progress;
 use super::watermark::Watermarks;
-use crate::catalogue::{Catalogue, Gap, GapReason};
+use crate::catalogue::{
+    Catalogue, Gap, GapReason, Positions, ReadSpan, StreamKey, StreamPosition, StreamStart,
+};
 use crate::kafka::{
     ConsumerEvents, GroupOffset, GroupOffsets, Offsets, RecordConsumer, TopicId, TopicIds,
     TopicPartition,
 };
 
-/// Of one partition no more jumps than this are kept apart until they are
-/// looked at.
-const JUMPS: usize = 100;
+/// A log that begins after the offset that is due, and gives nothing, is
+/// believed after this long: records that were fetched before may still come.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Watches what each partition gives.
 pub(super) struct GapWatch {
     catalogue: Arc<dyn Catalogue>,
     progress: Arc<Progress>,
     watermarks: Arc<Watermarks>,
-    /// The offset that is due next.
-    due: HashMap<TopicPartition, i64>,
-    /// Offsets that were due and did not come.
-    jumps: HashMap<TopicPartition, Vec<Range<i64>>>,
-    /// Partitions that are new here: what the group had read of them before is
-    /// to be compared with where they begin and end. With the id that their
-    /// topic had before they were read.
-    fresh: BTreeMap<TopicPartition, Option<TopicId>>,
+    reading: HashMap<TopicPartition, Reading>,
+    /// Partitions that are new here: the archive's position is to be compared
+    /// with where they begin and end. What comes of them until then is dropped
+    /// and read again.
+    fresh: BTreeMap<TopicPartition, Fresh>,
     /// Those of them whose topic is gone: looked at if it comes back.
-    gone: BTreeMap<TopicPartition, Option<TopicId>>,
+    gone: BTreeMap<TopicPartition, Fresh>,
 }
 
-/// What was found of the partitions that were looked at.
-struct Findings {
-    gaps: Vec<Gap>,
-    /// The topic that each fresh partition is read of.
-    read_of: BTreeMap<TopicPartition, Option<TopicId>>,
-    made_anew: BTreeMap<TopicPartition, TopicId>,
+/// A partition that is read.
+struct Reading {
+    stream: Arc<StreamKey>,
+    /// The offset that is due next.
+    due: i64,
+    /// Offsets that were due and that the log no longer has.
+    lost: Vec<Range<i64>>,
+    /// Offsets that did not come, of which the client cannot say why.
+    unknown: Vec<Range<i64>>,
+    /// Since when the log is known to begin after `due`.
+    passed: Option<Instant>,
+}
+
+struct Fresh {
+    /// The id that its topic had before it was read.
+    topic_id: Option<TopicId>,
+    /// Whether it is assigned to this process.
+    is_assigned: bool,
+    /// Whether records of it were dropped.
+    has_dropped: bool,
+}
+
+/// What a look at partitions gave.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Those whose topic was made anew, with the id that it has now.
+    pub made_anew: BTreeMap<TopicPartition, TopicId>,
+    /// Those that are read from another offset now: what was received of them
+    /// before does not count.
+    pub sought: Vec<TopicPartition>,
+}
+
+/// What Kafka says of the partitions that are looked at.
+struct Logs {
+    ids: TopicIds,
+    committed: GroupOffsets,
+    starts: Offsets,
+    ends: Offsets,
 }
 
 impl GapWatch {
@@ -60,18 +93,31 @@ impl GapWatch {
             catalogue,
             progress,
             watermarks,
-            due: HashMap::new(),
-            jumps: HashMap::new(),
+            reading: HashMap::new(),
             fresh: BTreeMap::new(),
             gone: BTreeMap::new(),
         }
     }
 
-    /// This partition is read from now on, from where the group was. `topic_id`
-    /// is what its topic had before.
+    /// This partition is read from now on. `topic_id` is what its topic had
+    /// before.
     pub(super) fn begin(&mut self, partition: TopicPartition, topic_id: Option<TopicId>) {
-        self.due.remove(&partition);
-        self.fresh.insert(partition, topic_id);
+        self.reading.remove(&partition);
+        let fresh = Fresh {
+            topic_id,
+            is_assigned: true,
+            has_dropped: false,
+        };
+        self.fresh.insert(partition, fresh);
+    }
+
+    /// This partition is looked at, although it may be read elsewhere.
+    pub(super) fn look_at(&mut self, partition: TopicPartition) {
+        self.fresh.entry(partition).or_insert(Fresh {
+            topic_id: None,
+            is_assigned: false,
+            has_dropped: false,
+        });
     }
 
     /// Looks again at partitions whose topic was gone, where it `is_there` now.
@@ -82,79 +128,331 @@ impl GapWatch {
 
     /// Whether everything that was noted has been looked at.
     pub(super) fn is_settled(&self) -> bool {
-        self.fresh.is_empty() && self.jumps.is_empty()
+        let is_open = |reading: &Reading| !reading.lost.is_empty() || !reading.unknown.is_empty();
+        self.fresh.is_empty() && !self.reading.values().any(is_open)
     }
 
-    /// A record of this partition came.
-    pub(super) fn received(&mut self, partition: &TopicPartition, offset: i64) {
-        let Some(due) = self.due.get_mut(partition) else {
-            self.due.insert(partition.clone(), offset + 1);
-            return;
+    /// A record of this partition came: of which stream it is, and from which
+    /// offset on nothing else was read. `None`: it does not count, as it is not
+    /// known yet what is due.
+    pub(super) fn received<E: ConsumerEvents>(
+        &mut self,
+        partition: &TopicPartition,
+        offset: i64,
+        consumer: &RecordConsumer<E>,
+    ) -> Option<(Arc<StreamKey>, i64)> {
+        let Some(reading) = self.reading.get_mut(partition) else {
+            let waiting = self.fresh.get_mut(partition);
+            if let Some(fresh) = waiting.or_else(|| self.gone.get_mut(partition)) {
+                fresh.has_dropped = true;
+            }
+            return None;
         };
-        let missing = *due..offset;
-        *due = offset + 1;
-        if offset < missing.start {
+        let due = std::mem::replace(&mut reading.due, offset + 1);
+        reading.passed = None;
+        let stream = reading.stream.clone();
+        if offset < due {
             warn!(
                 "{} partition {}: offset {offset} after {}: the topic was made anew or cut off; read on from there",
                 partition.topic,
                 partition.partition,
-                missing.start - 1
+                due - 1
             );
-        } else if !missing.is_empty() {
-            self.note(partition, missing);
+            return Some((stream, offset));
         }
-    }
-
-    fn note(&mut self, partition: &TopicPartition, missing: Range<i64>) {
-        self.watermarks.hold_after(partition, missing.start);
-        let jumps = self.jumps.entry(partition.clone()).or_default();
-        if jumps.len() < JUMPS {
-            jumps.push(missing);
-        } else if let Some(last) = jumps.last_mut() {
-            // A range that covers more than is missing does no harm: only what
-            // lies before the log's beginning counts in the end.
-            last.end = missing.end;
+        if offset == due {
+            return Some((stream, due));
         }
+        // The response that brought the record, or a later one, said where the
+        // log begins: what lies after that and did not come holds no record.
+        let from = match consumer.log_start_seen(partition) {
+            Some(start) if start <= due => due,
+            Some(start) => {
+                let end = start.min(offset);
+                self.watermarks.hold_after(partition, due);
+                reading.lost.push(due..end);
+                end
+            }
+            None => {
+                self.watermarks.hold_after(partition, due);
+                reading.unknown.push(due..offset);
+                offset
+            }
+        };
+        Some((stream, from))
     }
 
     /// These partitions are no longer read here.
     pub(super) fn end(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            self.due.remove(partition);
-            self.jumps.remove(partition);
+            self.reading.remove(partition);
             self.fresh.remove(partition);
             self.gone.remove(partition);
         }
     }
 
-    /// Looks at what was noted, remembers gaps, and releases what may be
-    /// committed then; until that works it may not. The answer is which
-    /// partitions were made anew, with the id that their topic has now.
+    /// Looks at what was noted, records gaps, and releases what may be
+    /// committed then; until that works it may not. `is_quiet`: the client has
+    /// nothing more to give at the moment.
     pub(super) fn settle<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
-    ) -> Result<BTreeMap<TopicPartition, TopicId>, ArchiveError> {
-        if self.is_settled() {
-            return Ok(BTreeMap::new());
+        is_quiet: bool,
+    ) -> Result<Settled, ArchiveError> {
+        self.find_passed(consumer, is_quiet)?;
+        self.record_jumps(consumer)?;
+        if self.fresh.is_empty() {
+            return Ok(Settled::default());
         }
-        let found = match self.look(consumer) {
-            Ok(found) => found,
-            Err(error) => {
-                self.set_aside_what_is_gone(consumer)?;
-                return Err(error);
-            }
+        let looked = match self.ask(consumer) {
+            Ok(logs) => self.begin_reading(consumer, logs),
+            Err(error) => Err(error),
         };
-        self.remember(found.gaps)?;
-        for (partition, topic_id) in found.read_of {
-            self.watermarks.is_read_of(&partition, topic_id);
-            self.watermarks.release(&partition);
+        if looked.is_err() {
+            self.set_aside_what_is_gone(consumer)?;
         }
-        for partition in self.jumps.keys() {
+        looked
+    }
+
+    /// Logs that lost what was due, and of which nothing comes that would show
+    /// it.
+    fn find_passed<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        is_quiet: bool,
+    ) -> Result<(), ArchiveError> {
+        let mut silent = Vec::new();
+        for (partition, reading) in &mut self.reading {
+            let start = consumer.log_start_seen(partition);
+            if start.is_none_or(|start| start <= reading.due) {
+                reading.passed = None;
+                continue;
+            }
+            let since = *reading.passed.get_or_insert_with(Instant::now);
+            if is_quiet && since.elapsed() >= SILENCE {
+                silent.push(partition.clone());
+            }
+        }
+        if silent.is_empty() {
+            return Ok(());
+        }
+        for (partition, start) in consumer.starts(&silent)? {
+            if let Some(reading) = self.reading.get_mut(&partition)
+                && start > reading.due
+            {
+                self.watermarks.hold_after(&partition, reading.due);
+                reading.lost.push(reading.due..start);
+                reading.due = start;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the offsets that were skipped: as gaps, or as holding no record.
+    fn record_jumps<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+    ) -> Result<(), ArchiveError> {
+        let jumped: Vec<TopicPartition> = self
+            .reading
+            .iter()
+            .filter(|(_, reading)| !reading.lost.is_empty() || !reading.unknown.is_empty())
+            .map(|(partition, _)| partition.clone())
+            .collect();
+        let asked: Vec<TopicPartition> = jumped
+            .iter()
+            .filter(|partition| !self.reading[*partition].unknown.is_empty())
+            .cloned()
+            .collect();
+        let starts = consumer.starts(&asked)?;
+        let (mut gaps, mut holes) = (Vec::new(), Vec::new());
+        for partition in &jumped {
+            let reading = &self.reading[partition];
+            let mut lost = reading.lost.clone();
+            if let Some(&start) = starts.get(partition) {
+                for jump in &reading.unknown {
+                    let end = start.clamp(jump.start, jump.end);
+                    lost.push(jump.start..end);
+                    holes.push(hole(&reading.stream, end..jump.end));
+                }
+            }
+            for range in lost.into_iter().filter(|range| !range.is_empty()) {
+                for part in self.positions().unread(&reading.stream, range)? {
+                    gaps.push(gap(&reading.stream, &part));
+                }
+            }
+        }
+        self.remember(gaps)?;
+        holes.retain(|hole| hole.from < hole.to);
+        if !holes.is_empty() {
+            self.catalogue.add_read(&[], &[], &holes)?;
+        }
+        for partition in &jumped {
+            if let Some(reading) = self.reading.get_mut(partition) {
+                reading.lost.clear();
+                reading.unknown.clear();
+            }
             self.watermarks.release(partition);
         }
-        self.fresh.clear();
-        self.jumps.clear();
-        Ok(found.made_anew)
+        Ok(())
+    }
+
+    fn ask<E: ConsumerEvents>(&self, consumer: &RecordConsumer<E>) -> Result<Logs, ArchiveError> {
+        let fresh: Vec<TopicPartition> = self.fresh.keys().cloned().collect();
+        Ok(Logs {
+            ids: consumer.topic_ids(&names(&fresh))?,
+            committed: consumer.group_offsets(&fresh)?,
+            starts: consumer.starts(&fresh)?,
+            ends: consumer.ends(&fresh)?,
+        })
+    }
+
+    /// Compares the archive's position of each fresh partition with its log,
+    /// records what is lost, and goes to what is due.
+    fn begin_reading<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        mut logs: Logs,
+    ) -> Result<Settled, ArchiveError> {
+        let read_of = self.read_of(&logs);
+        let made_anew = find_made_anew(&read_of, &logs.ids);
+        // Those are offsets of a log that is no more.
+        logs.committed
+            .retain(|partition, _| !made_anew.contains_key(partition));
+        warn_of_logs_that_end_early(&logs.committed, &logs.ends);
+        let streams: BTreeMap<TopicPartition, StreamKey> = read_of
+            .iter()
+            .filter(|(partition, _)| !made_anew.contains_key(partition))
+            .filter(|(partition, _)| logs.starts.contains_key(partition))
+            .map(|(partition, topic_id)| (partition.clone(), key(partition, *topic_id)))
+            .collect();
+        let next = self.next_offsets(&streams, &logs)?;
+        let mut gaps = Vec::new();
+        let mut begun: BTreeMap<TopicPartition, (Arc<StreamKey>, i64)> = BTreeMap::new();
+        let mut seek = Offsets::new();
+        for (partition, stream) in streams {
+            let (Some(&start), Some(&next)) = (logs.starts.get(&partition), next.get(&stream))
+            else {
+                continue;
+            };
+            if start > next {
+                for lost in self.positions().unread(&stream, next..start)? {
+                    gaps.push(gap(&stream, &lost));
+                }
+            }
+            let end = logs.ends.get(&partition).copied().unwrap_or(i64::MAX);
+            let committed = logs.committed.get(&partition).map(|c| c.offset);
+            let position = committed.filter(|at| (start..=end).contains(at));
+            let position = position.unwrap_or(start);
+            // Never forward: what is archived and read again changes nothing.
+            let due = position.min(next.max(start));
+            let fresh = self.fresh.get(&partition);
+            let is_assigned = fresh.is_some_and(|fresh| fresh.is_assigned);
+            if is_assigned && (due != position || fresh.is_some_and(|fresh| fresh.has_dropped)) {
+                seek.insert(partition.clone(), due);
+            }
+            begun.insert(partition, (Arc::new(stream), due));
+        }
+        self.remember(gaps)?;
+        let is_sought = consumer.seek(&seek)?;
+        if !is_sought {
+            // The client has not begun with one of them: they are looked at
+            // again.
+            begun.retain(|partition, _| !seek.contains_key(partition));
+            seek.clear();
+        }
+        for (partition, topic_id) in read_of {
+            if made_anew.contains_key(&partition) || begun.contains_key(&partition) {
+                self.watermarks.is_read_of(&partition, topic_id);
+                self.watermarks.release(&partition);
+            }
+        }
+        for partition in made_anew.keys() {
+            self.fresh.remove(partition);
+        }
+        for (partition, (stream, due)) in begun {
+            let fresh = self.fresh.remove(&partition);
+            if fresh.is_some_and(|fresh| fresh.is_assigned) {
+                let reading = Reading {
+                    stream,
+                    due,
+                    lost: vec![],
+                    unknown: vec![],
+                    passed: None,
+                };
+                self.reading.insert(partition, reading);
+            }
+        }
+        Ok(Settled {
+            made_anew,
+            sought: seek.into_keys().collect(),
+        })
+    }
+
+    /// The archive's position of each stream. One that it does not know begins
+    /// now.
+    fn next_offsets(
+        &self,
+        streams: &BTreeMap<TopicPartition, StreamKey>,
+        logs: &Logs,
+    ) -> Result<HashMap<StreamKey, i64>, ArchiveError> {
+        let keys: Vec<StreamKey> = streams.values().cloned().collect();
+        let next_of = |at: StreamPosition| (at.key, at.next);
+        let known = self.positions().positions(&keys)?.into_iter();
+        let mut next: HashMap<StreamKey, i64> = known.map(next_of).collect();
+        let mut starts = Vec::new();
+        for (partition, stream) in streams {
+            if !next.contains_key(stream) {
+                starts.push(self.first_offset(partition, stream, logs)?);
+            }
+        }
+        if !starts.is_empty() {
+            let begun = self.positions().begin_streams(&starts)?;
+            next.extend(begun.into_iter().map(next_of));
+        }
+        Ok(next)
+    }
+
+    /// Where a stream begins that has no position: after what older versions
+    /// archived, at the group's offset where another archiver's rows exist, else
+    /// where the log begins now.
+    fn first_offset(
+        &self,
+        partition: &TopicPartition,
+        stream: &StreamKey,
+        logs: &Logs,
+    ) -> Result<StreamStart, ArchiveError> {
+        let extent = self.positions().archived_extent(stream)?;
+        let start = logs.starts.get(partition).copied().unwrap_or_default();
+        let end = logs.ends.get(partition).copied().unwrap_or(i64::MAX);
+        let committed = logs.committed.get(partition);
+        // An older version committed with the id of the topic that it read.
+        let is_vouched = committed.is_some_and(|c| c.offset > 0 && c.topic_id == stream.topic_id);
+        let without_id = extent
+            .without_id
+            .filter(|&past| is_vouched || (committed.is_none() && past <= end));
+        let archived = extent.with_id.or(without_id);
+        let committed = committed.map(|c| c.offset);
+        let first = match (archived, committed) {
+            (Some(_), Some(committed)) if is_vouched && stream.topic_id.is_some() => committed,
+            (Some(past), Some(committed)) => past.min(committed),
+            (Some(past), None) => past,
+            (None, Some(committed)) if extent.has_foreign_rows => committed,
+            (None, _) => start,
+        };
+        Ok(StreamStart {
+            key: stream.clone(),
+            first,
+            has_rows_without_id: without_id.is_some(),
+        })
+    }
+
+    pub(super) fn catalogue(&self) -> Arc<dyn Catalogue> {
+        self.catalogue.clone()
+    }
+
+    fn positions(&self) -> &dyn Positions {
+        self.catalogue.positions()
     }
 
     /// A topic that was deleted has no beginning to compare with.
@@ -167,59 +465,27 @@ impl GapWatch {
         let is_gone = |partition: &TopicPartition| !existing.contains(&*partition.topic);
         self.gone
             .extend(self.fresh.extract_if(.., |p, _| is_gone(p)));
-        self.jumps.retain(|p, _| !is_gone(p));
+        for (_, reading) in self.reading.iter_mut().filter(|(p, _)| is_gone(p)) {
+            reading.lost.clear();
+            reading.unknown.clear();
+        }
         Ok(())
     }
 
-    fn look<E: ConsumerEvents>(
-        &self,
-        consumer: &RecordConsumer<E>,
-    ) -> Result<Findings, ArchiveError> {
-        let fresh: Vec<TopicPartition> = self.fresh.keys().cloned().collect();
-        let jumped = self.jumps.keys();
-        let asked: BTreeSet<&TopicPartition> = self.fresh.keys().chain(jumped).collect();
-        let asked: Vec<TopicPartition> = asked.into_iter().cloned().collect();
-        let ids = consumer.topic_ids(&names(&fresh))?;
-        let mut committed = consumer.group_offsets(&fresh)?;
-        let starts = consumer.starts(&asked)?;
-        let ends = consumer.ends(&fresh)?;
-        let read_of = self.read_of(&committed);
-        let made_anew = find_made_anew(&read_of, &ids);
-        // Those are offsets of a log that is no more.
-        committed.retain(|partition, _| !made_anew.contains_key(partition));
-        warn_of_logs_that_end_early(&committed, &ends);
-        Ok(Findings {
-            gaps: self.find_gaps(&committed, &starts),
-            read_of,
-            made_anew,
-        })
-    }
-
-    fn read_of(&self, committed: &GroupOffsets) -> BTreeMap<TopicPartition, Option<TopicId>> {
+    /// The topic that each fresh partition is read of.
+    fn read_of(&self, logs: &Logs) -> BTreeMap<TopicPartition, Option<TopicId>> {
         self.fresh
             .iter()
-            .map(|(partition, before)| {
-                let committed = committed.get(partition).and_then(|c| c.topic_id);
-                (partition.clone(), committed.or(*before))
+            .map(|(partition, fresh)| {
+                let committed = logs.committed.get(partition).and_then(|c| c.topic_id);
+                let before = match fresh.is_assigned {
+                    true => fresh.topic_id,
+                    // Nothing was read of it here.
+                    false => logs.ids.get(&partition.topic).copied(),
+                };
+                (partition.clone(), committed.or(before))
             })
             .collect()
-    }
-
-    fn find_gaps(&self, committed: &GroupOffsets, starts: &Offsets) -> Vec<Gap> {
-        let mut gaps = Vec::new();
-        for (partition, &start) in starts {
-            let before = committed.get(partition).map(|from| from.offset..start);
-            let jumps = self.jumps.get(partition).into_iter().flatten();
-            let skipped = jumps.map(|jump| jump.start..jump.end.min(start));
-            gaps.extend(
-                before
-                    .into_iter()
-                    .chain(skipped)
-                    .filter(|range| !range.is_empty())
-                    .map(|range| gap(partition, &range)),
-            );
-        }
-        gaps
     }
 
     fn remember(&self, gaps: Vec<Gap>) -> Result<(), ArchiveError> {
@@ -274,15 +540,33 @@ fn warn_of_logs_that_end_early(committed: &GroupOffsets, ends: &Offsets) {
     }
 }
 
-fn gap(partition: &TopicPartition, offsets: &Range<i64>) -> Gap {
-    Gap {
+fn key(partition: &TopicPartition, topic_id: Option<TopicId>) -> StreamKey {
+    StreamKey {
         topic: partition.topic.clone(),
         partition: partition.partition,
+        topic_id,
+    }
+}
+
+fn gap(stream: &StreamKey, offsets: &Range<i64>) -> Gap {
+    Gap {
+        topic: stream.topic.clone(),
+        partition: stream.partition,
         from: offsets.start,
         to: offsets.end,
         found_at: 0,
         acknowledged_at: None,
-        topic_id: None,
+        topic_id: stream.topic_id,
         reason: GapReason::Retention,
+    }
+}
+
+fn hole(stream: &Arc<StreamKey>, offsets: Range<i64>) -> ReadSpan {
+    ReadSpan {
+        stream: stream.clone(),
+        from: offsets.start,
+        to: offsets.end,
+        holds_record: false,
+        row: None,
     }
 }

@@ -1,8 +1,10 @@
 //! A record on its way through a round.
 
+use uuid::Uuid;
+
 use super::batch::Item;
 use super::decide::Candidate;
-use crate::catalogue::{Claim, Row};
+use crate::catalogue::{Claim, ReadSpan, Row};
 
 /// A record, and what is known of its message so far.
 pub(super) struct Message {
@@ -24,6 +26,8 @@ pub(super) enum Next {
     Store,
     /// The message is archived; this delivery of it is to be remembered.
     Remember,
+    /// This delivery is archived; that it was read is to be noted.
+    Known,
     /// Nothing more can be done in this round.
     Wait,
     /// Archived; `Done(false)` if it was before this round.
@@ -37,6 +41,17 @@ impl Message {
             item,
             row: None,
             next: Next::Decide,
+        }
+    }
+
+    /// What was read with the record. `row`: of which row it depends.
+    pub fn span(&self, row: Option<Uuid>) -> ReadSpan {
+        ReadSpan {
+            stream: self.item.stream.clone(),
+            from: self.item.from,
+            to: self.item.record.offset + 1,
+            holds_record: true,
+            row,
         }
     }
 

@@ -139,6 +139,7 @@ impl Archiver {
             made_anew: BTreeMap::new(),
             commit_at: Instant::now(),
             commit_under_way: false,
+            is_quiet: false,
         };
         let (tell, told) = oneshot::channel();
         std::thread::Builder::new()

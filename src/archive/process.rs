@@ -22,7 +22,7 @@ use super::message::{Message, Next};
 use super::progress::Progress;
 use super::workshop::{Workshop, ask};
 use super::write::store_message;
-use crate::catalogue::{Retry, Row};
+use crate::catalogue::{ReadSpan, Retry, Row};
 
 /// Archives all of `items`, which are begun, however long it takes. An error is
 /// one that no retry helps against.
@@ -130,6 +130,7 @@ async fn store_one(
         &workshop.store,
         &workshop.topics,
         &message.item.record,
+        message.item.stream.topic_id,
         &message.candidate.delivery,
         message.candidate.uuid(),
     )
@@ -143,22 +144,32 @@ async fn store_one(
     Ok(())
 }
 
-/// Adds the rows of what is stored and remembers retries.
+/// Adds the rows of what is stored, remembers retries, and notes what was read.
 async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result<(), ArchiveError> {
-    let rows: Vec<Row> = messages
-        .iter()
-        .filter(|message| message.next == Next::Store)
-        .filter_map(|message| message.row.clone())
-        .collect();
-    let retries: Vec<Retry> = messages
-        .iter()
-        .filter(|message| message.next == Next::Remember)
-        .map(retry)
-        .collect();
-    if rows.is_empty() && retries.is_empty() {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut retries: Vec<Retry> = Vec::new();
+    let mut spans: Vec<ReadSpan> = Vec::new();
+    for message in messages.iter() {
+        match (message.next, &message.row) {
+            (Next::Store, Some(row)) => {
+                spans.push(message.span(Some(row.uuid)));
+                rows.push(row.clone());
+            }
+            (Next::Remember, _) => {
+                spans.push(message.span(None));
+                retries.push(retry(message));
+            }
+            (Next::Known, _) => spans.push(message.span(None)),
+            _ => {}
+        }
+    }
+    if spans.is_empty() {
         return Ok(());
     }
-    let added = ask(workshop, move |catalogue| catalogue.add(&rows, &retries)).await?;
+    let added = ask(workshop, move |catalogue| {
+        catalogue.add_read(&rows, &retries, &spans)
+    })
+    .await?;
     let added: HashSet<Uuid> = added.rows.into_iter().collect();
     for message in messages {
         match message.next {
@@ -168,7 +179,7 @@ async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result
             }
             // Somebody else has archived this UUID meanwhile.
             Next::Store => message.row = None,
-            Next::Remember => message.next = Next::Done { new: false },
+            Next::Remember | Next::Known => message.next = Next::Done { new: false },
             _ => {}
         }
     }
@@ -184,6 +195,6 @@ fn retry(message: &Message) -> Retry {
         offset: record.offset,
         timestamp: record.timestamp,
         timestamp_type: record.timestamp_type,
-        topic_id: None,
+        topic_id: message.item.stream.topic_id,
     }
 }

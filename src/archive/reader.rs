@@ -24,6 +24,9 @@ use crate::shutdown::Shutdown;
 const POLL: Duration = Duration::from_millis(100);
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Between two tries to find out what is due.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(200);
+
 /// A full budget is waited for this long without polling; after that the
 /// partitions are paused, and polling goes on so that the group keeps us.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -59,6 +62,9 @@ pub(super) struct Reader {
     /// When it is time to commit again.
     pub commit_at: Instant,
     pub commit_under_way: bool,
+    /// Whether the client had nothing to give when it was last asked, with no
+    /// partition paused.
+    pub is_quiet: bool,
 }
 
 /// Why a reader stopped reading.
@@ -75,10 +81,11 @@ impl Reader {
     pub fn run(mut self, out: UnboundedSender<Item>) -> Result<bool, ArchiveError> {
         let mut end = None;
         if self.bounds.until_eos {
-            let asked = UntilEnd::ask(&self.consumer, &self.topics)?;
+            let catalogue = self.gaps.catalogue();
+            let asked = UntilEnd::ask(&self.consumer, &self.topics, catalogue)?;
             // Also of partitions that have nothing left to give.
             for partition in asked.partitions() {
-                self.gaps.begin(partition.clone(), None);
+                self.gaps.look_at(partition.clone());
             }
             end = Some(asked);
         }
@@ -135,12 +142,14 @@ impl Reader {
                     return Ok(Reason::Told);
                 }
                 self.poll(POLL)?;
+                self.is_quiet = self.held.is_empty();
+            }
+            // First: what came of new partitions counts once they are looked at.
+            if self.commit_when_due()? {
+                self.begin_made_anew()?;
             }
             if !self.hand_on_first(out)? {
                 return Ok(Reason::Told);
-            }
-            if self.commit_when_due()? {
-                self.begin_made_anew()?;
             }
             if let Some(end) = end
                 && self.held.is_empty()
@@ -229,6 +238,7 @@ impl Reader {
             if !paused {
                 debug!("the byte budget is full: partitions pause");
             }
+            self.is_quiet = false;
             // Again each time: a rebalance brings partitions that are not.
             paused = true;
             self.consumer.pause()?;
@@ -251,11 +261,18 @@ impl Reader {
             topic: record.topic.clone(),
             partition: record.partition,
         };
-        self.gaps.received(&partition, record.offset);
+        let received = self
+            .gaps
+            .received(&partition, record.offset, &self.consumer);
+        let Some((stream, from)) = received else {
+            return Ok(());
+        };
         let ticket = self.watermarks.received(&partition, record.offset);
         self.received += 1;
         out.send(Item {
             record,
+            stream,
+            from,
             ticket,
             room,
         })
@@ -269,18 +286,19 @@ impl Reader {
     fn commit_when_due(&mut self) -> Result<bool, ArchiveError> {
         let is_due = Instant::now() >= self.commit_at;
         if is_due {
-            let committed = self.commit();
+            let interval = self.commit();
             // After the answers, for what is asked in it may be long in coming,
             // and the client is to be polled meanwhile.
             self.commit_at = Instant::now() + COMMIT_INTERVAL;
-            committed?;
+            let interval = interval?;
+            self.commit_at = Instant::now() + interval;
         }
         Ok(is_due)
     }
 
     /// One commit at a time, so that an older one can never come after a newer
-    /// one.
-    fn commit(&mut self) -> Result<(), ArchiveError> {
+    /// one. The answer is when the next one is due.
+    fn commit(&mut self) -> Result<Duration, ArchiveError> {
         if let Some(result) = self.consumer.committed() {
             self.commit_under_way = false;
             self.watermarks.committed(&result.offsets);
@@ -288,25 +306,35 @@ impl Reader {
                 warn!("offsets were not committed ({error}); they will be again");
             }
         }
-        match self.gaps.settle(&self.consumer) {
-            Ok(made_anew) => self.made_anew.extend(made_anew),
+        match self.gaps.settle(&self.consumer, self.is_quiet) {
+            Ok(settled) => {
+                self.made_anew.extend(settled.made_anew);
+                for sought in settled.sought {
+                    self.held
+                        .retain(|r| r.partition != sought.partition || r.topic != sought.topic);
+                }
+            }
             Err(error) if error.is_passing() => {
                 info!(
                     "{error}: it cannot be told yet whether records were lost; nothing is committed meanwhile"
                 );
-                return Ok(());
+                return Ok(COMMIT_INTERVAL);
             }
             Err(error) => return Err(error),
         }
+        let interval = match self.gaps.is_settled() {
+            true => COMMIT_INTERVAL,
+            false => SETTLE_INTERVAL,
+        };
         let offsets = self.watermarks.uncommitted();
         if self.commit_under_way || offsets.is_empty() {
-            return Ok(());
+            return Ok(interval);
         }
         match self.consumer.commit(&offsets) {
             Ok(()) => self.commit_under_way = true,
             Err(error) => warn!("{error}: offsets were not committed; they will be again"),
         }
-        Ok(())
+        Ok(interval)
     }
 
     /// Reads no more but stays in the group, until it is time to end.

@@ -2,6 +2,7 @@
 //! before them is archived.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::debug;
@@ -10,10 +11,11 @@ use super::failure::ArchiveError;
 use super::incarnation::made_anew;
 use super::topics::Topics;
 use super::watermark::Watermarks;
+use crate::catalogue::{Catalogue, StreamKey};
 use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicId, TopicIds, TopicPartition};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-const ASK_GROUP_AGAIN: Duration = Duration::from_secs(1);
+const ASK_ARCHIVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Nothing came for this long: what is still open may have nothing to give.
 const QUIET: Duration = Duration::from_millis(300);
@@ -31,10 +33,11 @@ pub(super) struct UntilEnd {
     open: Offsets,
     /// The first offset of each that nobody has archived yet, as far as known.
     next: Offsets,
+    catalogue: Arc<dyn Catalogue>,
     /// Of which topics these are the ends.
     ids: TopicIds,
     looked: Instant,
-    asked_group: Instant,
+    asked_archive: Option<Instant>,
     quiet: Quiet,
 }
 
@@ -46,11 +49,11 @@ struct Quiet {
 }
 
 impl UntilEnd {
-    /// Asks for the ends as they are now. Partitions whose end the group has
-    /// reached before are left out.
+    /// Asks for the ends as they are now.
     pub fn ask<E: ConsumerEvents>(
         consumer: &RecordConsumer<E>,
         topics: &Topics,
+        catalogue: Arc<dyn Catalogue>,
     ) -> Result<Self, ArchiveError> {
         let wanted = topics.wanted(consumer.topics()?);
         let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
@@ -68,22 +71,21 @@ impl UntilEnd {
         let starts = consumer.starts(&partitions)?;
         let mut open = consumer.ends(&partitions)?;
         open.retain(|partition, end| starts.get(partition).is_none_or(|start| start < end));
-        let mut end = Self {
+        Ok(Self {
             partitions,
             open,
             next: starts,
+            catalogue,
             ids,
             looked: Instant::now(),
-            asked_group: Instant::now(),
+            // Once it is known what is due of each partition.
+            asked_archive: None,
             quiet: Quiet {
                 received: 0,
                 look: Instant::now() + QUIET,
                 pause: FIRST_PAUSE,
             },
-        };
-        end.ask_group(consumer)?;
-        end.close_reached();
-        Ok(end)
+        })
     }
 
     /// All that were asked for.
@@ -116,9 +118,12 @@ impl UntilEnd {
             topics.reads(topic) && made_anew(asked_of, topics.id(topic)).is_none()
         });
         self.ask_watermarks(watermarks);
-        if self.asked_group.elapsed() >= ASK_GROUP_AGAIN {
-            self.asked_group = Instant::now();
-            passing(self.ask_group(consumer))?;
+        if self
+            .asked_archive
+            .is_none_or(|asked| asked.elapsed() >= ASK_ARCHIVE_AGAIN)
+        {
+            self.asked_archive = Some(Instant::now());
+            passing(self.ask_archive(consumer))?;
         }
         self.close_reached();
         if self.quiet.is_due(received) {
@@ -128,16 +133,31 @@ impl UntilEnd {
         Ok(self.open.is_empty())
     }
 
-    /// What other members have archived, and this one before.
-    fn ask_group<E: ConsumerEvents>(
+    /// What other members have archived, and this one before: what the group
+    /// has committed, as far as the archive's own positions agree.
+    fn ask_archive<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.open.keys().cloned().collect();
-        for (partition, committed) in consumer.group_offsets(&partitions)? {
-            if self.is_of(&partition, committed.topic_id) {
-                let next = self.next.entry(partition).or_insert(committed.offset);
-                *next = committed.offset.max(*next);
+        let committed = consumer.group_offsets(&partitions)?;
+        let keys: Vec<StreamKey> = committed
+            .keys()
+            .map(|partition| StreamKey {
+                topic: partition.topic.clone(),
+                partition: partition.partition,
+                topic_id: self.ids.get(&partition.topic).copied(),
+            })
+            .collect();
+        let positions = self.catalogue.positions().positions(&keys)?;
+        for at in positions {
+            let partition = TopicPartition::new(&at.key.topic, at.key.partition);
+            if let Some(committed) = committed.get(&partition)
+                && self.is_of(&partition, committed.topic_id)
+            {
+                let archived = committed.offset.min(at.next);
+                let next = self.next.entry(partition).or_insert(archived);
+                *next = archived.max(*next);
             }
         }
         Ok(())

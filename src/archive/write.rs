@@ -9,7 +9,7 @@ use super::failure::ArchiveError;
 use crate::catalogue::{Lying, Origin, Row};
 use crate::config::TopicSelection;
 use crate::envelope::{self, Annotations};
-use crate::record::{Delivery, Record};
+use crate::record::{Delivery, Record, TopicId};
 use crate::store::{Location, Put, Store, StoreError};
 
 /// Keys that may be tried when foreign objects lie under a message's own.
@@ -25,11 +25,15 @@ pub(super) async fn store_message(
     store: &Arc<dyn Store>,
     topics: &TopicSelection,
     record: &Record,
+    topic_id: Option<TopicId>,
     delivery: &Delivery,
     uuid: Uuid,
 ) -> Result<Row, ArchiveError> {
     let public = topics.is_public(&record.topic);
-    let annotations = envelope::annotate(record, delivery.digest, uuid, public);
+    let annotations = Annotations {
+        topic_id,
+        ..envelope::annotate(record, delivery.digest, uuid, public)
+    };
     let own_key = envelope::object_key(&record.topic, record.timestamp, uuid);
     for attempt in 1..=ALTERNATIVES {
         let key = envelope::key_beside(&own_key, attempt);
@@ -131,18 +135,18 @@ fn describe(
             }
         })?;
     Ok(Row {
-        origin: Some(origin_of(record, delivery)),
+        origin: Some(origin_of(record, annotations.topic_id, delivery)),
         ..row
     })
 }
 
 /// Where on the stream a delivery was, as its row tells.
-pub(super) fn origin_of(record: &Record, delivery: &Delivery) -> Origin {
+pub(super) fn origin_of(record: &Record, topic_id: Option<TopicId>, delivery: &Delivery) -> Origin {
     Origin {
         partition: delivery.partition,
         offset: delivery.offset,
         timestamp_type: record.timestamp_type,
         digest: delivery.digest,
-        topic_id: None,
+        topic_id,
     }
 }

@@ -6,6 +6,7 @@
 mod ask;
 mod describe;
 mod filter;
+mod positions;
 mod postgres;
 mod sqlite;
 mod state;
@@ -26,6 +27,9 @@ use crate::store::Location;
 pub use self::ask::ask;
 pub use self::describe::Lying;
 pub use self::filter::{Cursor, RowFilter};
+pub use self::positions::{
+    ArchivedExtent, Positions, ReadInterval, ReadSpan, StreamKey, StreamPosition, StreamStart,
+};
 pub use self::postgres::PostgresCatalogue;
 pub use self::sqlite::SqliteCatalogue;
 pub use self::state::CatalogueState;
@@ -163,6 +167,17 @@ pub struct Gap {
     pub reason: GapReason,
 }
 
+impl Gap {
+    /// The stream that it is a gap of.
+    pub fn stream(&self) -> StreamKey {
+        StreamKey {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            topic_id: self.topic_id,
+        }
+    }
+}
+
 /// Why offsets of a partition are not archived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GapReason {
@@ -274,7 +289,18 @@ pub trait Catalogue: Send + Sync {
     /// spent by it) and remembers retries. Rows whose claim was lost, or whose
     /// UUID has a row, are not added and not in the answer. The counts in
     /// `topics` follow in the same transaction.
-    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError>;
+    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
+        self.add_read(rows, retries, &[])
+    }
+
+    /// As [`Catalogue::add`], and notes in the same transaction what was read
+    /// of the streams: their positions move over what is contiguous.
+    fn add_read(
+        &self,
+        rows: &[Row],
+        retries: &[Retry],
+        spans: &[ReadSpan],
+    ) -> Result<Added, CatalogueError>;
 
     /// Adds the row of a direct upload, which has no origin, where the claim of
     /// its UUID for `delivery` still stands (it is spent by it). Whether it did:
@@ -329,7 +355,7 @@ pub trait Catalogue: Send + Sync {
     ) -> Result<Vec<Retry>, CatalogueError>;
 
     /// Remembers gaps for good; one that is known is left as it is. How many
-    /// were not known.
+    /// were not known. The positions of their streams pass them.
     fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError>;
 
     /// All gaps, ordered by topic, partition and offset.
@@ -341,6 +367,9 @@ pub trait Catalogue: Send + Sync {
 
     /// The rows of these UUIDs; those that have none are left out.
     fn fetch(&self, uuids: &[Uuid]) -> Result<Vec<StoredRow>, CatalogueError>;
+
+    /// The calls that keep the archive's positions.
+    fn positions(&self) -> &dyn Positions;
 
     /// The calls that restoring needs.
     fn streams(&self) -> &dyn Streams;

@@ -1,5 +1,10 @@
 //! The consumer group's member that reads records whole.
 
+#![allow(
+    unsafe_code,
+    reason = "what the client has seen of a log is only offered by the C interface"
+)]
+
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -197,6 +202,13 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.commits = CommitQueue::new(consumer.client().native_ptr());
         self.consumer = consumer;
         Ok(())
+    }
+
+    /// The log start of a partition that is read, as the last fetch response
+    /// said; asks nobody.
+    pub fn log_start_seen(&self, partition: &TopicPartition) -> Option<i64> {
+        // SAFETY: the client lives as long as the consumer.
+        unsafe { super::log_start::last_seen(self.consumer.client().native_ptr(), partition) }
     }
 
     /// Reads these topics from now on, and no others.

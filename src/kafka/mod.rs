@@ -13,6 +13,7 @@ mod group_offset;
 mod headers;
 mod inbox;
 mod known_data;
+mod log_start;
 mod message;
 mod mock;
 mod outbox;

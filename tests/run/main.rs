@@ -25,6 +25,7 @@ mod power_loss;
 mod python_readers;
 mod readme;
 mod real_clients;
+mod retention;
 mod stopping;
 mod topics;
 mod two_workers;

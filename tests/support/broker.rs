@@ -160,6 +160,14 @@ impl Broker {
         }
     }
 
+    /// Deletes a consumer group, with the offsets that it committed.
+    pub fn delete_group(&self, name: &str) {
+        let deleted = self.admin.delete_groups(&[name], &AdminOptions::new());
+        for group in futures::executor::block_on(deleted).expect("an answer") {
+            group.unwrap_or_else(|(group, error)| panic!("{group}: {error}"));
+        }
+    }
+
     /// The offsets of all records that a partition has.
     pub fn offsets(&self, topic: &str, partition: i32) -> Vec<i64> {
         let client: BaseConsumer = ClientConfig::new()

@@ -3,15 +3,27 @@
 use uuid::Uuid;
 
 use super::columns::{RowColumns, given_rows, row_columns};
-use crate::catalogue::{Added, Origin, Retry, Row};
+use super::positions::{Statements, add_spans};
+use crate::catalogue::positions::by_stream;
+use crate::catalogue::{Added, Origin, ReadSpan, Retry, Row};
 use crate::postgres_server::{Fault, Session};
 use crate::record::TopicId;
 
-/// One transaction: the retries, then the rows. Rows come last because counting
-/// them locks their topics for every other writer until the commit.
-pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Added, Fault> {
+/// One transaction: the retries, then the rows, then what was read. Counting
+/// rows locks their topics for every other writer until the commit, so little
+/// comes after it.
+pub fn add(
+    session: &mut Session,
+    rows: &[Row],
+    retries: &[Retry],
+    spans: &[ReadSpan],
+) -> Result<Added, Fault> {
     let add_rows = session.prepare(ADD_ROWS)?;
     let add_retries = session.prepare(ADD_RETRIES)?;
+    let positions = match spans {
+        [] => None,
+        _ => Some(Statements::prepare(session)?),
+    };
     session.in_transaction(|transaction| {
         let mut added = Added::default();
         if !retries.is_empty() {
@@ -24,6 +36,14 @@ pub fn add(session: &mut Session, rows: &[Row], retries: &[Retry]) -> Result<Add
             let of = RowColumns::new(&rows);
             for row in transaction.query(&add_rows, &of.params())? {
                 added.rows.push(row.try_get(0)?);
+            }
+        }
+        if let Some(statements) = &positions {
+            let mut spans = by_stream(spans, &added.rows);
+            // Redeliveries mostly change nothing: then nothing is locked.
+            let may_be_known = added == Added::default();
+            if !may_be_known || !add_spans(transaction, statements, &mut spans, false)? {
+                add_spans(transaction, statements, &mut spans, true)?;
             }
         }
         Ok(added)

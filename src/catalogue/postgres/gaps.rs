@@ -1,9 +1,12 @@
 //! What retention took before it was archived.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
+use super::positions::{Statements, add_spans};
 use super::row::topic_id;
-use crate::catalogue::{Gap, GapReason};
+use crate::catalogue::{Gap, GapReason, StreamKey};
 use crate::postgres_server::{Fault, Session};
 use crate::record::TopicId;
 
@@ -26,11 +29,38 @@ pub fn add(session: &mut Session, gaps: &[Gap]) -> Result<u64, Fault> {
         .map(|gap| gap.topic_id.map(TopicId::as_uuid))
         .collect();
     let reasons: Vec<&str> = gaps.iter().map(|gap| gap.reason.as_str()).collect();
-    session.execute(
-        ADD,
-        &[&topics, &partitions, &from, &to, &topic_ids, &reasons],
-    )
+    let mut streams: BTreeMap<&StreamKey, Vec<_>> = BTreeMap::new();
+    let keys: Vec<StreamKey> = gaps.iter().map(Gap::stream).collect();
+    streams.extend(keys.iter().map(|key| (key, vec![])));
+    let adopt = session.prepare(ADOPT)?;
+    let add = session.prepare(ADD)?;
+    let statements = Statements::prepare(session)?;
+    session.in_transaction(|transaction| {
+        transaction.execute(&adopt, &[&topics, &partitions, &from, &to, &topic_ids])?;
+        let added = transaction.execute(
+            &add,
+            &[&topics, &partitions, &from, &to, &topic_ids, &reasons],
+        )?;
+        add_spans(transaction, &statements, &mut streams, true)?;
+        Ok(added)
+    })
 }
+
+/// A gap that an older version recorded without a topic id.
+const ADOPT: &str = "
+    UPDATE gaps o SET topic_id = g.topic_id
+    FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::uuid[])
+        AS g (topic, kafka_partition, from_offset, to_offset, topic_id)
+    WHERE o.topic = g.topic AND o.kafka_partition = g.kafka_partition
+        AND o.from_offset = g.from_offset AND o.to_offset = g.to_offset
+        AND o.topic_id IS NULL AND g.topic_id IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM gaps k
+            WHERE k.topic = g.topic AND k.kafka_partition = g.kafka_partition
+                AND k.from_offset = g.from_offset AND k.to_offset = g.to_offset
+                AND k.topic_id = g.topic_id
+        )
+";
 
 const ALL: &str = "
     SELECT topic, kafka_partition, from_offset, to_offset,

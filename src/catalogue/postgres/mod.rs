@@ -5,6 +5,7 @@ mod claim;
 mod columns;
 mod gaps;
 mod migrate;
+mod positions;
 mod read;
 mod row;
 mod state;
@@ -19,8 +20,9 @@ use uuid::Uuid;
 
 use super::state::incomplete_error;
 use super::{
-    Added, Appearance, Catalogue, CatalogueError, CatalogueState, Claim, Cursor, Gap, Origin,
-    Owner, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace,
+    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim, Cursor,
+    Gap, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside,
+    StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace, StreamPosition, StreamStart,
     Streams, TopicSummary, Upkeep, Verification,
 };
 use crate::config::PostgresConfig;
@@ -90,8 +92,13 @@ impl Catalogue for PostgresCatalogue {
         }
     }
 
-    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
-        self.call(|session| add::add(session, rows, retries))
+    fn add_read(
+        &self,
+        rows: &[Row],
+        retries: &[Retry],
+        spans: &[ReadSpan],
+    ) -> Result<Added, CatalogueError> {
+        self.call(|session| add::add(session, rows, retries, spans))
     }
 
     fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
@@ -161,12 +168,57 @@ impl Catalogue for PostgresCatalogue {
         self.call(|session| read::fetch(session, uuids))
     }
 
+    fn positions(&self) -> &dyn Positions {
+        self
+    }
+
     fn streams(&self) -> &dyn Streams {
         self
     }
 
     fn upkeep(&self) -> &dyn Upkeep {
         self
+    }
+}
+
+impl Positions for PostgresCatalogue {
+    fn positions(&self, streams: &[StreamKey]) -> Result<Vec<StreamPosition>, CatalogueError> {
+        self.call(|session| positions::positions(session, streams))
+    }
+
+    fn all_positions(&self) -> Result<Vec<StreamPosition>, CatalogueError> {
+        self.call(positions::all)
+    }
+
+    fn archived_extent(&self, stream: &StreamKey) -> Result<ArchivedExtent, CatalogueError> {
+        self.call(|session| positions::extent(session, stream))
+    }
+
+    fn begin_streams(
+        &self,
+        streams: &[StreamStart],
+    ) -> Result<Vec<StreamPosition>, CatalogueError> {
+        self.call(|session| positions::begin(session, streams))
+    }
+
+    fn unread(
+        &self,
+        stream: &StreamKey,
+        offsets: Range<i64>,
+    ) -> Result<Vec<Range<i64>>, CatalogueError> {
+        self.call(|session| positions::unread_of(session, stream, offsets))
+    }
+
+    fn read_intervals(&self, stream: &StreamKey) -> Result<Vec<ReadInterval>, CatalogueError> {
+        self.call(|session| positions::intervals(session, stream))
+    }
+
+    fn confirm_holes(
+        &self,
+        stream: &StreamKey,
+        interval: &ReadInterval,
+    ) -> Result<bool, CatalogueError> {
+        self.call(|session| positions::confirm_holes(session, stream, interval))
     }
 }
 

@@ -2,12 +2,19 @@
 
 use rusqlite::{Statement, Transaction, params};
 
+use super::positions::add_spans;
 use super::row::{UuidText, id_text};
+use crate::catalogue::positions::by_stream;
 use crate::catalogue::text::storable;
-use crate::catalogue::{Added, Origin, Retry, Row};
+use crate::catalogue::{Added, Origin, ReadSpan, Retry, Row};
 use crate::sqlite_file::Fault;
 
-pub fn add(file: &Transaction<'_>, rows: &[Row], retries: &[Retry]) -> Result<Added, Fault> {
+pub fn add(
+    file: &Transaction<'_>,
+    rows: &[Row],
+    retries: &[Retry],
+    spans: &[ReadSpan],
+) -> Result<Added, Fault> {
     let mut added = Added::default();
     for retry in retries {
         added.retries += add_retry(file, retry)?;
@@ -17,6 +24,7 @@ pub fn add(file: &Transaction<'_>, rows: &[Row], retries: &[Retry]) -> Result<Ad
             added.rows.push(row.uuid);
         }
     }
+    add_spans(file, &mut by_stream(spans, &added.rows))?;
     Ok(added)
 }
 

@@ -1,7 +1,10 @@
 //! What retention took before it was archived.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Row, Transaction, params};
 
+use super::positions::add_spans;
 use super::row::{id_text, topic_id};
 use crate::catalogue::{Gap, GapReason};
 use crate::sqlite_file::Fault;
@@ -15,6 +18,15 @@ pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
     let mut insert = file.prepare_cached(ADD)?;
     let mut added = 0;
     for gap in gaps {
+        if let Some(id) = gap.topic_id {
+            file.prepare_cached(ADOPT)?.execute(params![
+                &*gap.topic,
+                gap.partition,
+                gap.from,
+                gap.to,
+                id_text(id),
+            ])?;
+        }
         added += insert.execute(params![
             &*gap.topic,
             gap.partition,
@@ -23,9 +35,17 @@ pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
             gap.topic_id.map(id_text),
             gap.reason.as_str(),
         ])?;
+        add_spans(file, &mut BTreeMap::from([(&gap.stream(), vec![])]))?;
     }
     Ok(added as u64)
 }
+
+/// A gap that an older version recorded without a topic id.
+const ADOPT: &str = "
+    UPDATE OR IGNORE gaps SET topic_id = ?5
+    WHERE topic = ?1 AND kafka_partition = ?2 AND from_offset = ?3 AND to_offset = ?4
+        AND topic_id IS NULL
+";
 
 const ALL: &str = "
     SELECT topic, kafka_partition, from_offset, to_offset, found_at, acknowledged_at,

@@ -4,6 +4,7 @@ mod add;
 mod claim;
 mod gaps;
 mod migrate;
+mod positions;
 mod read;
 mod row;
 mod state;
@@ -18,8 +19,9 @@ use uuid::Uuid;
 
 use super::state::incomplete_error;
 use super::{
-    Added, Appearance, Catalogue, CatalogueError, CatalogueState, Claim, Cursor, Gap, Origin,
-    Owner, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamPlace,
+    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim, Cursor,
+    Gap, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside,
+    StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace, StreamPosition, StreamStart,
     Streams, TopicSummary, Upkeep, Verification,
 };
 use crate::config::SqliteConfig;
@@ -65,10 +67,15 @@ impl Catalogue for SqliteCatalogue {
         }
     }
 
-    fn add(&self, rows: &[Row], retries: &[Retry]) -> Result<Added, CatalogueError> {
+    fn add_read(
+        &self,
+        rows: &[Row],
+        retries: &[Retry],
+        spans: &[ReadSpan],
+    ) -> Result<Added, CatalogueError> {
         Ok(self
             .connections
-            .write(|file| add::add(file, rows, retries))?)
+            .write(|file| add::add(file, rows, retries, spans))?)
     }
 
     fn add_upload(&self, row: &Row, delivery: &Delivery) -> Result<bool, CatalogueError> {
@@ -156,12 +163,69 @@ impl Catalogue for SqliteCatalogue {
         Ok(self.connections.read(|file| read::fetch(file, uuids))?)
     }
 
+    fn positions(&self) -> &dyn Positions {
+        self
+    }
+
     fn streams(&self) -> &dyn Streams {
         self
     }
 
     fn upkeep(&self) -> &dyn Upkeep {
         self
+    }
+}
+
+impl Positions for SqliteCatalogue {
+    fn positions(&self, streams: &[StreamKey]) -> Result<Vec<StreamPosition>, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| positions::positions(file, streams))?)
+    }
+
+    fn all_positions(&self) -> Result<Vec<StreamPosition>, CatalogueError> {
+        Ok(self.connections.read(positions::all)?)
+    }
+
+    fn archived_extent(&self, stream: &StreamKey) -> Result<ArchivedExtent, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| positions::extent(file, stream))?)
+    }
+
+    fn begin_streams(
+        &self,
+        streams: &[StreamStart],
+    ) -> Result<Vec<StreamPosition>, CatalogueError> {
+        Ok(self
+            .connections
+            .write(|file| positions::begin(file, streams))?)
+    }
+
+    fn unread(
+        &self,
+        stream: &StreamKey,
+        offsets: Range<i64>,
+    ) -> Result<Vec<Range<i64>>, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| positions::unread_of(file, stream, offsets))?)
+    }
+
+    fn read_intervals(&self, stream: &StreamKey) -> Result<Vec<ReadInterval>, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| positions::intervals(file, stream))?)
+    }
+
+    fn confirm_holes(
+        &self,
+        stream: &StreamKey,
+        interval: &ReadInterval,
+    ) -> Result<bool, CatalogueError> {
+        Ok(self
+            .connections
+            .write(|file| positions::confirm_holes(file, stream, interval))?)
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archive_ingest::catalogue::{
-    Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Retry, Row, RowFilter,
-    StoredRow, Streams, TopicSummary, Upkeep,
+    Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Positions, ReadSpan,
+    Retry, Row, RowFilter, StoredRow, Streams, TopicSummary, Upkeep,
 };
 use archive_ingest::record::Delivery;
 use archive_ingest::store::{Location, ObjectInfo, Page, Put, Store, StoreError};
@@ -138,9 +138,9 @@ impl Catalogue for DyingCatalogue {
         self.around(Effect::Claim, |inner| inner.claim(claims))
     }
 
-    fn add(&self, rows: &[Row], retries: &[Retry]) -> Answer<Added> {
+    fn add_read(&self, rows: &[Row], retries: &[Retry], spans: &[ReadSpan]) -> Answer<Added> {
         (self.before_rows)();
-        self.around(Effect::Rows, |inner| inner.add(rows, retries))
+        self.around(Effect::Rows, |inner| inner.add_read(rows, retries, spans))
     }
 
     fn foreign_rows(&self, alike: &[(Arc<str>, i64, u32)]) -> Answer<Vec<StoredRow>> {
@@ -191,6 +191,10 @@ impl Catalogue for DyingCatalogue {
 
     fn fetch(&self, uuids: &[Uuid]) -> Answer<Vec<StoredRow>> {
         self.inner.fetch(uuids)
+    }
+
+    fn positions(&self) -> &dyn Positions {
+        self.inner.positions()
     }
 
     fn streams(&self) -> &dyn Streams {
