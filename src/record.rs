@@ -66,15 +66,25 @@ pub struct Record {
 }
 
 impl Record {
-    /// Bytes of payload that this record keeps in memory.
+    /// Bytes of memory that this record holds: its parts, the structures that
+    /// hold them, and what the allocator adds to each.
     pub fn bytes(&self) -> usize {
-        let len = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len);
-        let headers: usize = self
+        let optional = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, |b| allocated(b.len()));
+        let contents: usize = self
             .headers
             .iter()
-            .map(|h| h.name.len() + len(&h.value))
+            .map(|header| allocated(header.name.len()) + optional(&header.value))
             .sum();
-        len(&self.key) + len(&self.value) + headers
+        let headers = allocated(self.headers.capacity() * size_of::<Header>());
+        size_of::<Self>() + optional(&self.key) + optional(&self.value) + headers + contents
+    }
+}
+
+/// Bytes that the C library's allocator takes for an allocation of `length`.
+fn allocated(length: usize) -> usize {
+    match length {
+        0 => 0,
+        _ => (length + size_of::<usize>()).next_multiple_of(16).max(32),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Item {
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub records: usize,
-    /// Payload bytes.
+    /// Bytes of memory, see [`Record::bytes`].
     pub bytes: usize,
     /// Since the first record.
     pub interval: Duration,

@@ -7,14 +7,12 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::envelope;
 use crate::record::Record;
 
-/// While its object is stored, a record is there twice: as it came, and as the
-/// document.
-const COPIES: usize = 2;
-
-/// What is around the two.
-const OVERHEAD: usize = 1024;
+/// Bytes of a record's row, as it is described, added and sent to the database,
+/// and of what follows the record through the archiver.
+const OVERHEAD: usize = 2048;
 
 /// Counted in units of this many bytes, so that any budget fits a semaphore.
 const UNIT: usize = 64;
@@ -38,10 +36,12 @@ impl Budget {
         }
     }
 
-    /// Units that `record` needs. A record larger than the whole budget takes
-    /// all of it, and so travels alone.
+    /// Units that `record` needs: it is held as it came and as the document that
+    /// is stored. A record larger than the whole budget takes all of it, and so
+    /// travels alone.
     pub fn units_of(&self, record: &Record) -> u32 {
-        u32::try_from((COPIES * record.bytes() + OVERHEAD).div_ceil(UNIT))
+        let bytes = record.bytes() + envelope::encoded_bytes(record) + OVERHEAD;
+        u32::try_from(bytes.div_ceil(UNIT))
             .unwrap_or(u32::MAX)
             .min(self.units)
     }

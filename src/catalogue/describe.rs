@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Row;
+use super::{Row, storable};
 use crate::envelope::Annotations;
 
 /// A document as it lies in the store, or is about to.
@@ -34,11 +34,11 @@ impl Row {
             public: notes.public,
             direct_upload: notes.direct_upload,
             message_crc32: notes.message_crc32,
-            title: notes.title.clone(),
-            sender: notes.sender.clone(),
-            media_type: notes.media_type.clone(),
-            file_name: notes.file_name.clone(),
-            originator: notes.originator.clone(),
+            title: storable(&notes.title).into_owned(),
+            sender: storable(&notes.sender).into_owned(),
+            media_type: storable(&notes.media_type).into_owned(),
+            file_name: storable(&notes.file_name).into_owned(),
+            originator: storable(&notes.originator).into_owned(),
             retracted: false,
             origin: None,
             object_offset: None,

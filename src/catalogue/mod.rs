@@ -39,8 +39,9 @@ pub use self::upkeep::{SetAside, Upkeep, Verification};
 
 /// One row of `messages`: an archived message.
 ///
-/// Texts that came out of the message (`title` to `originator`) are kept with
-/// U+0000 replaced by U+FFFD, which is all that a catalogue cannot hold of them.
+/// Texts that came out of the message (`title` to `originator`) are kept as
+/// [`storable`] gives them: at most 2,048 characters, U+0000 replaced by U+FFFD.
+/// The stored object has them whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub topic: Arc<str>,

@@ -2,12 +2,21 @@
 
 use std::borrow::Cow;
 
-/// What a catalogue's row holds for a text that came out of a message.
+/// Characters that a row holds of a text that came out of a message. The stored
+/// object has all of them; rows bounded so let a page of rows be bounded too.
+pub const MAX_TEXT_CHARS: usize = 2048;
+
+/// Returns what a catalogue's row holds for a text that came out of a message.
 ///
 /// PostgreSQL's `text` takes every character but U+0000, which is replaced by
-/// U+FFFD here, for every backend alike: a title reads the same wherever it is
-/// kept. The stored object has the text as it was.
+/// U+FFFD here, for every backend alike. A text longer than [`MAX_TEXT_CHARS`]
+/// is cut there. Both backends cut longer texts of older rows at the same place
+/// when they read them.
 pub fn storable(text: &str) -> Cow<'_, str> {
+    let text = match text.char_indices().nth(MAX_TEXT_CHARS) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    };
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
     } else {
@@ -19,7 +28,7 @@ pub fn storable(text: &str) -> Cow<'_, str> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::storable;
+    use super::{MAX_TEXT_CHARS, storable};
 
     proptest! {
         #[test]
@@ -32,6 +41,15 @@ mod tests {
                 .map(|c| if c == '\0' { '\u{fffd}' } else { c })
                 .collect();
             prop_assert_eq!(kept, expected);
+        }
+
+        #[test]
+        fn long_text_is_cut_at_a_character(text in "[aé€😀]{0,20}", times in 1usize..300) {
+            let text = text.repeat(times);
+            let kept = storable(&text);
+            prop_assert!(text.starts_with(&*kept));
+            let expected = text.chars().count().min(MAX_TEXT_CHARS);
+            prop_assert_eq!(kept.chars().count(), expected);
         }
     }
 }

@@ -12,16 +12,16 @@ use super::value::Value;
 pub struct ArchiveConfig {
     /// `archive-batch-records`: records that close a batch. Default 1000.
     pub batch_records: usize,
-    /// `archive-batch-bytes`: payload bytes that close a batch, at most half of
+    /// `archive-batch-bytes`: bytes of records that close a batch, at most half of
     /// `archive-memory-bytes`, so that a batch is filled while another is
     /// stored. Default 16 MiB, or that half where it is less.
     pub batch_bytes: usize,
     /// `archive-batch-interval-ms`: time that closes a batch. Default 500 ms.
     pub batch_interval: Duration,
-    /// `archive-memory-bytes`: payload bytes that the whole process holds at
-    /// once, librdkafka's queues included. A record of 256 KiB or more counts
-    /// three times, as it is held while it is stored. Default 128 MiB, at least
-    /// 8 MiB.
+    /// `archive-memory-bytes`: bytes of records that the whole process holds at
+    /// once, librdkafka's queues included. A record counts with its headers'
+    /// structures, the document that is stored, and its row. Default 128 MiB, at
+    /// least 8 MiB.
     pub memory_bytes: usize,
     /// `archive-put-concurrency`: most PUTs under way at once. Default 64.
     pub put_concurrency: usize,
@@ -43,7 +43,7 @@ const BATCH_BYTES: Key = Key::number(
     "archive-batch-bytes",
     1,
     1 << 40,
-    "payload bytes that close a batch, at most half of archive-memory-bytes",
+    "bytes of records that close a batch, at most half of archive-memory-bytes",
 )
 .default("16777216");
 const BATCH_INTERVAL: Key = Key::number(
@@ -57,7 +57,7 @@ const MEMORY_BYTES: Key = Key::number(
     "archive-memory-bytes",
     8 << 20,
     1 << 40,
-    "payload bytes held at once, Kafka's queues included, at least 8 MiB",
+    "bytes of records held at once, Kafka's queues included, at least 8 MiB",
 )
 .default("134217728");
 const PUT_CONCURRENCY: Key = Key::number(

@@ -35,6 +35,16 @@ pub struct Annotations {
     pub signature: Option<Signature>,
 }
 
+const TITLE: &[u8] = b"title";
+const SENDER: &[u8] = b"_sender";
+const FILE_NAME: &[u8] = b"file_name";
+const ORIGINATOR: &[u8] = b"originator";
+
+/// Whether the value of a header of that name becomes a text of the annotations.
+pub(super) fn is_text(name: &[u8]) -> bool {
+    [TITLE, SENDER, FILE_NAME, ORIGINATOR].contains(&name)
+}
+
 /// The annotations of a record that is archived under `uuid`.
 pub fn annotate(record: &Record, digest: ContentDigest, uuid: Uuid, public: bool) -> Annotations {
     let value = record.value.as_deref().unwrap_or_default();
@@ -47,10 +57,10 @@ pub fn annotate(record: &Record, digest: ContentDigest, uuid: Uuid, public: bool
         public,
         direct_upload: false,
         media_type: media_type(value, &record.headers).to_owned(),
-        title: text(b"title"),
-        sender: text(b"_sender"),
-        file_name: text(b"file_name"),
-        originator: text(b"originator"),
+        title: text(TITLE),
+        sender: text(SENDER),
+        file_name: text(FILE_NAME),
+        originator: text(ORIGINATOR),
         digest: Some(digest),
         requested_uuid: requested.filter(|&asked| asked != uuid),
         raw_header_names: raw_names(&record.headers),

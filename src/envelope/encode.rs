@@ -4,7 +4,7 @@ use bson::RawBinaryRef;
 use bson::raw::{RawArrayBuf, RawBsonRef, RawDocumentBuf, cstr};
 use bson::spec::BinarySubtype;
 
-use super::Annotations;
+use super::{Annotations, annotations};
 use crate::record::{Header, Record};
 
 /// The stored document of a record.
@@ -24,6 +24,33 @@ pub fn encode_document(record: &Record, annotations: &Annotations) -> RawDocumen
     document.append(cstr!("metadata"), metadata(record, annotations));
     document.append(cstr!("annotations"), annotated(annotations));
     document
+}
+
+/// Bytes of memory that archiving `record` takes beside the record itself: the
+/// document, and the texts that are copied out of the headers. An estimate that
+/// is never less than the document.
+pub fn encoded_bytes(record: &Record) -> usize {
+    /// Everything whose size does not depend on the record.
+    const FIXED: usize = 768;
+    /// A header's BSON types, names, lengths and ends.
+    const HEADER: usize = 48;
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let header = |header: &Header| {
+        // A byte that is not UTF-8 takes three, and then all exact names are kept too.
+        let name = match header.name.is_ascii() {
+            true => 2 * header.name.len(),
+            false => 4 * header.name.len(),
+        };
+        let value = length(&header.value);
+        // A text stands in the annotations too, which are kept until the object is stored.
+        let copies = match annotations::is_text(&header.name) {
+            true => 3,
+            false => 1,
+        };
+        HEADER + name + copies * value
+    };
+    let headers: usize = record.headers.iter().map(header).sum();
+    FIXED + record.topic.len() + length(&record.key) + length(&record.value) + headers
 }
 
 fn metadata(record: &Record, annotations: &Annotations) -> RawDocumentBuf {

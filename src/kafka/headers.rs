@@ -122,7 +122,10 @@ pub(super) unsafe fn read(
 type ReadName = unsafe fn(*const c_char) -> Vec<u8>;
 
 unsafe fn read_list(list: *const rd::rd_kafka_headers_t, read_name: ReadName) -> Vec<Header> {
-    let mut headers = Vec::new();
+    // SAFETY: the list is alive.
+    let count = unsafe { rd::rd_kafka_header_cnt(list) };
+    // Exactly as many: a structure is larger than most of what it holds.
+    let mut headers = Vec::with_capacity(count);
     let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
     // SAFETY: the list is alive; name and value point into it after each call
     // that finds a header, value being null or valid for `size` bytes.

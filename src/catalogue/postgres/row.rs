@@ -10,12 +10,15 @@ use crate::postgres_server::Fault;
 use crate::record::{ContentDigest, Signature, TimestampType, TopicId};
 
 /// The columns of `messages` (as `m`) that [`stored_row`] reads, first in a
-/// query's list.
+/// query's list. Older rows may hold texts longer than
+/// [`MAX_TEXT_CHARS`](crate::catalogue::text::MAX_TEXT_CHARS): they are cut here,
+/// so that the memory of a page is bounded.
 macro_rules! message_columns {
     () => {
         "m.id, m.topic, m.\"timestamp\", m.uuid, m.size, m.key, m.bucket, m.crc32, \
-         m.is_client_uuid, m.public, m.direct_upload, m.message_crc32, m.title, m.sender, \
-         m.media_type, m.file_name, m.originator, m.retracted, m.object_offset, \
+         m.is_client_uuid, m.public, m.direct_upload, m.message_crc32, \
+         left(m.title, 2048), left(m.sender, 2048), left(m.media_type, 2048), \
+         left(m.file_name, 2048), left(m.originator, 2048), m.retracted, m.object_offset, \
          m.kafka_partition, m.kafka_offset, m.timestamp_type, m.content_digest, m.topic_id, \
          m.signature, m.signing_key"
     };
