@@ -6,7 +6,7 @@ use std::io::Read;
 use flate2::read::DeflateDecoder;
 use serde_json::Value;
 
-use super::decode::{Decoder, Undecodable, read_long, undecodable};
+use super::decode::{Bounds, Decoder, Undecodable, read_long, undecodable};
 
 const MAGIC: &[u8] = b"Obj\x01";
 const SYNC_BYTES: usize = 16;
@@ -35,7 +35,7 @@ pub fn read_container(bytes: &[u8]) -> Result<Vec<Value>, Undecodable> {
         Err(error) => return undecodable(error.to_string()),
     };
     let mut values = Vec::new();
-    let (mut room, mut left) = (MOST_BYTES, MOST_VALUES);
+    let (mut room, mut left) = (MOST_BYTES, Bounds::new(MOST_VALUES));
     while !rest.is_empty() {
         let count = read_long(&mut rest)?;
         let size = length(&mut rest)?;
@@ -52,7 +52,7 @@ fn read_block(
     decoder: &Decoder,
     count: i64,
     block: &[u8],
-    left: &mut usize,
+    left: &mut Bounds,
 ) -> Result<Vec<Value>, Undecodable> {
     let mut values = Vec::new();
     let mut rest = block;
@@ -178,5 +178,50 @@ fn take<'b>(rest: &mut &'b [u8], count: usize) -> Result<&'b [u8], Undecodable> 
             Ok(taken)
         }
         None => undecodable("the container ends too early"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn long(value: i64) -> Vec<u8> {
+        let mut out = vec![];
+        super::super::encode::write_long(&mut out, value);
+        out
+    }
+
+    fn text(bytes: &[u8]) -> Vec<u8> {
+        [long(bytes.len() as i64), bytes.to_vec()].concat()
+    }
+
+    #[test]
+    fn two_kilobytes_that_decode_to_gigabytes_are_refused() {
+        let name = "a".repeat(1500);
+        let schema = format!(
+            r#"{{"type":"record","name":"R","fields":[{{"name":"{name}","type":"boolean"}}]}}"#
+        );
+        let mut block = flate2::write::DeflateEncoder::new(vec![], flate2::Compression::best());
+        block.write_all(&vec![0; 1_900_000]).expect("memory");
+        let block = block.finish().expect("memory");
+        let container = [
+            MAGIC.to_vec(),
+            long(2),
+            text(b"avro.schema"),
+            text(schema.as_bytes()),
+            text(b"avro.codec"),
+            text(b"deflate"),
+            long(0),
+            vec![7; SYNC_BYTES],
+            long(1_900_000),
+            text(&block),
+            vec![7; SYNC_BYTES],
+        ]
+        .concat();
+        assert!(container.len() < 5_000, "{} bytes", container.len());
+        let error = read_container(&container).expect_err("3 GB");
+        assert!(error.to_string().contains("more than 64 MiB"), "{error}");
     }
 }

@@ -18,6 +18,30 @@ const DEEPEST: usize = 256;
 const VALUES_A_BYTE: usize = 16;
 const VALUES: usize = 10_000;
 
+/// Bytes that everything decoded together may take, in memory or indented as
+/// JSON: the names of a record's fields are in its schema, so that a few bytes of
+/// data can stand for any number.
+const MAX_SHOWN_BYTES: usize = 64 << 20;
+
+/// Bytes of a value, and of a member of an object, beside their texts.
+const VALUE_BYTES: usize = 32;
+const MEMBER_BYTES: usize = 64;
+
+/// How much may still be decoded.
+pub(super) struct Bounds {
+    pub values: usize,
+    bytes: usize,
+}
+
+impl Bounds {
+    pub fn new(values: usize) -> Self {
+        Self {
+            values,
+            bytes: MAX_SHOWN_BYTES,
+        }
+    }
+}
+
 /// Why bytes are no data of a schema, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -43,26 +67,26 @@ impl Decoder {
 
     /// The JSON of data, which end where the bytes end.
     pub fn decode(&self, datum: &[u8]) -> Result<Value, Undecodable> {
-        let mut values = VALUES.saturating_add(VALUES_A_BYTE.saturating_mul(datum.len()));
-        let (value, rest) = self.decode_first(datum, &mut values)?;
+        let values = VALUES.saturating_add(VALUES_A_BYTE.saturating_mul(datum.len()));
+        let (value, rest) = self.decode_first(datum, &mut Bounds::new(values))?;
         match rest.len() {
             0 => Ok(value),
             left => undecodable(format!("{left} bytes are left after the data")),
         }
     }
 
-    /// The JSON of the first data, and the bytes after them. `values` is how
-    /// many may come; what came is taken off it.
+    /// The JSON of the first data, and the bytes after them. What came is taken
+    /// off `bounds`.
     pub(super) fn decode_first<'b>(
         &self,
         bytes: &'b [u8],
-        values: &mut usize,
+        bounds: &mut Bounds,
     ) -> Result<(Value, &'b [u8]), Undecodable> {
         let mut walk = Walk {
             plan: &self.plan,
             rest: bytes,
             depth: 0,
-            values,
+            bounds,
         };
         let value = walk.value(self.plan.root)?;
         Ok((value, walk.rest))
@@ -74,18 +98,19 @@ struct Walk<'w, 'b> {
     plan: &'w Plan,
     rest: &'b [u8],
     depth: usize,
-    /// How many more may come.
-    values: &'w mut usize,
+    bounds: &'w mut Bounds,
 }
 
 type Read<T> = Result<T, Undecodable>;
 
 impl<'b> Walk<'_, 'b> {
     fn value(&mut self, id: NodeId) -> Read<Value> {
-        if *self.values == 0 {
+        if self.bounds.values == 0 {
             return undecodable("more values than are shown of so few bytes");
         }
-        *self.values -= 1;
+        self.bounds.values -= 1;
+        // Indented, its line begins with two spaces a level.
+        self.take_room(VALUE_BYTES + 2 * self.depth)?;
         if self.depth == DEEPEST {
             return undecodable(format!("nested deeper than {DEEPEST}"));
         }
@@ -93,6 +118,20 @@ impl<'b> Walk<'_, 'b> {
         let value = self.value_of(id);
         self.depth -= 1;
         value
+    }
+
+    /// Takes bytes off what may be shown.
+    fn take_room(&mut self, bytes: usize) -> Read<()> {
+        match self.bounds.bytes.checked_sub(bytes) {
+            Some(left) => {
+                self.bounds.bytes = left;
+                Ok(())
+            }
+            None => undecodable(format!(
+                "decoded they are more than {} MiB",
+                MAX_SHOWN_BYTES >> 20
+            )),
+        }
     }
 
     fn value_of(&mut self, id: NodeId) -> Read<Value> {
@@ -108,14 +147,23 @@ impl<'b> Walk<'_, 'b> {
             Node::Long => Value::from(self.long()?),
             Node::Float => floating(f64::from(f32::from_le_bytes(self.array()?))),
             Node::Double => floating(f64::from_le_bytes(self.array()?)),
-            Node::Bytes => text_of(self.block()?),
-            Node::Fixed { size } => text_of(self.take(*size)?),
+            Node::Bytes => {
+                let bytes = self.block()?;
+                self.text_of(bytes)?
+            }
+            Node::Fixed { size } => {
+                let bytes = self.take(*size)?;
+                self.text_of(bytes)?
+            }
             Node::String => Value::String(self.string()?),
             Node::Enum { symbols } => {
                 let place = self.long()?;
                 let is_at = |found: &usize| i64::try_from(*found) == Ok(place);
                 match symbols.iter().find(|(_, found)| is_at(found)) {
-                    Some((symbol, _)) => Value::String(symbol.clone()),
+                    Some((symbol, _)) => {
+                        self.take_room(symbol.len())?;
+                        Value::String(symbol.clone())
+                    }
                     None => return undecodable(format!("symbol {place} of an enum that has none")),
                 }
             }
@@ -130,8 +178,10 @@ impl<'b> Walk<'_, 'b> {
             Node::Array(items) => self.items(*items)?,
             Node::Map(values) => self.members(*values)?,
             Node::Record(record) => {
+                self.take_room(MEMBER_BYTES * record.fields.len())?;
                 let mut members = Map::with_capacity(record.fields.len());
                 for field in &record.fields {
+                    self.take_room(field.name.len())?;
                     members.insert(field.name.clone(), self.value(field.node)?);
                 }
                 Value::Object(members)
@@ -152,6 +202,7 @@ impl<'b> Walk<'_, 'b> {
         let mut members = Map::new();
         self.blocks(|walk| {
             let name = walk.string()?;
+            walk.take_room(MEMBER_BYTES)?;
             members.insert(name, walk.value(of)?);
             Ok(())
         })?;
@@ -200,10 +251,19 @@ impl<'b> Walk<'_, 'b> {
     }
 
     fn string(&mut self) -> Read<String> {
-        match std::str::from_utf8(self.block()?) {
+        let bytes = self.block()?;
+        self.take_room(bytes.len())?;
+        match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => undecodable("a string that is not UTF-8"),
         }
+    }
+
+    /// A character for each byte.
+    fn text_of(&mut self, bytes: &[u8]) -> Read<Value> {
+        self.take_room(2 * bytes.len())?;
+        let text = bytes.iter().map(|byte| char::from(*byte));
+        Ok(Value::String(text.collect()))
     }
 
     fn int(&mut self) -> Read<i32> {
@@ -245,9 +305,4 @@ fn floating(value: f64) -> Value {
         None if value > 0.0 => Value::from("Infinity"),
         None => Value::from("-Infinity"),
     }
-}
-
-/// A character for each byte.
-fn text_of(bytes: &[u8]) -> Value {
-    Value::String(bytes.iter().map(|byte| char::from(*byte)).collect())
 }

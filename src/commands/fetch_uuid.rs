@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::asked_uuids::AskedUuids;
@@ -21,6 +22,9 @@ use crate::store::{Store, StoreError};
 
 /// Objects that are read at once.
 const AT_ONCE: usize = 8;
+
+/// Of objects read at once, in KiB; a larger object is read alone.
+const MEMORY_KIB: u32 = 32 * 1024;
 
 /// `fetch-uuid`: writes the messages in the order in which they were asked for.
 /// One that is missing or damaged is a line on stderr and exit 1 at the end; a
@@ -96,10 +100,13 @@ struct Fetch {
 impl Fetch {
     async fn write_all(&mut self, uuids: &[Uuid], rows: &HashMap<Uuid, Row>) -> anyhow::Result<()> {
         let store = Arc::clone(&self.store);
+        let memory = Semaphore::new(MEMORY_KIB as usize);
+        // Permits are given in the order of the UUIDs, so that the next object to
+        // be written never waits for one that is read ahead.
         let mut objects = stream::iter(uuids)
-            .map(|uuid| object(&*store, *uuid, rows.get(uuid)))
+            .map(|uuid| object(&*store, *uuid, rows.get(uuid), &memory))
             .buffered(AT_ONCE);
-        while let Some((uuid, found)) = objects.next().await {
+        while let Some((uuid, found, _permit)) = objects.next().await {
             match found {
                 Found::Nothing => self.complain(&format!("the archive has no message {uuid}")),
                 Found::Object(row, Ok(bytes)) => self.write(row, &bytes).await?,
@@ -197,13 +204,21 @@ enum Found<'a> {
     Object(&'a Row, Result<Vec<u8>, StoreError>),
 }
 
-async fn object<'a>(store: &dyn Store, uuid: Uuid, row: Option<&'a Row>) -> (Uuid, Found<'a>) {
+async fn object<'a>(
+    store: &dyn Store,
+    uuid: Uuid,
+    row: Option<&'a Row>,
+    memory: &'a Semaphore,
+) -> (Uuid, Found<'a>, Option<SemaphorePermit<'a>>) {
     let Some(row) = row else {
-        return (uuid, Found::Nothing);
+        return (uuid, Found::Nothing, None);
     };
+    let kib = u32::try_from(row.size / 1024 + 1).unwrap_or(1);
+    // Never closed; and without a permit the work goes on all the same.
+    let permit = memory.acquire_many(kib.min(MEMORY_KIB)).await.ok();
     let at = row.location();
     let bytes = patiently(|| store.get(&at), StoreError::is_passing).await;
-    (uuid, Found::Object(row, bytes))
+    (uuid, Found::Object(row, bytes), permit)
 }
 
 /// Whether these are the bytes that the catalogue's row describes; the error

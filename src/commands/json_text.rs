@@ -3,19 +3,44 @@
 
 use serde::de::IgnoredAny;
 
-/// `json` with one member or element a line; `None` if it is no JSON.
+/// Deepest nesting that is indented; the depth at which `serde_json` stops.
+const MAX_DEPTH: usize = 128;
+
+/// Bytes that indentation may add.
+const MAX_ADDED_BYTES: usize = 32 << 20;
+
+/// What became of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Indented {
+    NotJson,
+    /// One member or element a line.
+    Text(String),
+    /// Nested deeper than [`MAX_DEPTH`], or much larger when it is indented.
+    TooLarge,
+}
+
+/// Indents `json`.
 ///
 /// Only the space between tokens changes. Reading it into values and writing
-/// those would round large numbers and drop members of the same name.
-pub(super) fn indented(json: &[u8]) -> Option<String> {
-    serde_json::from_slice::<IgnoredAny>(json).ok()?;
-    let mut indenter = Indenter::default();
+/// those would round large numbers and drop members of the same name. Every level
+/// of nesting adds to every line below it: depth and size are bounded.
+pub(super) fn indented(json: &[u8]) -> Indented {
+    let text = match serde_json::from_slice::<IgnoredAny>(json) {
+        Ok(_) => std::str::from_utf8(json),
+        Err(_) => return Indented::NotJson,
+    };
     // What parses as JSON is UTF-8.
-    std::str::from_utf8(json)
-        .ok()?
-        .chars()
-        .for_each(|c| indenter.take(c));
-    Some(indenter.out)
+    let Ok(text) = text else {
+        return Indented::NotJson;
+    };
+    let mut indenter = Indenter::default();
+    for c in text.chars() {
+        indenter.take(c);
+        if indenter.depth > MAX_DEPTH || indenter.out.len() > json.len() + MAX_ADDED_BYTES {
+            return Indented::TooLarge;
+        }
+    }
+    Indented::Text(indenter.out)
 }
 
 #[derive(Default)]
@@ -77,9 +102,35 @@ mod tests {
 
     use super::*;
 
+    fn text(json: &[u8]) -> String {
+        match indented(json) {
+            Indented::Text(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn deep_or_wide_json_is_not_indented() {
+        let deep = "[".repeat(200_000) + &"]".repeat(200_000);
+        assert_eq!(indented(deep.as_bytes()), Indented::TooLarge);
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert_eq!(indented(nested(129).as_bytes()), Indented::TooLarge);
+        assert!(matches!(
+            indented(nested(128).as_bytes()),
+            Indented::Text(_)
+        ));
+        let wide = format!(
+            "{}{}{}",
+            "[".repeat(127),
+            vec!["1"; 200_000].join(","),
+            "]".repeat(127)
+        );
+        assert_eq!(indented(wide.as_bytes()), Indented::TooLarge);
+    }
+
     #[test]
     fn a_member_or_element_is_a_line() {
-        let shown = indented(br#"{"a":[1,{"b,]\"":null}],"c":{},"d":[ ]}"#).expect("JSON");
+        let shown = text(br#"{"a":[1,{"b,]\"":null}],"c":{},"d":[ ]}"#);
         let expected = "{\n  \"a\": [\n    1,\n    {\n      \"b,]\\\"\": null\n    }\n  ],\n  \
                         \"c\": {},\n  \"d\": []\n}";
         assert_eq!(shown, expected);
@@ -88,7 +139,7 @@ mod tests {
     #[test]
     fn no_digit_and_no_repeated_member_is_lost() {
         let json = r#"[1.10,123456789012345678901234567890,{"a":1,"a":2}]"#;
-        let shown = indented(json.as_bytes()).expect("JSON");
+        let shown = text(json.as_bytes());
         let dense: String = shown.split_whitespace().collect();
         assert_eq!(dense, json);
     }
@@ -96,7 +147,7 @@ mod tests {
     #[test]
     fn what_is_no_json_is_not_shown_as_json() {
         for text in [&b"{"[..], b"text", b"", b"{} {}", b"\"\xff\""] {
-            assert_eq!(indented(text), None);
+            assert_eq!(indented(text), Indented::NotJson);
         }
     }
 
@@ -120,8 +171,8 @@ mod tests {
         #[test]
         fn indented_json_is_laid_out_as_serde_json_does_it(value in json()) {
             let dense = value.to_string();
-            let shown = indented(dense.as_bytes());
-            prop_assert_eq!(shown, Some(serde_json::to_string_pretty(&value)?));
+            let shown = text(dense.as_bytes());
+            prop_assert_eq!(shown, serde_json::to_string_pretty(&value)?);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indicatif::HumanBytes;
 
 use super::decodings::{Decoding, Decodings};
-use super::json_text;
+use super::json_text::{Indented, indented};
 use super::output::{self, hex_dump, one_line, or_dash, printable};
 use crate::catalogue::Row;
 use crate::envelope::{Annotations, Document};
@@ -163,10 +163,22 @@ fn value(
         Some(Err(failed)) => format!(", of schema {}: {failed}", failed.schema_id),
         None => String::new(),
     };
-    let text = json_text::indented(value).or_else(|| printable(value).map(str::to_owned));
+    let (text, note) = match indented(value) {
+        Indented::Text(text) => (Some(text), ""),
+        Indented::NotJson => (printable(value).map(str::to_owned), ""),
+        Indented::TooLarge => (
+            printable(value).map(str::to_owned),
+            ", JSON that is too deep or too large to indent",
+        ),
+    };
     // Indented JSON may hold control characters that JSON allows unescaped.
     let text = text.filter(|text| printable(text.as_bytes()).is_some());
-    writeln!(out, "value: {} bytes{}", value.len(), one_line(&shown))?;
+    writeln!(
+        out,
+        "value: {} bytes{}{note}",
+        value.len(),
+        one_line(&shown)
+    )?;
     if let Some(text) = text {
         let end = if text.ends_with('\n') { "" } else { "\n" };
         return write!(out, "{text}{end}");
@@ -207,6 +219,14 @@ mod tests {
         assert_eq!(shown(b"{\"a\":1}", 9), "value: 7 bytes\n{\n  \"a\": 1\n}\n");
         assert_eq!(shown(b"text", 2), "value: 4 bytes\ntext\n");
         assert!(shown(b"\x1b[2J", 9).contains("1b5b 324a"));
+    }
+
+    #[test]
+    fn deep_json_is_shown_as_it_is_with_a_note() {
+        let json = "[".repeat(200_000) + &"]".repeat(200_000);
+        let text = shown(json.as_bytes(), usize::MAX);
+        assert!(text.len() < json.len() + 100, "{} bytes", text.len());
+        assert!(text.starts_with("value: 400000 bytes, JSON that is too deep"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn encode_document(record: &Record, annotations: &Annotations) -> RawDocumen
 /// is never less than the document.
 pub fn encoded_bytes(record: &Record) -> usize {
     /// Everything whose size does not depend on the record.
-    const FIXED: usize = 768;
+    const FIXED: usize = 1024;
     /// A header's BSON types, names, lengths and ends.
     const HEADER: usize = 48;
     let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);

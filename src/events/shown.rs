@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::avro::{is_container, read_container};
-use crate::registry::{BlockingRegistry, NotDecoded, Reason, RegistryError, wire};
+use crate::registry::{BlockingRegistry, NotDecoded, Reason, RegistryError, json_value, wire};
 
 /// What values are read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl EventReader {
         };
         Ok(match format {
             Format::Hex => hex_of(bytes),
-            Format::Json => match serde_json::from_slice(bytes) {
+            Format::Json => match json_value(bytes) {
                 Ok(json) => shown("json", json),
                 Err(error) => trouble(bytes, format!("no JSON: {error}")),
             },
@@ -143,7 +143,7 @@ fn trouble(bytes: &[u8], why: String) -> Shown {
 }
 
 fn plain(bytes: &[u8]) -> Shown {
-    if let Ok(json) = serde_json::from_slice(bytes) {
+    if let Ok(json) = json_value(bytes) {
         return shown("json", json);
     }
     match std::str::from_utf8(bytes) {

@@ -22,6 +22,7 @@ use tracing::warn;
 use super::admin::{self, TopicInfo};
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::commits::{CommitQueue, Committed};
+use super::fetch_memory;
 use super::group_offset::{self, GroupOffset, GroupOffsets};
 use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
@@ -85,6 +86,8 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         queue_bytes: usize,
         events: Arc<E>,
     ) -> Result<Self, KafkaFailure> {
+        // Four times as much is held in all; the rest is what a process is besides.
+        fetch_memory::bound(queue_bytes.saturating_mul(4).saturating_add(32 << 20));
         let complaints = Complaints::default();
         let queue_kbytes = (queue_bytes / 1024).max(1).to_string();
         let fetch_bytes = (queue_bytes / 4).max(1 << 20).to_string();
@@ -224,7 +227,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     /// The next record. Rebalances and commit results reach the events from
     /// within.
     pub fn poll(&mut self, timeout: Duration) -> Polled {
-        let message = match self.consumer.poll(timeout) {
+        let polled = self.consumer.poll(timeout);
+        fetch_memory::polled(polled.is_none());
+        let message = match polled {
             None => return Polled::Nothing,
             Some(Err(error)) => return self.trouble(error),
             Some(Ok(message)) => message,

@@ -7,6 +7,7 @@ mod by_key;
 mod client;
 mod commits;
 mod consumer;
+mod fetch_memory;
 mod first_broker;
 mod group_note;
 mod group_offset;

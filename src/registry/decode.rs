@@ -81,10 +81,29 @@ impl Registry {
                 let evolution = evolution.map_err(|why| data(why.to_string()))?;
                 evolution.decode(datum).map_err(|why| data(why.to_string()))
             }
-            (Language::Json, _) => {
-                serde_json::from_slice(datum).map_err(|why| data(why.to_string()))
-            }
+            (Language::Json, _) => json_value(datum).map_err(data),
             (Language::Other(name), _) => Err(data(format!("schemas of {name} are not read"))),
         }
     }
+}
+
+/// Bytes that JSON may take when it is read into values, beside its texts.
+const MAX_JSON_BYTES: usize = 64 << 20;
+
+/// Bytes of a value in memory, and of the member that it is.
+const JSON_VALUE_BYTES: usize = 96;
+
+/// Reads JSON into a value. The error says why it is none, or that it would take
+/// too much memory: an element of two bytes takes many times as many.
+pub fn json_value(json: &[u8]) -> Result<Value, String> {
+    // Each value but the first comes after one of these; some stand in texts.
+    let separators = json.iter().filter(|byte| b"[{,".contains(byte)).count();
+    if separators > MAX_JSON_BYTES / JSON_VALUE_BYTES {
+        // Only what is JSON is too large for it.
+        serde_json::from_slice::<serde::de::IgnoredAny>(json).map_err(|why| why.to_string())?;
+        return Err(format!(
+            "JSON of about {separators} values, too many to be shown as JSON"
+        ));
+    }
+    serde_json::from_slice(json).map_err(|why| why.to_string())
 }

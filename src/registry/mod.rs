@@ -12,5 +12,5 @@ pub mod wire;
 
 pub use blocking::BlockingRegistry;
 pub use client::{Language, Registered, Registry};
-pub use decode::{Decoded, NotDecoded, Reason};
+pub use decode::{Decoded, NotDecoded, Reason, json_value};
 pub use error::RegistryError;

@@ -20,6 +20,7 @@ mod kafka_faults;
 mod known_data;
 mod log_shapes;
 mod many_headers;
+mod memory;
 mod newcomer;
 mod power_loss;
 mod python_readers;

@@ -148,6 +148,21 @@ impl Process {
         kilobytes.expect("Linux").parse::<u64>().expect("a number") * 1024
     }
 
+    /// Waits until it ends by itself; also the most memory that it held, in bytes.
+    pub fn ended_with_peak(mut self) -> (Ended, u64) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let mut peak = 0;
+        // The kernel's own high-water mark: at most the last moments are missed.
+        while self.is_running() {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            peak = peak.max(kilobytes.map_or(0, |k| k.parse().expect("a number")));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (self.ended(), peak * 1024)
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our child").is_none()
     }
