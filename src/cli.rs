@@ -104,8 +104,9 @@ pub enum Command {
     /// must be a message's, and the counts per topic must be the messages'. With
     /// --since, --until or --sample only the first of these is looked at. It may
     /// run beside an archiver: objects younger than 15 minutes need no message
-    /// yet. Exit 0 only if everything held, 1 with a line for each defect, 3 if
-    /// it could not finish, which says nothing of the archive.
+    /// yet. Exit 0 only if everything held, 1 with a line for each defect or if
+    /// there was nothing to check, 2 if the archive has no such topic, 3 if it
+    /// could not finish, which says nothing of the archive.
     ///
     /// What it did and found is kept in the catalogue, where `status` reads it.
     /// With --repair exit 0 says that whatever was found is mended, 1 that
@@ -576,6 +577,9 @@ pub struct VerifyArgs {
     /// Go on where the last verify with the same options was stopped
     #[arg(long, conflicts_with = "sample")]
     pub resume: bool,
+    /// Exit 0, not 1, if there was no message to check
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Mend what can be mended
     ///
     /// Damaged rows are rewritten from objects that have the content digest of the

@@ -4,13 +4,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::compare;
+use super::compare::{self, Compared};
 use super::decide::Verdict;
 use super::failure::ArchiveError;
 use super::message::{Message, Next};
+use super::progress::UnreadableRow;
 use super::workshop::{Workshop, ask};
 use super::write::{origin_of, store_message};
 use crate::catalogue::{Claim, Owner, StoredRow};
@@ -20,6 +21,9 @@ use crate::record::{Delivery, Record};
 /// that died, and whose record Kafka may hold no more: whoever has a retry of
 /// the message archives it. Longer than any healthy batch takes.
 const ABANDONED_CLAIM: i64 = 15 * 60 * 1000;
+
+/// Records that may wait in memory for objects that cannot be read.
+const MAX_WAITING: usize = 1_000;
 
 /// Leaves no message at [`Next::Decide`].
 pub(super) async fn decide(
@@ -127,9 +131,16 @@ async fn compare_with(
     row: &StoredRow,
 ) -> Result<Next, ArchiveError> {
     let delivery = &message.candidate.delivery;
-    if !same_content(workshop, row, delivery).await? {
-        message.candidate.next_uuid();
-        return Ok(Next::Decide);
+    match same_content(workshop, row, delivery).await? {
+        Compared::Same => {}
+        Compared::Different => {
+            message.candidate.next_uuid();
+            return Ok(Next::Decide);
+        }
+        Compared::Unreadable(_) => {
+            message.item.ticket.wait();
+            return Ok(Next::Wait);
+        }
     }
     if row.row.direct_upload || row.row.timestamp != delivery.timestamp {
         return Ok(Next::Remember);
@@ -137,15 +148,44 @@ async fn compare_with(
     give_origin(workshop, message, row.id).await
 }
 
+/// As [`compare::same_content`]. [`Compared::Unreadable`]: the record waits, so
+/// that it is neither lost nor archived twice, and everything else goes on.
+/// Where too many wait, what follows is archived as new: nothing may be lost.
 async fn same_content(
     workshop: &Arc<Workshop>,
     row: &StoredRow,
     delivery: &Delivery,
-) -> Result<bool, ArchiveError> {
-    let same = compare::same_content(&workshop.store, row, delivery).await;
-    workshop
+) -> Result<Compared, ArchiveError> {
+    let (store, health) = (&workshop.store, &workshop.health);
+    let same = compare::same_content(store, health, row, delivery).await;
+    let same = workshop
         .outages
-        .noted("store", same.map_err(ArchiveError::from))
+        .noted("store", same.map_err(ArchiveError::from))?;
+    let (topic, partition, offset) = (&*delivery.topic, delivery.partition, delivery.offset);
+    let Compared::Unreadable(cause) = &same else {
+        if workshop.progress.waits_no_longer(topic, partition, offset) {
+            info!(topic, partition, offset, row = %row.row.uuid, "object can be read again");
+        }
+        return Ok(same);
+    };
+    let (waiting, is_new) = workshop.progress.waits(UnreadableRow {
+        topic: topic.to_owned(),
+        partition,
+        offset,
+        row: row.row.uuid,
+        key: row.row.key.clone(),
+        cause: cause.clone(),
+    });
+    let (key, row) = (&row.row.key, row.row.uuid);
+    if waiting > MAX_WAITING {
+        workshop.progress.waits_no_longer(topic, partition, offset);
+        warn!(topic, partition, offset, %row, key, cause, "object unreadable, record archived as new");
+        return Ok(Compared::Different);
+    }
+    if is_new {
+        warn!(topic, partition, offset, %row, key, cause, "object unreadable, record waits to be compared");
+    }
+    Ok(same)
 }
 
 /// Records that another archiver has stored: their row gets its origin instead
@@ -178,10 +218,17 @@ pub(super) async fn find_foreign(
             if !is_alike || row.origin.is_some() {
                 continue;
             }
-            if same_content(workshop, &foreign[index], &delivery).await? {
-                let row = foreign.swap_remove(index);
-                message.next = give_origin(workshop, message, row.id).await?;
-                break;
+            match same_content(workshop, &foreign[index], &delivery).await? {
+                Compared::Different => {}
+                Compared::Same => {
+                    let row = foreign.swap_remove(index);
+                    message.next = give_origin(workshop, message, row.id).await?;
+                    break;
+                }
+                Compared::Unreadable(_) => {
+                    message.item.ticket.wait();
+                    message.next = Next::Wait;
+                }
             }
         }
     }

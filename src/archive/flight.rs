@@ -27,6 +27,8 @@ pub(super) struct Flight {
     records: VecDeque<InFlight>,
     /// Records that are begun: [`Ticket::begin`].
     begun: usize,
+    /// Of those, the ones that nothing but an object can end: [`Ticket::wait`].
+    waiting: usize,
     /// Whether what is not begun yet need not be begun any more.
     pub is_let_go: bool,
     /// Serial number of the front record.
@@ -52,6 +54,8 @@ pub(super) enum Hold {
 struct InFlight {
     offset: i64,
     done: bool,
+    /// It waits for an object that cannot be read.
+    waits: bool,
 }
 
 /// A record that is in flight. Dropped without [`Ticket::done`] it is abandoned:
@@ -60,6 +64,7 @@ pub struct Ticket {
     partition: Arc<Partition>,
     serial: u64,
     is_begun: bool,
+    is_waiting: bool,
     signals: Arc<Signals>,
 }
 
@@ -70,11 +75,13 @@ impl Partition {
         flight.records.push_back(InFlight {
             offset,
             done: false,
+            waits: false,
         });
         Ticket {
             partition: self.clone(),
             serial: flight.front + flight.records.len() as u64 - 1,
             is_begun: false,
+            is_waiting: false,
             signals: signals.clone(),
         }
     }
@@ -90,9 +97,22 @@ impl Flight {
         }
     }
 
-    /// One past the last record that was received, when all are archived.
-    pub fn archived_to(&self) -> Option<i64> {
-        self.watermark.filter(|_| self.is_empty())
+    /// One past the last record that was received, when all are archived but
+    /// those that wait for an object.
+    pub fn settled_to(&self) -> Option<i64> {
+        let is_settled = |record: &InFlight| record.done || record.waits;
+        match self.records.back() {
+            None => self.watermark,
+            Some(last) => {
+                let all = self.records.iter().all(is_settled);
+                all.then_some(last.offset + 1)
+            }
+        }
+    }
+
+    /// Whether records wait for an object.
+    pub fn has_waiting(&self) -> bool {
+        self.waiting > 0
     }
 
     /// Whether all that was received is archived.
@@ -103,8 +123,8 @@ impl Flight {
     /// Whether something is still waited for.
     pub fn is_busy(&self) -> bool {
         match self.is_let_go {
-            true => self.begun > 0,
-            false => !self.records.is_empty(),
+            true => self.begun > self.waiting,
+            false => self.settled_to().is_none() && !self.records.is_empty(),
         }
     }
 }
@@ -135,6 +155,21 @@ impl Ticket {
         self.signals.hurries.load(Ordering::Acquire)
     }
 
+    /// The record can be archived only once an object can be read: nobody has to
+    /// wait for that.
+    pub fn wait(&mut self) {
+        let mut flight = lock(&self.partition.flight);
+        let index = (self.serial - flight.front) as usize;
+        if let Some(record) = flight.records.get_mut(index) {
+            record.waits = true;
+        }
+        flight.waiting += usize::from(!self.is_waiting);
+        self.is_waiting = true;
+        drop(flight);
+        drop(lock(&self.signals.idle.0));
+        self.signals.idle.1.notify_all();
+    }
+
     /// The record is in the catalogue.
     pub fn done(self) {
         let mut flight = lock(&self.partition.flight);
@@ -155,6 +190,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut flight = lock(&self.partition.flight);
         flight.begun -= usize::from(self.is_begun);
+        flight.waiting -= usize::from(self.is_waiting);
         if flight.begun == 0 {
             drop(flight);
             drop(lock(&self.signals.idle.0));

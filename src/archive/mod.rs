@@ -53,7 +53,7 @@ use watermark::Watermarks;
 use workshop::Workshop;
 
 pub use failure::ArchiveError;
-pub use progress::{LostRange, Progress, Summary, TopicCount};
+pub use progress::{LostRange, Progress, Summary, TopicCount, UnreadableRow};
 pub use reader::Bounds;
 
 /// Batches that are worked on at once. Two overlap PUTs with commits; the rest
@@ -105,6 +105,7 @@ impl Archiver {
             puts: PutLimit::new(self.config.put_concurrency),
             progress: progress.clone(),
             outages: Default::default(),
+            health: Default::default(),
         });
         let complete = work(workshop, queue, limits, reader).await;
         status.abort();

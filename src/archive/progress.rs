@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::catalogue::Gap;
 
@@ -13,6 +14,20 @@ pub struct Progress {
     started: Instant,
     topics: Mutex<BTreeMap<Arc<str>, TopicCount>>,
     lost: Mutex<Vec<LostRange>>,
+    unreadable: Mutex<BTreeMap<(String, i32, i64), UnreadableRow>>,
+}
+
+/// A record that may be the message of an older row whose object cannot be
+/// read. It waits, uncommitted, until the object can be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadableRow {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    /// The UUID of the row.
+    pub row: Uuid,
+    pub key: String,
+    pub cause: String,
 }
 
 /// Offsets of a partition, [from, to), that Kafka's retention removed before
@@ -49,6 +64,8 @@ pub struct Summary {
     pub topics: BTreeMap<String, TopicCount>,
     /// What was found lost in this run.
     pub lost: Vec<LostRange>,
+    /// Records that wait for an object that cannot be read.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 impl Default for Progress {
@@ -58,6 +75,7 @@ impl Default for Progress {
             started: Instant::now(),
             topics: Mutex::default(),
             lost: Mutex::default(),
+            unreadable: Mutex::default(),
         }
     }
 }
@@ -71,6 +89,30 @@ impl Progress {
             from: gap.from,
             to: gap.to,
         }));
+    }
+
+    /// Notes that a record waits for an object that cannot be read. Returns how
+    /// many do, and whether this one is new.
+    pub(super) fn waits(&self, of: UnreadableRow) -> (usize, bool) {
+        let mut waiting = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(|lock| lock.into_inner());
+        let key = (of.topic.clone(), of.partition, of.offset);
+        let is_new = waiting.insert(key, of).is_none();
+        (waiting.len(), is_new)
+    }
+
+    /// A record waits no longer. Returns whether it did.
+    pub(super) fn waits_no_longer(&self, topic: &str, partition: i32, offset: i64) -> bool {
+        let mut waiting = self
+            .unreadable
+            .lock()
+            .unwrap_or_else(|lock| lock.into_inner());
+        !waiting.is_empty()
+            && waiting
+                .remove(&(topic.to_owned(), partition, offset))
+                .is_some()
     }
 
     pub(super) fn archived(&self, topic: &Arc<str>, bytes: u64) {
@@ -112,6 +154,13 @@ impl Progress {
                 .lock()
                 .unwrap_or_else(|lock| lock.into_inner())
                 .clone(),
+            unreadable: self
+                .unreadable
+                .lock()
+                .unwrap_or_else(|lock| lock.into_inner())
+                .values()
+                .cloned()
+                .collect(),
         }
     }
 }

@@ -362,7 +362,8 @@ impl Reader {
             let idle = self.watermarks.wait_idle(None, Duration::from_millis(10));
             self.commit()?;
             if idle && self.gaps.is_settled() && self.watermarks.uncommitted().is_empty() {
-                return Ok(true);
+                // What waits for an object is read again by the next run.
+                return Ok(!self.watermarks.has_waiting());
             }
             if deadline.is_none() && self.shutdown.is_due() {
                 deadline = Some(Instant::now() + self.bounds.drain);

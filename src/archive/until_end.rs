@@ -170,7 +170,7 @@ impl UntilEnd {
             let is_of_this = read_of
                 .get(partition)
                 .is_some_and(|&read| self.is_of(partition, read));
-            if is_of_this && let Some(archived) = watermarks.archived_to(partition) {
+            if is_of_this && let Some(archived) = watermarks.settled_to(partition) {
                 self.next.insert(partition.clone(), archived);
             }
         }

@@ -113,10 +113,18 @@ impl Watermarks {
     }
 
     /// One past the last record that was received of this partition, when all
-    /// of them are archived.
-    pub fn archived_to(&self, partition: &TopicPartition) -> Option<i64> {
+    /// of them are archived but those that wait for an object.
+    pub fn settled_to(&self, partition: &TopicPartition) -> Option<i64> {
         let partitions = lock(&self.partitions);
-        lock(&partitions.get(partition)?.flight).archived_to()
+        lock(&partitions.get(partition)?.flight).settled_to()
+    }
+
+    /// Whether records of any partition wait for an object.
+    pub fn has_waiting(&self) -> bool {
+        let partitions = lock(&self.partitions);
+        partitions
+            .values()
+            .any(|state| lock(&state.flight).has_waiting())
     }
 
     /// What is not begun of these partitions (of all, with `None`) need not be

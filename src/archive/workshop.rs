@@ -7,7 +7,7 @@ use super::limit::PutLimit;
 use super::progress::Progress;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::TopicSelection;
-use crate::store::Store;
+use crate::store::{Health, Store};
 
 /// Shared by all batches.
 pub(super) struct Workshop {
@@ -17,6 +17,8 @@ pub(super) struct Workshop {
     pub puts: PutLimit,
     pub progress: Arc<Progress>,
     pub outages: Outages,
+    /// What tells a failure of the store from one of an object.
+    pub health: Health,
 }
 
 /// Asks the catalogue, whose calls block.

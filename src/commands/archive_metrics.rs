@@ -62,6 +62,11 @@ impl Collector for ArchiverCounts {
         let lost: i64 = summary.lost.iter().map(|lost| lost.to - lost.from).sum();
         let gaps = [
             (
+                "archive_records_waiting_for_unreadable_objects",
+                "Records that wait until the object of an older row can be read",
+                summary.unreadable.len() as i64,
+            ),
+            (
                 "archive_gaps",
                 "Ranges lost before they were archived",
                 summary.lost.len() as i64,

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::listeners::Listeners;
 use super::loops::Loop;
+use super::select::nearest_topic;
 use super::watch::Watch;
 use super::{Exit, archive_metrics, open, output, table, verify_metrics};
 use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::RunArgs;
-use crate::config::{ArchiveConfig, Config, GroupName, HopConfig};
-use crate::kafka::Cluster;
+use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, Verdict, is_internal};
+use crate::kafka::{Admin, Cluster, TopicInfo};
 
 /// An archiver with everything that it works with.
 pub(super) struct Archiving {
@@ -78,6 +79,10 @@ impl Archiving {
                 archiver.store.name(),
                 archiver.catalogue.name()
             );
+            let found = match archiver.bounds.until_eos {
+                true => topics_found(&cluster, &archiver),
+                false => Exit::Clean,
+            };
             let outcome = runtime.block_on(archiver.run(&cluster, shutdown.clone()))?;
             match tell(&outcome, json) {
                 // What is archived is, whether anybody reads of it or not.
@@ -85,11 +90,45 @@ impl Archiving {
                 _ => {}
             }
             Ok(match outcome.complete {
-                true => Exit::Clean,
+                true => found,
                 false => Exit::Failed,
             })
         })
     }
+}
+
+/// [`Exit::Found`] if topics were named and Kafka has none of them. Where Kafka
+/// cannot be asked, the archiver says so.
+fn topics_found(cluster: &Arc<Cluster>, archiver: &Archiver) -> Exit {
+    let selection = &archiver.topics;
+    let asked = Admin::open(cluster, &archiver.group).and_then(|admin| admin.topics());
+    let Ok(topics) = asked else {
+        return Exit::Clean;
+    };
+    let is_wanted = |topic: &&TopicInfo| selection.archives(&topic.name) == Verdict::Wanted;
+    if topics.iter().any(|topic| is_wanted(&topic)) {
+        return Exit::Clean;
+    }
+    let named = match &selection.only {
+        Some(only) => only.clone(),
+        None => selection.wanted.patterns().join(" "),
+    };
+    if named == "*" {
+        info!("Kafka has no topics to archive");
+        return Exit::Clean;
+    }
+    let names = topics.iter().map(|topic| topic.name.as_str());
+    match nearest_topic(&named, names.filter(|name| !is_internal(name))) {
+        Some(nearest) => error!(
+            topics = named,
+            nearest, "no topic of Kafka matches; did you mean the nearest?"
+        ),
+        None => error!(
+            topics = named,
+            "no topic of Kafka matches, and it has no topics"
+        ),
+    }
+    Exit::Found
 }
 
 fn group_name(group: &GroupName) -> String {
@@ -153,8 +192,18 @@ fn summary_table(summary: &Summary) -> String {
             )
         })
         .collect();
+    let unreadable: String = summary
+        .unreadable
+        .iter()
+        .map(|of| {
+            format!(
+                "NOT ARCHIVED yet: {} partition {} offset {}: cannot be compared with row {}: {}\n",
+                of.topic, of.partition, of.offset, of.row, of.cause
+            )
+        })
+        .collect();
     format!(
-        "{table}{lost}{:.1} s, {:.0} messages a second\n",
+        "{table}{lost}{unreadable}{:.1} s, {:.0} messages a second\n",
         summary.seconds, summary.rate
     )
 }

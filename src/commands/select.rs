@@ -72,6 +72,13 @@ impl Chosen {
         })
     }
 
+    /// The first pattern that none of these topics matches.
+    pub fn unmatched(&self, topics: &[String]) -> Option<&str> {
+        let is_unmatched = |pattern: &&Pattern| !topics.iter().any(|topic| pattern.is_match(topic));
+        let pattern = self.topics.iter().find(is_unmatched)?;
+        Some(&pattern.typed)
+    }
+
     /// [since, until), ms since 1970-01-01 UTC.
     pub fn times(&self) -> (Option<i64>, Option<i64>) {
         (self.since, self.until)
@@ -93,7 +100,18 @@ impl Chosen {
     }
 }
 
-fn topics_of(catalogue: &dyn Catalogue) -> Result<Vec<String>, CatalogueError> {
+/// The topic that looks most like what was typed.
+pub(super) fn nearest_topic<'a>(
+    typed: &str,
+    topics: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // No name of a topic is longer.
+    let typed: String = typed.chars().take(249).collect();
+    let distance = |topic: &&str| strsim::damerau_levenshtein(&typed, topic);
+    topics.into_iter().min_by_key(distance)
+}
+
+pub(super) fn topics_of(catalogue: &dyn Catalogue) -> Result<Vec<String>, CatalogueError> {
     let all = catalogue.count_by_topic(&RowFilter::default())?;
     Ok(all.into_iter().map(|summary| summary.topic).collect())
 }

@@ -243,7 +243,9 @@ fn verification_json(of: &Verification) -> Value {
 
 fn verification_text(of: &Verification) -> String {
     let found = match of.defects.values().sum::<i64>() {
-        0 => "everything held".to_owned(),
+        0 if of.messages == 0 => "nothing was checked".to_owned(),
+        0 if of.asked.split(' ').any(|word| word == "--deep") => "everything held".to_owned(),
+        0 => "sizes match".to_owned(),
         defects => {
             let kinds: Vec<String> = of.defects.iter().map(|(k, n)| format!("{k} {n}")).collect();
             let mended = match (of.mended, of.left()) {

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 
-use super::select::{Chosen, age};
+use super::select::{Chosen, age, nearest_topic, topics_of};
 use super::verify_report::Report;
+use super::verify_summary::Nothing;
 use super::{Exit, UsageError, open, output};
 use crate::catalogue::Catalogue;
 use crate::cli::VerifyArgs;
 use crate::config::{Config, GroupName, HopConfig, HopKind, StoreConfig, Verdict};
-use crate::kafka::Cluster;
+use crate::kafka::{Admin, Cluster};
 use crate::verify::{
     Checked, Finding, Mending, Sample, SampleError, Stream, Subset, SubsetError, Verifier,
 };
@@ -34,10 +35,16 @@ pub fn verify(config: &Config, args: &VerifyArgs, json: bool) -> anyhow::Result<
     let in_flight_ms = in_flight(args)?;
     let hop = hop(config, args)?;
     let catalogue = open::catalogue_to_read(config)?;
-    let filter = chosen.filter(&*catalogue)?;
     if args.acknowledge_gaps {
+        let filter = chosen.filter(&*catalogue)?;
         return acknowledge(&*catalogue, filter.topics.as_deref(), json);
     }
+    refuse_unknown_topics(
+        &*catalogue,
+        &chosen,
+        hop.as_ref().filter(|_| args.against_kafka),
+    )?;
+    let filter = chosen.filter(&*catalogue)?;
     let stream = hop.map(|hop| stream(&hop, chosen)).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -57,13 +64,41 @@ pub fn verify(config: &Config, args: &VerifyArgs, json: bool) -> anyhow::Result<
             // closed from within the runtime.
             ..Verifier::new(Arc::clone(&catalogue), open::store_to_read(config).await?)
         };
-        watch(&verifier, Report::new(json, args)).await
+        watch(&verifier, Report::new(json, args), args.allow_empty).await
     });
     match verified {
         // Unlike elsewhere this is no good end: exit 0 says that all held.
         Err(error) if output::reader_has_left(&error) => Err(error.context(NotFinished)),
         other => other,
     }
+}
+
+/// A topic that is nowhere would be verified without looking at anything. One
+/// that is only on Kafka is compared with it.
+fn refuse_unknown_topics(
+    catalogue: &dyn Catalogue,
+    chosen: &Chosen,
+    hop: Option<&HopConfig>,
+) -> anyhow::Result<()> {
+    let mut topics = topics_of(catalogue)?;
+    if chosen.unmatched(&topics).is_none() {
+        return Ok(());
+    }
+    if let Some(hop) = hop {
+        let admin = Admin::open(&Cluster::open(hop)?, "archive_ingest")?;
+        topics.extend(admin.topics()?.into_iter().map(|topic| topic.name));
+    }
+    let Some(typed) = chosen.unmatched(&topics) else {
+        return Ok(());
+    };
+    let nearest = match nearest_topic(typed, topics.iter().map(String::as_str)) {
+        Some(nearest) => format!("did you mean {nearest:?}?"),
+        None => "it has no topics yet".to_owned(),
+    };
+    Err(UsageError(format!(
+        "--topic: the archive has no topic {typed:?}; {nearest}"
+    ))
+    .into())
 }
 
 /// Not everything was looked at: whatever was found, it says nothing of the
@@ -195,8 +230,22 @@ fn acknowledge(
     Ok(Exit::Clean)
 }
 
+/// Of a verification that checked no message: whether another part of the same
+/// archive has some.
+async fn why_nothing(verifier: &Verifier) -> anyhow::Result<Nothing> {
+    if verifier.subset.is_none() {
+        return Ok(Nothing::Selected);
+    }
+    let (catalogue, filter) = (verifier.catalogue.clone(), verifier.filter.clone());
+    let selected = tokio::task::spawn_blocking(move || catalogue.count(&filter)).await??;
+    Ok(match selected {
+        0 => Nothing::Selected,
+        _ => Nothing::InThisPart,
+    })
+}
+
 /// Does the work and reports on it meanwhile.
-async fn watch(verifier: &Verifier, mut report: Report) -> anyhow::Result<Exit> {
+async fn watch(verifier: &Verifier, mut report: Report, allow_empty: bool) -> anyhow::Result<Exit> {
     let (tell, mut findings) = mpsc::channel::<Finding>(UNPRINTED);
     let work = verifier.run(tell);
     tokio::pin!(work);
@@ -214,9 +263,14 @@ async fn watch(verifier: &Verifier, mut report: Report) -> anyhow::Result<Exit> 
     }
     report.end_progress();
     let checked = result.context(NotFinished)?;
-    report.summary(&checked)?;
-    Ok(match report.left(&checked) {
-        0 => Exit::Clean,
+    let nothing = match checked.messages == 0 && checked.records.unwrap_or_default() == 0 {
+        true => Some(why_nothing(verifier).await?),
+        false => None,
+    };
+    report.summary(&checked, nothing)?;
+    Ok(match (report.left(&checked), nothing) {
+        (0, Some(Nothing::Selected)) if !allow_empty => Exit::Found,
+        (0, _) => Exit::Clean,
         _ => Exit::Found,
     })
 }

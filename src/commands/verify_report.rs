@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output::{Stdout, one_line};
-use super::verify_summary::{self, How, tenths};
+use super::verify_summary::{self, How, Nothing, tenths};
 use crate::cli::VerifyArgs;
 use crate::verify::{Checked, Defect, Finding, Phase, Progress, Repair, Snapshot};
 
@@ -148,16 +148,17 @@ impl Report {
         }
     }
 
-    pub fn summary(&mut self, checked: &Checked) -> io::Result<()> {
+    /// `nothing`: why no message was checked.
+    pub fn summary(&mut self, checked: &Checked, nothing: Option<Nothing>) -> io::Result<()> {
         let seconds = self.started.elapsed().as_secs_f64();
         let how = &self.how;
         match self.json {
             true => {
-                let summary = verify_summary::as_json(checked, how, self.known, seconds);
+                let summary = verify_summary::as_json(checked, how, nothing, self.known, seconds);
                 self.out.json_line(&json!({ "summary": summary }))?;
             }
             false => {
-                let table = verify_summary::as_table(checked, how, self.known, seconds);
+                let table = verify_summary::as_table(checked, how, nothing, self.known, seconds);
                 self.out.write_all(table.as_bytes())?;
             }
         }

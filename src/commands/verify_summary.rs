@@ -33,10 +33,38 @@ fn found(checked: &Checked) -> u64 {
     u64::try_from(found).unwrap_or_default()
 }
 
-pub(super) fn as_json(checked: &Checked, how: &How, known: u64, seconds: f64) -> Value {
+/// Why no message and no record was checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nothing {
+    /// No message of the archive was selected.
+    Selected,
+    /// The archive has messages, and this part of `--subset` has none of them.
+    InThisPart,
+}
+
+impl Nothing {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Selected => "nothing was checked: no message is selected",
+            Self::InThisPart => "nothing was checked: this part of --subset has no messages",
+        }
+    }
+}
+
+pub(super) fn as_json(
+    checked: &Checked,
+    how: &How,
+    nothing: Option<Nothing>,
+    known: u64,
+    seconds: f64,
+) -> Value {
     let backwards = checked.backwards;
     json!({
-        "held": found(checked) == 0,
+        "held": match (found(checked), nothing) {
+            (0, Some(_)) => None,
+            (found, _) => Some(found == 0),
+        },
+        "nothing_checked": nothing.map(Nothing::text),
         "deep": how.deep,
         "messages": checked.messages,
         "bytes_read": checked.bytes,
@@ -59,7 +87,13 @@ pub(super) fn as_json(checked: &Checked, how: &How, known: u64, seconds: f64) ->
     })
 }
 
-pub(super) fn as_table(checked: &Checked, how: &How, known: u64, seconds: f64) -> String {
+pub(super) fn as_table(
+    checked: &Checked,
+    how: &How,
+    nothing: Option<Nothing>,
+    known: u64,
+    seconds: f64,
+) -> String {
     let read = match how.deep {
         true => format!("{} read and compared", HumanBytes(checked.bytes)),
         false => "there, and of the right size".to_owned(),
@@ -83,14 +117,19 @@ pub(super) fn as_table(checked: &Checked, how: &How, known: u64, seconds: f64) -
         rows.push([kind.clone(), count.to_string(), "defects".to_owned()]);
     }
     let table = table::render(["checked", "number", "how"], rows);
-    format!("{table}{}; {seconds:.1} s\n", verdict(checked, how))
+    format!(
+        "{table}{}; {seconds:.1} s\n",
+        verdict(checked, how, nothing)
+    )
 }
 
-fn verdict(checked: &Checked, how: &How) -> String {
-    let found = match found(checked) {
-        0 => "everything held".to_owned(),
-        1 => "1 defect".to_owned(),
-        several => format!("{several} defects"),
+fn verdict(checked: &Checked, how: &How, nothing: Option<Nothing>) -> String {
+    let found = match (found(checked), nothing) {
+        (0, Some(nothing)) => nothing.text().to_owned(),
+        (0, None) if how.deep => "everything held".to_owned(),
+        (0, None) => "sizes match; contents were not read (--deep reads them)".to_owned(),
+        (1, _) => "1 defect".to_owned(),
+        (several, _) => format!("{several} defects"),
     };
     let resumed = match checked.resumed_from {
         Some(began) => format!(", gone on with from {}", output::time(began)),

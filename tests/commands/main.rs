@@ -11,6 +11,7 @@ mod evidence;
 mod fetch_uuid;
 mod generate;
 mod list_archive;
+mod nothing_checked;
 mod operating;
 mod packed;
 mod rebuild_catalogue;

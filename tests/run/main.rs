@@ -30,3 +30,4 @@ mod retention;
 mod stopping;
 mod topics;
 mod two_workers;
+mod unreadable_rows;
