@@ -139,7 +139,7 @@ pub enum Command {
     /// LAG counts offsets that the consumer group has not committed yet, where
     /// -H names a Kafka that answers.
     #[command(after_help = STATUS_EXAMPLES)]
-    Status,
+    Status(StatusArgs),
     /// Publish the entities of a kernel that are new, then exit
     ///
     /// Reads up to the kernel's bound: what was stored in the last seconds
@@ -612,9 +612,19 @@ const REBUILD_CATALOGUE_EXAMPLES: &str = "Examples:\n  \
   archive_ingest rebuild-catalogue\n  \
   archive_ingest rebuild-catalogue -D local-db -S local-store --shard 1/4";
 
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Exit 1 if anything needs a person: defects that the last verify left, gaps
+    /// that are not acknowledged, no verify of the whole archive that held, a
+    /// store that does not answer, an unfinished rebuild
+    #[arg(long)]
+    pub check: bool,
+}
+
 const STATUS_EXAMPLES: &str = "Examples:\n  \
   archive_ingest status\n  \
-  archive_ingest status -H hop-local -D local-db --json";
+  archive_ingest status -H hop-local -D local-db --json\n  \
+  archive_ingest status --check";
 
 #[derive(Args, Debug)]
 pub struct RebuildCatalogueArgs {

@@ -103,6 +103,10 @@ pub trait Upkeep: Send + Sync {
 
     /// The row that was added last.
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError>;
+
+    /// When that row was archived, ms since 1970-01-01 UTC by the catalogue's
+    /// clock; `None` in rows of older versions and in rows read from objects.
+    fn newest_archived_at(&self) -> Result<Option<i64>, CatalogueError>;
 }
 
 /// The counts as the tables hold them.

@@ -131,7 +131,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::verify(&config()?, args, json),
         Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
         Command::Restore(args) => restore::restore(&config()?, args, json),
-        Command::Status => status::status(&config()?, json),
+        Command::Status(args) => status::status(&config()?, args, json),
         Command::Produce(args) => produce::produce(&config()?, args, json),
         Command::Rebuild(args) => produce::rebuild(&config()?, args, json),
         Command::Reconcile(args) => produce::reconcile(&config()?, args, json),

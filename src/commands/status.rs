@@ -9,14 +9,15 @@ use super::status_report::{Lag, Status, TopicStatus};
 use super::verifications::Verifications;
 use super::{Exit, open, output, topics};
 use crate::catalogue::{Catalogue, CatalogueError, RowFilter};
+use crate::cli::StatusArgs;
 use crate::config::{Config, HopKind};
 
 /// Ms.
 const HOUR: i64 = 60 * 60 * 1000;
 
-/// `status`: one screen, or one JSON document. Exit 0 whenever the catalogue
-/// answers; what it says is for whoever reads it. Blocks.
-pub fn status(config: &Config, json: bool) -> anyhow::Result<Exit> {
+/// `status`: one screen, or one JSON document. Exit 0 if the catalogue answers;
+/// with `--check` 1 if anything needs a person. Blocks.
+pub fn status(config: &Config, args: &StatusArgs, json: bool) -> anyhow::Result<Exit> {
     let hop = config.hop()?;
     let catalogue = open::catalogue_to_read(config)?;
     let mut status = read(&*catalogue, Timestamp::now().as_millisecond())?;
@@ -28,11 +29,19 @@ pub fn status(config: &Config, json: bool) -> anyhow::Result<Exit> {
         },
     };
     status.loops = Loops::read(config, &hop, &status.lag)?;
+    let store = tokio::runtime::Runtime::new()?.block_on(open::store_to_read(config));
+    status.store = match store {
+        Ok(store) => Ok(store.name().to_owned()),
+        Err(error) => Err(format!("{error:#}")),
+    };
     match json {
         true => output::print(&format!("{}\n", status.as_json()))?,
         false => output::print(&status.as_table())?,
     }
-    Ok(Exit::Clean)
+    Ok(match args.check && !status.attention().is_empty() {
+        true => Exit::Found,
+        false => Exit::Clean,
+    })
 }
 
 fn read(catalogue: &dyn Catalogue, now: i64) -> Result<Status, CatalogueError> {
@@ -42,6 +51,8 @@ fn read(catalogue: &dyn Catalogue, now: i64) -> Result<Status, CatalogueError> {
         now,
         topics: topics_of(catalogue, now)?,
         newest: catalogue.upkeep().newest_row()?.map(|stored| stored.row),
+        archived_at: catalogue.upkeep().newest_archived_at()?,
+        store: Err("not asked".to_owned()),
         gaps: catalogue.gaps()?,
         verifications: Verifications::read(catalogue)?,
         lag: Lag::NotAsked,
@@ -53,6 +64,8 @@ fn topics_of(catalogue: &dyn Catalogue, now: i64) -> Result<Vec<TopicStatus>, Ca
     let since = |ms: i64| -> Result<BTreeMap<String, i64>, CatalogueError> {
         let filter = RowFilter {
             since: Some(now - ms),
+            // A clock that is ahead is not the last hour.
+            until: Some(now + 1),
             ..RowFilter::default()
         };
         let counts = catalogue.count_by_topic(&filter)?;

@@ -19,6 +19,10 @@ pub(super) struct Status {
     pub topics: Vec<TopicStatus>,
     /// The row that was added last.
     pub newest: Option<Row>,
+    /// When it was archived, where that is known.
+    pub archived_at: Option<i64>,
+    /// The store's name, or why it does not answer.
+    pub store: Result<String, String>,
     pub gaps: Vec<Gap>,
     pub verifications: Verifications,
     pub lag: Lag,
@@ -68,6 +72,42 @@ impl Status {
         self.gaps.iter().filter(is_unknown).count()
     }
 
+    /// What needs a person, each in a few words.
+    pub fn attention(&self) -> Vec<String> {
+        let mut found = vec![];
+        if let Err(why) = &self.store {
+            found.push(format!("the store does not answer: {why}"));
+        }
+        let left: i64 = self
+            .verifications
+            .standing
+            .iter()
+            .map(Verification::left)
+            .sum();
+        if left > 0 {
+            found.push(format!("verify left {left} defects"));
+        }
+        if self.unknown_gaps() > 0 {
+            found.push(format!("{} gaps are not acknowledged", self.unknown_gaps()));
+        }
+        if self.verifications.successes.archive[0] == 0 {
+            found.push("no verify of the whole archive has held yet".to_owned());
+        }
+        if !self.state.is_complete {
+            found.push("the catalogue is incomplete: a rebuild has not ended".to_owned());
+        }
+        if self.state.unconfirmed > 0 {
+            found.push(format!(
+                "{} messages are unconfirmed",
+                self.state.unconfirmed
+            ));
+        }
+        if let Lag::Unknown(why) = &self.lag {
+            found.push(format!("Kafka does not answer: {why}"));
+        }
+        found
+    }
+
     pub fn as_json(&self) -> Value {
         let topics: Vec<Value> = self
             .topics
@@ -97,7 +137,11 @@ impl Status {
                 "topic": &*row.topic,
                 "timestamp": row.timestamp,
                 "time": output::date(row.timestamp),
+                "archived_at": self.archived_at.and_then(output::date),
             })),
+            "store": self.store.as_ref().ok(),
+            "store_unknown": self.store.as_ref().err(),
+            "needs_attention": self.attention(),
             "gaps": self.gaps.len(),
             "gaps_not_acknowledged": self.unknown_gaps(),
             "last_verify": verifications.standing.first().map(verification_json),
@@ -148,6 +192,13 @@ impl Status {
     fn facts(&self) -> Vec<[String; 2]> {
         let mut facts = vec![
             fact("catalogue", self.catalogue.clone()),
+            fact(
+                "store",
+                match &self.store {
+                    Ok(name) => name.clone(),
+                    Err(why) => format!("DOES NOT ANSWER: {why}"),
+                },
+            ),
             fact("last archived", self.newest_text()),
             fact("gaps", self.gaps_text()),
         ];
@@ -179,6 +230,8 @@ impl Status {
         }
         let loops = self.loops.as_text().into_iter();
         facts.extend(loops.map(|(name, state)| fact(name, state)));
+        let attention = self.attention().into_iter();
+        facts.extend(attention.map(|what| fact("needs attention", what)));
         facts
     }
 
@@ -201,12 +254,18 @@ impl Status {
 
     fn newest_text(&self) -> String {
         match &self.newest {
-            Some(row) => format!(
-                "{} of {}, {}",
-                row.uuid,
-                row.topic,
-                output::time(row.timestamp)
-            ),
+            Some(row) => {
+                let archived = match self.archived_at {
+                    Some(at) => format!(", archived {}", output::time(at)),
+                    None => String::new(),
+                };
+                format!(
+                    "{} of {}, {}{archived}",
+                    row.uuid,
+                    row.topic,
+                    output::time(row.timestamp)
+                )
+            }
             None => "nothing yet".to_owned(),
         }
     }

@@ -11,13 +11,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tracing::debug;
 
 use super::listeners::Listeners;
-use super::verifications::Verifications;
+use super::verifications::{Successes, Verifications};
 use super::watch::Watch;
 use crate::catalogue::Verification;
 
 /// Those that stand, as they were when the catalogue last answered.
 #[derive(Clone, Default)]
-struct Standing(Arc<Mutex<Vec<Verification>>>);
+struct Standing(Arc<Mutex<(Vec<Verification>, Successes)>>);
 
 /// Asks the catalogue now and then, for as long as anybody can ask for it.
 /// `None`: nobody can.
@@ -32,14 +32,14 @@ pub(super) fn watch(listeners: &Listeners, every: Duration) -> std::io::Result<O
         .metrics
         .register(|registry| registry.register_collector(Box::new(shown)));
     let look = move || match Verifications::read(&*catalogue) {
-        Ok(read) => *standing.held() = read.standing,
+        Ok(read) => *standing.held() = (read.standing, read.successes),
         Err(error) => debug!("what verify found is not known: {error}"),
     };
     Watch::start("verifications", every, look).map(Some)
 }
 
 impl Standing {
-    fn held(&self) -> std::sync::MutexGuard<'_, Vec<Verification>> {
+    fn held(&self) -> std::sync::MutexGuard<'_, (Vec<Verification>, Successes)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +55,24 @@ type Gauge = (&'static str, &'static str, fn(&Verification) -> i64);
 
 impl Collector for Standing {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let standing = self.held().clone();
+        let (standing, successes) = self.held().clone();
+        let mut family = encoder.encode_descriptor(
+            "archive_verify_last_success_timestamp_seconds",
+            "When verify last looked at all of it and left no defect; 0: never",
+            None,
+            MetricType::Gauge,
+        )?;
+        let scopes = [
+            ("archive", successes.archive),
+            ("kafka", successes.kafka),
+            ("part", successes.part),
+        ];
+        for (scope, last) in scopes {
+            for (depth, at) in ["sizes", "contents"].into_iter().zip(last) {
+                let labels = [("depth", depth), ("scope", scope)];
+                ConstGauge::new(at / 1000).encode(family.encode_family(&labels)?)?;
+            }
+        }
         let gauges: [Gauge; 2] = [
             (
                 "archive_verify_finished_timestamp_seconds",

@@ -19,6 +19,7 @@ mod rehearsals;
 mod restore;
 mod second_reader;
 mod status;
+mod status_check;
 mod store_around;
 mod take_over;
 mod topics;

@@ -303,4 +303,8 @@ impl Upkeep for PostgresCatalogue {
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
         self.call(upkeep::newest_row)
     }
+
+    fn newest_archived_at(&self) -> Result<Option<i64>, CatalogueError> {
+        self.call(upkeep::newest_archived_at)
+    }
 }

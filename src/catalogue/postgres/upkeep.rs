@@ -13,9 +13,9 @@ use crate::postgres_server::{Fault, LONG, Session};
 const ADOPT: &str = concat!(
     "INSERT INTO messages (",
     row_columns!(),
-    ") SELECT ",
+    ", archived_at) SELECT ",
     row_columns!(),
-    " FROM ",
+    ", NULL FROM ",
     given_rows!(),
     " AS g (",
     row_columns!(),
@@ -26,9 +26,9 @@ const ADOPT: &str = concat!(
 const ADOPT_UNCONFIRMED: &str = concat!(
     "WITH adopted AS (INSERT INTO messages (",
     row_columns!(),
-    ") SELECT ",
+    ", archived_at) SELECT ",
     row_columns!(),
-    " FROM ",
+    ", NULL FROM ",
     given_rows!(),
     " AS g (",
     row_columns!(),
@@ -224,4 +224,16 @@ const NEWEST: &str = concat!(
 pub fn newest_row(session: &mut Session) -> Result<Option<StoredRow>, Fault> {
     let rows = session.query(NEWEST, &[])?;
     rows.first().map(stored_row).transpose()
+}
+
+const NEWEST_ARCHIVED_AT: &str = "
+    SELECT (extract(epoch FROM archived_at) * 1000)::bigint FROM messages ORDER BY id DESC LIMIT 1
+";
+
+pub fn newest_archived_at(session: &mut Session) -> Result<Option<i64>, Fault> {
+    let rows = session.query(NEWEST_ARCHIVED_AT, &[])?;
+    Ok(match rows.first() {
+        Some(row) => row.try_get(0)?,
+        None => None,
+    })
 }

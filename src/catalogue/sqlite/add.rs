@@ -20,7 +20,7 @@ pub fn add(
         added.retries += add_retry(file, retry)?;
     }
     for row in rows {
-        if spend_claim(file, row)? && add_row(file, row)? {
+        if spend_claim(file, row)? && add_row(file, row, true)? {
             added.rows.push(row.uuid);
         }
     }
@@ -56,18 +56,21 @@ const ADD_ROW: &str = "
         topic, timestamp, uuid, size, key, bucket, crc32, is_client_uuid, public,
         direct_upload, message_crc32, title, sender, media_type, file_name, originator,
         retracted, object_offset, kafka_partition, kafka_offset, timestamp_type, content_digest,
-        topic_id, signature, signing_key
+        topic_id, signature, signing_key, archived_at
     )
     VALUES (
         ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-        ?20, ?21, ?22, ?23, ?24, ?25
+        ?20, ?21, ?22, ?23, ?24, ?25,
+        CASE WHEN ?26 THEN CAST(unixepoch('subsec') * 1000 AS INTEGER) END
     )
     ON CONFLICT (uuid) DO NOTHING
 ";
 
-pub fn add_row(file: &Transaction<'_>, row: &Row) -> Result<bool, Fault> {
+/// `is_new`: it is archived now, and not read again from its object.
+pub fn add_row(file: &Transaction<'_>, row: &Row, is_new: bool) -> Result<bool, Fault> {
     let mut add = file.prepare_cached(ADD_ROW)?;
     bind(&mut add, row)?;
+    add.raw_bind_parameter(26, is_new)?;
     Ok(add.raw_execute()? == 1)
 }
 

@@ -334,4 +334,8 @@ impl Upkeep for SqliteCatalogue {
     fn newest_row(&self) -> Result<Option<StoredRow>, CatalogueError> {
         Ok(self.connections.read(upkeep::newest_row)?)
     }
+
+    fn newest_archived_at(&self) -> Result<Option<i64>, CatalogueError> {
+        Ok(self.connections.read(upkeep::newest_archived_at)?)
+    }
 }

@@ -13,7 +13,7 @@ use crate::sqlite_file::Fault;
 pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
     let mut adopted = vec![];
     for row in rows {
-        if add_row(file, row)? {
+        if add_row(file, row, false)? {
             adopted.push(row.uuid);
         }
     }
@@ -175,4 +175,12 @@ const NEWEST: &str = concat!(
 pub fn newest_row(file: &Transaction<'_>) -> Result<Option<StoredRow>, Fault> {
     let mut select = file.prepare_cached(NEWEST)?;
     Ok(select.query_row([], stored_row).optional()?)
+}
+
+const NEWEST_ARCHIVED_AT: &str = "SELECT archived_at FROM messages ORDER BY id DESC LIMIT 1";
+
+pub fn newest_archived_at(file: &Transaction<'_>) -> Result<Option<i64>, Fault> {
+    let mut select = file.prepare_cached(NEWEST_ARCHIVED_AT)?;
+    let newest: Option<Option<i64>> = select.query_row([], |row| row.get(0)).optional()?;
+    Ok(newest.flatten())
 }

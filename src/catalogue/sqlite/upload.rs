@@ -24,7 +24,7 @@ pub fn add(file: &Transaction<'_>, row: &Row, delivery: &Delivery) -> Result<boo
         delivery.timestamp,
         delivery.digest.0,
     ])?;
-    Ok(spent == 1 && add_row(file, row)?)
+    Ok(spent == 1 && add_row(file, row, true)?)
 }
 
 const SET_RETRACTED: &str = "UPDATE messages SET retracted = ?2 WHERE uuid = ?1";
