@@ -185,7 +185,7 @@ fn a_count_that_the_rows_do_not_have_is_told() {
 #[test]
 fn what_was_lost_before_it_was_archived_is_told() {
     let archive = Archive::known();
-    archive.sql("INSERT INTO gaps VALUES ('known.keys', 1, 5, 9, 1700000000000, NULL)");
+    archive.sql("INSERT INTO gaps (topic, kafka_partition, from_offset, to_offset, found_at) VALUES ('known.keys', 1, 5, 9, 1700000000000)");
     let lines = archive.run(&["verify", "--json"]).ended(1).json_lines();
     let defect = &lines[0]["defect"];
     assert_eq!(
