@@ -83,8 +83,9 @@ impl Health {
         }
     }
 
-    /// Whether the store answers this call for another object than this one. Of
-    /// another bucket, which cannot be listed: whether the store works at all.
+    /// Whether the store answers this call for another object than this one. If
+    /// there is no other, or this one is in another bucket, which cannot be
+    /// listed: whether the store works at all.
     pub async fn is_working(
         &self,
         store: &dyn Store,
@@ -104,6 +105,7 @@ impl Health {
         {
             return true;
         }
+        let mut is_alone = true;
         for is_after in [true, false] {
             let page = match is_after {
                 true => store.list_after("", key).await,
@@ -115,6 +117,7 @@ impl Health {
             let Some(last) = others.len().checked_sub(1) else {
                 continue;
             };
+            is_alone = false;
             for index in [0, last / 2, last] {
                 let key = &others[index].key;
                 if answers(store, operation, key).await {
@@ -123,7 +126,7 @@ impl Health {
                 }
             }
         }
-        false
+        is_alone
     }
 
     fn known_good(&self, operation: Operation) -> MutexGuard<'_, Option<String>> {
