@@ -12,12 +12,13 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::bridge_key;
 use super::bridge_port::Port;
 use super::loops::Loop;
 use super::run::listen_to_signals;
 use super::{Exit, UsageError, open, output};
 use crate::bridge::{self, Agent, Browser, Courier, Gate, Incoming, Outgoing};
-use crate::config::{BridgeConfig, BridgeListenConfig, Config, HopConfig};
+use crate::config::{BridgeConfig, BridgeListenConfig, Config, HopConfig, ListenConfig};
 use crate::http::Listener;
 use crate::http::bridge::BridgeApi;
 use crate::kafka::{Cluster, Inbox, InboxConfig, KafkaFailure};
@@ -64,7 +65,9 @@ pub fn bridge(config: &Config, json: bool) -> anyhow::Result<Exit> {
 pub(super) struct Plan {
     bridge: BridgeConfig,
     hop: HopConfig,
-    listen: Option<BridgeListenConfig>,
+    /// With the key that clients must show.
+    listen: Option<(BridgeListenConfig, String)>,
+    hosts: Vec<String>,
     form: bridge::Form,
 }
 
@@ -75,16 +78,31 @@ impl Plan {
         for warning in &bridge.plugin.warnings {
             warn!("{warning}");
         }
-        let listen = config.listen()?.bridge;
+        let ListenConfig {
+            bridge: listen,
+            hosts,
+            ..
+        } = config.listen()?;
         if listen.is_none() && bridge.agent.is_none() {
             let why = "there is nothing to bridge: bridge-listen is off, and there is no bridge-agent-url";
             return Err(UsageError(why.to_owned()).into());
         }
+        let listen = match listen {
+            Some(listen) => {
+                let key = match &listen.key {
+                    Some(key) => key.clone(),
+                    None => bridge_key::of_file(&listen.key_file)?,
+                };
+                Some((listen, key))
+            }
+            None => None,
+        };
         Ok(Self {
             form: bridge::form(&bridge),
             bridge,
             hop,
             listen,
+            hosts,
         })
     }
 
@@ -144,18 +162,19 @@ impl Bridging {
             incoming: None,
             address: None,
         };
-        if let Some(listen) = &plan.listen {
+        if let Some((listen, key)) = &plan.listen {
             let port = Port {
                 outgoing: outgoing.clone(),
                 browser: Arc::new(Browser::new(cluster.clone(), plan.bridge.group.clone())),
                 webhook_topics: plan.bridge.webhook_topics.clone(),
                 gate: gate.clone(),
             };
-            let api = BridgeApi::new(listen, plan.bridge.event_bytes, Arc::new(port));
+            let api = BridgeApi::new(key.clone(), plan.bridge.event_bytes, Arc::new(port));
             let bound = Listener::bind(&listen.address.host, listen.address.port);
             let listener = running.runtime.block_on(bound);
             let listener = listener
-                .with_context(|| format!("bridge: {} cannot be listened on", listen.address))?;
+                .with_context(|| format!("bridge: {} cannot be listened on", listen.address))?
+                .with_hosts(&plan.hosts);
             running.address = Some(listener.address());
             info!("bridge on http://{}", listener.address());
             let serving = listener.serve(Arc::new(api), shutdown.clone(), plan.bridge.delivery);

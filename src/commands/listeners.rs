@@ -59,6 +59,7 @@ pub(super) struct Listeners {
     /// With connections of its own. Kept: a database's connection must not be
     /// closed from within a runtime.
     archive: Option<Archive>,
+    hosts: Vec<String>,
     pub metrics: Metrics,
     /// Where the archive API really listens; `None` is off.
     pub api: Option<SocketAddr>,
@@ -86,6 +87,7 @@ impl Listeners {
                 }),
                 false => None,
             },
+            hosts: config.listen()?.hosts,
             metrics: Metrics::default(),
             api: None,
             control: None,
@@ -162,6 +164,7 @@ impl Listeners {
         };
         let bound = listener.address();
         info!("{what} on http://{bound}");
+        let listener = listener.with_hosts(&self.hosts);
         let serving = listener.serve(service, shutdown.clone(), *grace);
         self.listening.push(self.runtime.spawn(serving));
         Ok(Some(bound))

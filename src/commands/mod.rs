@@ -4,6 +4,7 @@ mod archive_metrics;
 mod archiver;
 mod asked_uuids;
 pub mod bridge;
+mod bridge_key;
 mod bridge_port;
 pub mod config;
 mod decodings;

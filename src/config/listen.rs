@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::error::{ConfigError, Problem};
 use super::host::Host;
@@ -16,6 +17,9 @@ pub struct ListenConfig {
     pub control: Option<ControlConfig>,
     /// Where a bridge listens, if this process runs one.
     pub bridge: Option<BridgeListenConfig>,
+    /// `listen-hosts`: host names that requests may name beside IP addresses and
+    /// localhost; `*` is any.
+    pub hosts: Vec<String>,
 }
 
 /// The bridge's listener.
@@ -23,8 +27,10 @@ pub struct ListenConfig {
 pub struct BridgeListenConfig {
     pub address: ListenAddress,
     /// `BRIDGE_API_KEY`, which clients show as `x-api-key`. Without it the
-    /// address is a loopback one.
+    /// address is a loopback one, and the key is that of `key_file`.
     pub key: Option<String>,
+    /// `bridge-key-file`: made with a new key where it is missing.
+    pub key_file: PathBuf,
 }
 
 /// The archive API.
@@ -103,6 +109,15 @@ const ADMIN_PW: Key = Key::secret("producer-admin-pw", "password of producer-adm
 
 const BRIDGE: Key =
     Key::text("bridge-listen", "HOST:PORT of the bridge, or off").default("127.0.0.1:5010");
+const BRIDGE_KEY_FILE: Key = Key::path(
+    "bridge-key-file",
+    "file of the bridge's key on a loopback address without BRIDGE_API_KEY; made when missing",
+)
+.default("archive/bridge-api-key");
+const HOSTS: Key = Key::text(
+    "listen-hosts",
+    "host names that requests may name beside IP addresses and localhost, with commas; * is any",
+);
 const BRIDGE_KEY: Key = Key::secret("bridge-api-key", "what clients of the bridge must show");
 
 pub(super) const KEYS: &[&Key] = &[
@@ -117,6 +132,8 @@ pub(super) const KEYS: &[&Key] = &[
     &ADMIN_PW,
     &BRIDGE,
     &BRIDGE_KEY,
+    &BRIDGE_KEY_FILE,
+    &HOSTS,
 ];
 
 impl ListenConfig {
@@ -125,6 +142,7 @@ impl ListenConfig {
             api: ApiConfig::read(settings)?,
             control: ControlConfig::read(settings)?,
             bridge: BridgeListenConfig::read(settings)?,
+            hosts: hosts(settings)?,
         })
     }
 }
@@ -175,7 +193,12 @@ impl BridgeListenConfig {
                        set BRIDGE_API_KEY, or listen on 127.0.0.1";
             return Err(settings.refused(&BRIDGE, why));
         }
-        Ok(Some(BridgeListenConfig { address, key }))
+        let key_file = settings.require(&BRIDGE_KEY_FILE)?;
+        Ok(Some(BridgeListenConfig {
+            address,
+            key,
+            key_file,
+        }))
     }
 }
 
@@ -211,6 +234,28 @@ pub(super) fn address(
             Err(settings.refused(key, why))
         }
     }
+}
+
+fn hosts(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    let text: Option<String> = settings.optional(&HOSTS)?;
+    let names = text.unwrap_or_default();
+    let names = names
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty());
+    let is_name = |name: &str| {
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+        name == "*" || name.bytes().all(is_part)
+    };
+    names
+        .map(|name| match is_name(name) {
+            true => Ok(name.trim_end_matches('.').to_owned()),
+            false => {
+                let why = format!("{name:?} is no host name: write it without scheme and port");
+                Err(settings.refused(&HOSTS, why))
+            }
+        })
+        .collect()
 }
 
 /// An origin is a scheme, a host and perhaps a port (RFC 6454), or `*`.
@@ -279,6 +324,7 @@ impl fmt::Debug for BridgeListenConfig {
         out.debug_struct("BridgeListenConfig")
             .field("address", &self.address)
             .field("key", &self.key.as_ref().map(|_| Hidden))
+            .field("key_file", &self.key_file)
             .finish()
     }
 }

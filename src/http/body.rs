@@ -35,6 +35,21 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
         .boxed_unsync()
 }
 
+/// A body in memory that holds something until it is sent or given up.
+pub fn held(bytes: Bytes, holds: impl Send + 'static) -> Body {
+    const CHUNK: usize = 64 << 10;
+    stream(futures::stream::unfold(
+        (bytes, holds),
+        |(mut rest, holds)| async move {
+            if rest.is_empty() {
+                return None;
+            }
+            let chunk = rest.split_to(rest.len().min(CHUNK));
+            Some((Ok(chunk), (rest, holds)))
+        },
+    ))
+}
+
 /// A body that is made while it is sent. One that ends with an error is cut
 /// off, so that the client sees that it is not whole.
 pub fn stream<S>(chunks: S) -> Body

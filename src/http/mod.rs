@@ -27,6 +27,7 @@ mod query;
 mod request;
 mod respond;
 mod server;
+mod site;
 
 pub use body::Body;
 pub use problem::Problem;

@@ -40,6 +40,14 @@ impl Problem {
         .with(ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// A web page of another site asks for a change.
+    pub fn cross_site() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "nothing is changed on behalf of a web page of another site",
+        )
+    }
+
     /// Something behind this server does not answer or has no room; asking
     /// again may help.
     pub fn unavailable(message: impl Into<String>) -> Self {

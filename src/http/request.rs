@@ -13,7 +13,7 @@ use super::body;
 use super::problem::Problem;
 use super::query::Query;
 
-/// HEAD arrives as GET: whoever answers need not tell them apart.
+/// HEAD arrives as GET: only what changes state tells them apart.
 pub struct Request {
     pub method: Method,
     /// What stands between the slashes, decoded; empty for `/`.
@@ -23,14 +23,25 @@ pub struct Request {
     /// The machine at the other end of the connection.
     pub peer: IpAddr,
     pub body: Incoming,
+    /// Whether it was a HEAD request, which must not change anything.
+    pub is_head: bool,
+    /// Whether a browser asks on behalf of a page of another site.
+    pub is_cross_site: bool,
 }
 
 impl Request {
     /// Errors: the path does not decode to text.
-    pub(super) fn new(parts: Parts, body: Incoming, peer: IpAddr) -> Result<Self, Problem> {
+    pub(super) fn new(
+        parts: Parts,
+        body: Incoming,
+        peer: IpAddr,
+        is_cross_site: bool,
+    ) -> Result<Self, Problem> {
         Ok(Self {
             path: path(&parts.uri)?,
             query: Query::parse(parts.uri.query().unwrap_or_default()),
+            is_head: parts.method == Method::HEAD,
+            is_cross_site,
             method: match parts.method {
                 Method::HEAD => Method::GET,
                 other => other,

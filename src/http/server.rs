@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hyper::Response;
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,6 +24,7 @@ use super::compress;
 use super::paced::Paced;
 use super::request::Request;
 use super::respond::to_head;
+use super::site::KnownHosts;
 use crate::open_files;
 use crate::shutdown::Shutdown;
 
@@ -47,6 +49,10 @@ const LONGEST_HEAD: usize = 32 * 1024;
 /// Between two tries to accept, when the machine has no room for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Of answers that say nothing else: a browser shows them as they are, runs
+/// nothing in them and puts them into no other page.
+const NO_CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// What answers requests.
 #[async_trait]
 pub trait Service: Send + Sync + 'static {
@@ -62,6 +68,7 @@ pub trait Service: Send + Sync + 'static {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    hosts: KnownHosts,
 }
 
 impl Listener {
@@ -70,7 +77,18 @@ impl Listener {
     pub async fn bind(host: &str, port: u16) -> io::Result<Self> {
         let socket = TcpListener::bind((host, port)).await?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address,
+            hosts: KnownHosts::default(),
+        })
+    }
+
+    /// Requests may name these hosts too, beside IP addresses and localhost.
+    #[must_use]
+    pub fn with_hosts(mut self, names: &[String]) -> Self {
+        self.hosts = KnownHosts::new(names);
+        self
     }
 
     /// Where it really listens.
@@ -82,6 +100,7 @@ impl Listener {
     /// requests under way may take `grace` to end.
     pub async fn serve(self, service: Arc<dyn Service>, shutdown: Shutdown, grace: Duration) {
         let room = Arc::new(Semaphore::new(connections_at_once()));
+        let hosts = Arc::new(self.hosts.clone());
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -89,8 +108,9 @@ impl Listener {
                 accepted = self.accept(&room) => {
                     if let Some((stream, peer, slot)) = accepted {
                         let (service, shutdown) = (service.clone(), shutdown.clone());
+                        let hosts = hosts.clone();
                         connections.spawn(async move {
-                            talk(stream, peer, service, shutdown).await;
+                            talk(stream, peer, service, hosts, shutdown).await;
                             drop(slot);
                         });
                     }
@@ -130,12 +150,18 @@ fn connections_at_once() -> usize {
 }
 
 /// One connection, request after request.
-async fn talk(stream: TcpStream, peer: IpAddr, service: Arc<dyn Service>, shutdown: Shutdown) {
+async fn talk(
+    stream: TcpStream,
+    peer: IpAddr,
+    service: Arc<dyn Service>,
+    hosts: Arc<KnownHosts>,
+    shutdown: Shutdown,
+) {
     // Small answers go out at once; a failure makes them only slower.
     let _ = stream.set_nodelay(true);
     let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, std::convert::Infallible>(answer(&*service, request, peer).await) }
+        let (service, hosts) = (service.clone(), hosts.clone());
+        async move { Ok::<_, std::convert::Infallible>(answer(&*service, &hosts, request, peer).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -157,6 +183,7 @@ async fn talk(stream: TcpStream, peer: IpAddr, service: Arc<dyn Service>, shutdo
 
 async fn answer(
     service: &dyn Service,
+    hosts: &KnownHosts,
     request: hyper::Request<Incoming>,
     peer: IpAddr,
 ) -> Response<Body> {
@@ -164,10 +191,19 @@ async fn answer(
     let log = Logged::begin(&parts, peer);
     let is_head = parts.method == hyper::Method::HEAD;
     let encoding = compress::asked_for(&parts.headers);
-    let response = match Request::new(parts, body, peer) {
+    let is_cross_site = hosts.is_cross_site(&parts);
+    let request = hosts
+        .check(&parts)
+        .and_then(|()| Request::new(parts, body, peer, is_cross_site));
+    let mut response = match request {
         Ok(request) => service.answer(request).await,
         Err(problem) => service.refuse(problem),
     };
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(NO_CONTENT_POLICY));
     let response = compress::apply(response, encoding);
     let response = if is_head { to_head(response) } else { response };
     log.end(response)

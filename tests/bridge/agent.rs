@@ -51,7 +51,11 @@ impl Agent {
         ];
         let mut agent = Self::new(acapy, admin);
         agent.options = options;
-        agent.variables = vec![("BRIDGE_URL", format!("http://{bridge}"))];
+        agent.variables = vec![
+            ("BRIDGE_URL", format!("http://{bridge}")),
+            // The key of every scene.
+            ("BRIDGE_API_KEY", "the key".to_owned()),
+        ];
         agent.key = key.map(str::to_owned);
         agent.begin();
         agent

@@ -22,6 +22,7 @@ mod config_check;
 mod dead_letters;
 mod didcomm;
 mod hardships;
+mod key;
 mod options;
 mod plugin;
 mod receiver;

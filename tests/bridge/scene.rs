@@ -38,6 +38,7 @@ impl Scene {
             options: vec!["-H".to_owned(), "kafka".to_owned()],
         };
         scene.set("bridge-groupname", &format!("{:?}", unique()));
+        scene.variable("BRIDGE_API_KEY", "the key");
         scene
     }
 
@@ -48,6 +49,15 @@ impl Scene {
 
     pub fn variable(&mut self, name: &'static str, value: &str) {
         self.variables.insert(name, value.to_owned());
+    }
+
+    pub fn remove_variable(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
+    /// Of a file in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// The cluster is the one of the plugin's file, and so is all else in it.
@@ -110,11 +120,22 @@ impl Scene {
     }
 
     pub fn get(&self, path: &str) -> Answer {
-        http::get(self.address, path)
+        http::ask(self.address, "GET", path, &[&self.key()], None)
     }
 
     pub fn post(&self, path: &str, body: &str) -> Answer {
-        http::ask(self.address, "POST", path, &[], Some(body.as_bytes()))
+        http::ask(
+            self.address,
+            "POST",
+            path,
+            &[&self.key()],
+            Some(body.as_bytes()),
+        )
+    }
+
+    /// The header that shows the bridge's key.
+    pub fn key(&self) -> String {
+        format!("x-api-key: {}", self.variables["BRIDGE_API_KEY"])
     }
 
     pub fn status(&self) -> Value {

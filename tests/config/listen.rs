@@ -96,6 +96,18 @@ fn only_with_a_key_a_bridge_listens_to_other_machines() {
 }
 
 #[test]
+fn host_names_are_read_and_urls_refused() {
+    let hosts = |text: &str| Scene::of(&format!("[listen]\nlisten-hosts = {text:?}\n"));
+    assert!(listen(Scene::empty()).hosts.is_empty());
+    let known = listen(hosts("archive.example.org, other.")).hosts;
+    assert_eq!(known, ["archive.example.org", "other"]);
+    for wrong in ["http://a.example", "a.example:80", "a b"] {
+        let error = refused(hosts(wrong));
+        assert!(error.contains("is no host name"), "{error}");
+    }
+}
+
+#[test]
 fn half_a_credential_is_refused_and_no_secret_is_ever_shown() {
     for (set, missing) in [
         ("API_USERNAME", "API_PASSWORD"),

@@ -32,7 +32,7 @@ fn five_hundred_requests_at_once_are_all_answered() {
     let serving = Serving::known_data();
     let mut streams: Vec<TcpStream> = (0..500).map(|_| http::connect(serving.address)).collect();
     for stream in &mut streams {
-        let request = b"GET /messages HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let request = b"GET /messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         stream.write_all(request).expect("it reads");
     }
     let bodies: Vec<Vec<u8>> = streams
@@ -49,7 +49,7 @@ fn a_client_that_does_not_read_holds_nobody_up() {
     for stream in &mut deaf {
         // More answers than the sockets hold, one behind the other.
         for _ in 0..20 {
-            let _ = stream.write_all(b"GET /messages HTTP/1.1\r\nHost: x\r\n\r\n");
+            let _ = stream.write_all(b"GET /messages HTTP/1.1\r\nHost: localhost\r\n\r\n");
         }
     }
     for _ in 0..20 {
@@ -69,7 +69,7 @@ fn a_body_of_a_gigabyte_is_refused_unread_wherever_it_is_sent() {
     for (method, path, status) in requests {
         let mut stream = http::connect(serving.address);
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\n{}\r\nContent-Length: 1073741824\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{}\r\nContent-Length: 1073741824\r\nConnection: close\r\n\r\n",
             basic(USER, PASSWORD)
         );
         stream.write_all(head.as_bytes()).expect("it reads");
@@ -78,7 +78,7 @@ fn a_body_of_a_gigabyte_is_refused_unread_wherever_it_is_sent() {
     // Without saying how much: as much as is taken, and no more.
     let mut stream = http::connect(serving.address);
     let head = format!(
-        "POST /topic/t HTTP/1.1\r\nHost: x\r\n{}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        "POST /topic/t HTTP/1.1\r\nHost: localhost\r\n{}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
         basic(USER, PASSWORD)
     );
     stream.write_all(head.as_bytes()).expect("it reads");
@@ -98,7 +98,7 @@ fn a_body_that_comes_a_byte_at_a_time_is_given_up() {
     let serving = Serving::with_credential();
     let mut stream = http::connect(serving.address);
     let head = format!(
-        "POST /topic/t HTTP/1.1\r\nHost: x\r\n{}\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n",
+        "POST /topic/t HTTP/1.1\r\nHost: localhost\r\n{}\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n",
         basic(USER, PASSWORD)
     );
     stream.write_all(head.as_bytes()).expect("it reads");
@@ -123,7 +123,10 @@ fn a_signal_ends_it_in_good_order_with_an_answer_under_way_whole() {
         .max_by_key(|m| m.row.size)
         .expect("some");
     let mut stream = http::connect(serving.address);
-    let request = format!("GET /msg/{} HTTP/1.1\r\nHost: x\r\n\r\n", largest.row.uuid);
+    let request = format!(
+        "GET /msg/{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        largest.row.uuid
+    );
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut begun = [0; 100];
     stream.read_exact(&mut begun).expect("it answers");

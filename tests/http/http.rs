@@ -30,7 +30,7 @@ pub fn ask(
     headers: &[&str],
     body: Option<&[u8]>,
 ) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     for header in headers {
         head.push_str(&format!("{header}\r\n"));
     }

@@ -102,7 +102,9 @@ fn send_bodies(to: SocketAddr, path: &str, sent: &AtomicU64, hardship: &Hardship
 /// Of a body of a gigabyte.
 fn head(path: &str) -> String {
     let (known, length) = (basic(USER, PASSWORD), BODY << 20);
-    format!("POST {path} HTTP/1.1\r\nHost: x\r\n{known}\r\nContent-Length: {length}\r\n\r\n")
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{known}\r\nContent-Length: {length}\r\n\r\n"
+    )
 }
 
 fn guess(to: SocketAddr, hardship: &Hardship) {

@@ -10,6 +10,7 @@
 mod support;
 
 mod access;
+mod browsers;
 mod clients;
 mod control;
 mod first_generation;

@@ -163,6 +163,12 @@ impl Process {
         (self.ended(), peak * 1024)
     }
 
+    /// Threads that the process has now.
+    pub fn threads(&self) -> usize {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        std::fs::read_dir(tasks).expect("it runs").count()
+    }
+
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our child").is_none()
     }

@@ -24,6 +24,14 @@ impl Cors {
         }
     }
 
+    /// Whether a page of this origin may ask.
+    pub fn is_admitted(&self, origin: Option<&HeaderValue>) -> bool {
+        let is_admitted = |known: &String| {
+            known == "*" || origin.is_some_and(|origin| known.as_bytes() == origin.as_bytes())
+        };
+        self.origins.iter().any(is_admitted)
+    }
+
     /// OPTIONS, of a browser that asks before it asks or of anybody else.
     pub fn preflight(&self, request: &Request, methods: &'static str) -> Response<Body> {
         let mut response = respond::options(methods);

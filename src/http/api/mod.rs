@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hyper::header::{HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::ORIGIN;
 use hyper::{Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -153,17 +153,20 @@ impl Service for ArchiveApi {
         let origin = request.headers.get(ORIGIN).cloned();
         let response = match Route::of(&request.segments(), &request.method) {
             None => Problem::not_found().into_json(),
+            Some(route)
+                if route.needs_credential()
+                    && request.is_cross_site
+                    && !self.cors.is_admitted(origin.as_ref()) =>
+            {
+                route.refuse(Problem::cross_site())
+            }
             Some(route) => match route.admits(&request.method) {
                 Admission::Answer => self.admitted(&route, request).await,
                 Admission::Options => self.cors.preflight(&request, route.methods()),
                 Admission::NotAllowed => route.refuse(Problem::method_not_allowed(route.methods())),
             },
         };
-        let mut response = self.cors.admit(response, origin.as_ref());
-        response
-            .headers_mut()
-            .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
+        self.cors.admit(response, origin.as_ref())
     }
 }
 

@@ -7,21 +7,23 @@ mod port;
 mod routes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Response, StatusCode};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
-use super::body::Body;
+use super::body::{self, Body};
 use super::probes;
 use super::problem::Problem;
 use super::request::Request;
 use super::respond;
 use super::server::Service;
-use crate::config::BridgeListenConfig;
 
 use routes::Route;
 
@@ -35,38 +37,45 @@ const WALLET_ID: HeaderName = HeaderName::from_static("x-wallet-id");
 /// Bodies that are held in memory at once; more requests wait.
 const BODIES: usize = 64;
 
+/// Requests that read topics at once; more wait for [`QUEUE_TIMEOUT`].
+const READS: usize = 2;
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Values in one answer of `/consume` at most.
+const MAX_VALUES: usize = 100_000;
+
 /// Values that `/consume` gives unless it is asked for more or fewer.
 const VALUES: usize = 1_000;
 
 /// The listener's service.
 pub struct BridgeApi {
-    key: Option<String>,
+    key: String,
     /// Bytes of the largest event.
     limit: usize,
     port: Arc<dyn BridgePort>,
     bodies: Semaphore,
+    reads: Arc<Semaphore>,
 }
 
 impl BridgeApi {
-    /// `limit`: bytes of the largest event that is taken.
-    pub fn new(config: &BridgeListenConfig, limit: usize, port: Arc<dyn BridgePort>) -> Self {
+    /// `key`: what clients must show. `limit`: bytes of the largest event that is
+    /// taken.
+    pub fn new(key: String, limit: usize, port: Arc<dyn BridgePort>) -> Self {
         Self {
-            key: config.key.clone(),
+            key,
             limit,
             port,
             bodies: Semaphore::new(BODIES),
+            reads: Arc::new(Semaphore::new(READS)),
         }
     }
 
-    /// Whether the request shows the key, where there is one.
+    /// Whether the request shows the key.
     fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(key) = &self.key else {
-            return Ok(());
-        };
         let shown = headers
             .get(API_KEY)
             .map_or(&b""[..], |shown| shown.as_bytes());
-        match bool::from(shown.ct_eq(key.as_bytes())) {
+        match bool::from(shown.ct_eq(self.key.as_bytes())) {
             true => Ok(()),
             false => Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -82,8 +91,11 @@ impl BridgeApi {
         if request.method == Method::OPTIONS {
             return Ok(respond::options(route.methods()));
         }
-        if !route.admits(&request.method) {
+        if !route.admits(&request.method) || (request.is_head && route.changes_state()) {
             return Err(Problem::method_not_allowed(route.methods()));
+        }
+        if route.changes_state() && request.is_cross_site {
+            return Err(Problem::cross_site());
         }
         if route.is_protected() {
             self.admit(&request.headers)?;
@@ -96,7 +108,7 @@ impl BridgeApi {
             Route::Event => self.event(request).await,
             Route::Webhook(topic) => self.webhook(topic, request).await,
             Route::Produce => self.produce(request).await,
-            Route::Topics => respond::json(&self.port.topics().await.map_err(problem)?),
+            Route::Topics => self.topics().await,
             Route::Consume => self.consume(&request).await,
         }
     }
@@ -179,14 +191,43 @@ impl BridgeApi {
         Ok(response)
     }
 
+    async fn topics(&self) -> Result<Response<Body>, Problem> {
+        let (turn, port) = (self.turn().await?, self.port.clone());
+        // A client that leaves does not make room for another one before this
+        // has ended.
+        let reading = tokio::spawn(async move {
+            let _turn = turn;
+            port.topics().await
+        });
+        let topics = reading.await.map_err(ended)?.map_err(problem)?;
+        respond::json(&topics)
+    }
+
     async fn consume(&self, request: &Request) -> Result<Response<Body>, Problem> {
-        let Some(topic) = request.query.text("topic") else {
+        let Some(topic) = request.query.text("topic").map(str::to_owned) else {
             return Err(Problem::bad_request("topic is missing in the query"));
         };
         let limit = request.query.number("limit")?.unwrap_or(VALUES);
-        let values = self.port.values(topic, limit).await.map_err(problem)?;
-        let values: Vec<Value> = values.into_iter().map(shown).collect();
-        respond::json(&values)
+        let (turn, port) = (self.turn().await?, self.port.clone());
+        let reading = tokio::spawn(async move {
+            let values = port.values(&topic, limit.min(MAX_VALUES)).await?;
+            Ok((json_array(values), turn))
+        });
+        let (json, turn) = reading.await.map_err(ended)?.map_err(problem)?;
+        let mut response = respond::bytes(respond::JSON, "");
+        *response.body_mut() = body::held(json.into(), turn);
+        Ok(response)
+    }
+
+    /// One of few that read topics at once: each has a client of Kafka with its
+    /// threads, and all of its answer in memory.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        match timeout(QUEUE_TIMEOUT, self.reads.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Problem::unavailable(
+                "too much is read at once: try again later",
+            )),
+        }
     }
 
     async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Problem> {
@@ -205,13 +246,29 @@ fn wallet_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok((!id.is_empty()).then(|| id.to_owned()))
 }
 
-/// A value that is JSON as it is, another one as text.
-fn shown(value: Option<Vec<u8>>) -> Value {
-    match value {
-        None => Value::Null,
-        Some(value) => serde_json::from_slice(&value)
-            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&value))),
+/// One line: values that are JSON as they are, others as text. No value is held
+/// as a tree, which can be many times as large.
+fn json_array(values: Vec<Option<Vec<u8>>>) -> String {
+    let mut json = String::from("[");
+    for value in values {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        let text = value.as_deref().map(String::from_utf8_lossy);
+        match text {
+            None => json.push_str("null"),
+            Some(text) if serde_json::from_str::<IgnoredAny>(&text).is_ok() => {
+                json.push_str(text.trim());
+            }
+            Some(text) => json.push_str(&Value::from(text).to_string()),
+        }
     }
+    json.push_str("]\n");
+    json
+}
+
+fn ended(_: tokio::task::JoinError) -> Problem {
+    Problem::unavailable("this process is ending")
 }
 
 fn problem(failure: BridgeFailure) -> Problem {

@@ -50,9 +50,17 @@ impl<'a> Route<'a> {
     pub fn methods(self) -> &'static str {
         match self {
             Self::Event | Self::Webhook(_) | Self::Produce => "POST, OPTIONS",
-            Self::Start | Self::Stop => "GET, HEAD, POST, OPTIONS",
+            Self::Start | Self::Stop => "GET, POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
+    }
+
+    /// Whether it changes anything: not for a page of another site, nor by HEAD.
+    pub fn changes_state(self) -> bool {
+        matches!(
+            self,
+            Self::Start | Self::Stop | Self::Event | Self::Webhook(_) | Self::Produce
+        )
     }
 
     pub fn admits(self, method: &Method) -> bool {

@@ -34,7 +34,7 @@ pub use state::{
 /// As the original calls itself: scripts look for it.
 const APP_NAME: &str = "aether-producer";
 
-const TEXT: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The listener's service.
 pub struct ControlApi {
@@ -175,9 +175,12 @@ impl Service for ControlApi {
         let Some(route) = Route::of(&request.segments()) else {
             return Problem::not_found().into_text(TEXT);
         };
+        let is_order = matches!(route, Route::Order(_));
         let admitted = match route.admits(&request.method) {
+            _ if is_order && request.is_head => Err(Problem::method_not_allowed(route.methods())),
             Admission::Options => return respond::options(route.methods()),
             Admission::NotAllowed => Err(Problem::method_not_allowed(route.methods())),
+            Admission::Answer if is_order && request.is_cross_site => Err(Problem::cross_site()),
             Admission::Answer if route.is_protected() => self.admit(&request),
             Admission::Answer => Ok(()),
         };

@@ -53,12 +53,12 @@ impl Route {
 
     pub fn methods(self) -> &'static str {
         match self {
-            Self::Order(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Order(_) => "GET, POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
 
-    /// An order may be given by GET, as ever, and by POST.
+    /// An order may be given by GET, as ever, and by POST; HEAD gives none.
     pub fn admits(self, method: &Method) -> Admission {
         match (method, self) {
             (&Method::OPTIONS, _) => Admission::Options,
