@@ -115,6 +115,13 @@ impl Flight {
         self.waiting > 0
     }
 
+    /// Nothing is left to archive before `offset`: it may be committed.
+    pub fn pass_to(&mut self, offset: i64) {
+        if self.records.is_empty() && self.watermark.is_none_or(|at| at < offset) {
+            self.watermark = Some(offset);
+        }
+    }
+
     /// Whether all that was received is archived.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -29,6 +29,14 @@ use crate::kafka::{
 /// believed after this long: records that were fetched before may still come.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// Between two looks at the end of a log that gave nothing: from the first to the
+/// last.
+const FIRST_TAIL_LOOK: Duration = Duration::from_secs(1);
+const LAST_TAIL_LOOK: Duration = Duration::from_secs(60);
+
+/// Partitions whose end is looked at together.
+const TAILS: usize = 200;
+
 /// Watches what each partition gives.
 pub(super) struct GapWatch {
     catalogue: Arc<dyn Catalogue>,
@@ -54,6 +62,15 @@ struct Reading {
     unknown: Vec<Range<i64>>,
     /// Since when the log is known to begin after `due`.
     passed: Option<Instant>,
+    tail: Tail,
+}
+
+/// When to look whether what follows in the log holds no record.
+#[derive(Default)]
+struct Tail {
+    /// `None`: not waited for yet.
+    look_at: Option<Instant>,
+    pause: Duration,
 }
 
 struct Fresh {
@@ -150,6 +167,7 @@ impl GapWatch {
         };
         let due = std::mem::replace(&mut reading.due, offset + 1);
         reading.passed = None;
+        reading.tail = Tail::default();
         let stream = reading.stream.clone();
         if offset < due {
             warn!(
@@ -212,6 +230,69 @@ impl GapWatch {
             self.set_aside_what_is_gone(consumer)?;
         }
         looked
+    }
+
+    /// A log may end with control records, or with what compaction left out: no
+    /// record says that its end is reached. What holds no record is noted as
+    /// read, and may be committed. `at_once`: nothing more is waited for.
+    pub(super) fn pass_tails<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        at_once: bool,
+    ) -> Result<(), ArchiveError> {
+        let now = Instant::now();
+        let mut waiting = Vec::new();
+        for (partition, reading) in &mut self.reading {
+            let high = consumer.high_watermark_seen(partition);
+            if high.is_none_or(|high| high <= reading.due) || self.watermarks.in_flight(partition) {
+                reading.tail = Tail::default();
+                continue;
+            }
+            let look_at = *reading.tail.look_at.get_or_insert(now + FIRST_TAIL_LOOK);
+            if (at_once || now >= look_at) && waiting.len() < TAILS {
+                let pause = reading.tail.pause.max(FIRST_TAIL_LOOK) * 2;
+                reading.tail.pause = pause.min(LAST_TAIL_LOOK);
+                reading.tail.look_at = Some(now + reading.tail.pause);
+                waiting.push(partition.clone());
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let ends = consumer.ends(&waiting)?;
+        let ranges: Vec<(TopicPartition, Range<i64>)> = ends
+            .into_iter()
+            .filter_map(|(partition, end)| {
+                let range = self.reading.get(&partition)?.due..end;
+                (!range.is_empty()).then_some((partition, range))
+            })
+            .collect();
+        let empty = consumer.empty(&ranges)?;
+        // A range that retention took would look empty too.
+        let starts = consumer.starts(&empty)?;
+        let mut holes = Vec::new();
+        let mut passed = Vec::new();
+        for (partition, range) in ranges {
+            let is_whole = starts.get(&partition).is_some_and(|s| *s <= range.start);
+            if let Some(reading) = self.reading.get(&partition)
+                && is_whole
+            {
+                holes.push(hole(&reading.stream, range.clone()));
+                passed.push((partition, range.end));
+            }
+        }
+        if holes.is_empty() {
+            return Ok(());
+        }
+        self.catalogue.add_read(&[], &[], &holes)?;
+        for (partition, end) in passed {
+            self.watermarks.pass_to(&partition, end);
+            if let Some(reading) = self.reading.get_mut(&partition) {
+                reading.due = end;
+                reading.tail = Tail::default();
+            }
+        }
+        Ok(())
     }
 
     /// Logs that lost what was due, and of which nothing comes that would show
@@ -330,6 +411,7 @@ impl GapWatch {
         let mut gaps = Vec::new();
         let mut begun: BTreeMap<TopicPartition, (Arc<StreamKey>, i64)> = BTreeMap::new();
         let mut seek = Offsets::new();
+        let mut passed = Offsets::new();
         for (partition, stream) in streams {
             let (Some(&start), Some(&next)) = (logs.starts.get(&partition), next.get(&stream))
             else {
@@ -346,6 +428,9 @@ impl GapWatch {
             let position = position.unwrap_or(start);
             // Never forward: what is archived and read again changes nothing.
             let due = position.min(next.max(start));
+            if committed.is_some_and(|committed| committed < due) {
+                passed.insert(partition.clone(), due);
+            }
             let fresh = self.fresh.get(&partition);
             let is_assigned = fresh.is_some_and(|fresh| fresh.is_assigned);
             if is_assigned && (due != position || fresh.is_some_and(|fresh| fresh.has_dropped)) {
@@ -367,6 +452,9 @@ impl GapWatch {
                 self.watermarks.release(&partition);
             }
         }
+        for (partition, due) in passed {
+            self.watermarks.pass_to(&partition, due);
+        }
         for partition in made_anew.keys() {
             self.fresh.remove(partition);
         }
@@ -379,6 +467,7 @@ impl GapWatch {
                     lost: vec![],
                     unknown: vec![],
                     passed: None,
+                    tail: Tail::default(),
                 };
                 self.reading.insert(partition, reading);
             }

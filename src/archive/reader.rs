@@ -92,6 +92,8 @@ impl Reader {
         let reason = self.read(&out, &mut end)?;
         drop(out);
         debug!(?reason, "reading has ended");
+        self.is_quiet = false;
+        let is_end_reached = reason == Reason::EndReached;
         let patience = match reason {
             Reason::Told => {
                 self.watermarks.let_go(None);
@@ -100,7 +102,7 @@ impl Reader {
             // Nobody is waiting for the process to go.
             Reason::EndReached | Reason::EnoughRead => None,
         };
-        self.drain(patience)
+        self.drain(patience, is_end_reached)
     }
 
     fn read(
@@ -322,6 +324,14 @@ impl Reader {
             }
             Err(error) => return Err(error),
         }
+        if self.is_quiet
+            && let Err(error) = self.gaps.pass_tails(&self.consumer, false)
+        {
+            match error.is_passing() {
+                true => debug!("{error}: the ends of logs are looked at again later"),
+                false => return Err(error),
+            }
+        }
         let interval = match self.gaps.is_settled() {
             true => COMMIT_INTERVAL,
             false => SETTLE_INTERVAL,
@@ -352,7 +362,13 @@ impl Reader {
     /// Waits until all that is in flight is archived and committed, at most
     /// `patience`; without it, until told to end and the drain time after that.
     /// When half of it is over, what is begun ends in the middle.
-    fn drain(mut self, patience: Option<Duration>) -> Result<bool, ArchiveError> {
+    ///
+    /// With `pass_tails` it is committed to the ends of the logs.
+    fn drain(
+        mut self,
+        patience: Option<Duration>,
+        mut pass_tails: bool,
+    ) -> Result<bool, ArchiveError> {
         let mut deadline = patience.map(|patience| Instant::now() + patience);
         let mut is_hurried = false;
         loop {
@@ -362,8 +378,16 @@ impl Reader {
             let idle = self.watermarks.wait_idle(None, Duration::from_millis(10));
             self.commit()?;
             if idle && self.gaps.is_settled() && self.watermarks.uncommitted().is_empty() {
-                // What waits for an object is read again by the next run.
-                return Ok(!self.watermarks.has_waiting());
+                if !std::mem::take(&mut pass_tails) {
+                    // What waits for an object is read again by the next run.
+                    return Ok(!self.watermarks.has_waiting());
+                }
+                if let Err(error) = self.gaps.pass_tails(&self.consumer, true)
+                    && !error.is_passing()
+                {
+                    return Err(error);
+                }
+                continue;
             }
             if deadline.is_none() && self.shutdown.is_due() {
                 deadline = Some(Instant::now() + self.bounds.drain);

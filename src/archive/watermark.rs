@@ -105,6 +105,13 @@ impl Watermarks {
         }
     }
 
+    /// Nothing is left to archive of the partition before `offset`.
+    pub fn pass_to(&self, partition: &TopicPartition, offset: i64) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            lock(&state.flight).pass_to(offset);
+        }
+    }
+
     /// Whether a record of this partition was received and is not archived.
     pub fn in_flight(&self, partition: &TopicPartition) -> bool {
         lock(&self.partitions)

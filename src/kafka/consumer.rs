@@ -211,7 +211,13 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     /// said; asks nobody.
     pub fn log_start_seen(&self, partition: &TopicPartition) -> Option<i64> {
         // SAFETY: the client lives as long as the consumer.
-        unsafe { super::log_start::last_seen(self.consumer.client().native_ptr(), partition) }
+        unsafe { super::log_start::last_seen(self.consumer.client().native_ptr(), partition).0 }
+    }
+
+    /// As [`RecordConsumer::log_start_seen`], the high watermark.
+    pub fn high_watermark_seen(&self, partition: &TopicPartition) -> Option<i64> {
+        // SAFETY: the client lives as long as the consumer.
+        unsafe { super::log_start::last_seen(self.consumer.client().native_ptr(), partition).1 }
     }
 
     /// Reads these topics from now on, and no others.

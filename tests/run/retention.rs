@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
 use crate::support::broker::plain_records;
 use crate::support::compare::assert_exactly;
 use crate::support::proxy::Mode;
@@ -181,4 +184,48 @@ fn retention_while_the_store_is_away_is_one_gap() {
     assert_eq!(to, 310);
     assert_eq!(place.archived().len() as i64, from + 100);
     assert_eq!(place.run(&["verify"]).code, Some(1));
+}
+
+/// A transaction's marker follows the last record, and nothing ever comes of it.
+#[test]
+fn lag_is_zero_behind_transaction_markers() {
+    let Some((broker, place, topic)) = scene("markers") else {
+        return;
+    };
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &broker.address)
+        .set("transactional.id", &topic)
+        .create()
+        .expect("a producer");
+    let send = |value: &str| {
+        let patience = Duration::from_secs(30);
+        producer.begin_transaction().expect("begun");
+        let record = BaseRecord::<(), str>::to(&topic)
+            .partition(0)
+            .payload(value);
+        producer.send(record).expect("room in the queue");
+        producer.commit_transaction(patience).expect("committed");
+    };
+    producer
+        .init_transactions(Duration::from_secs(30))
+        .expect("begun");
+    let group = broker.group(&broker.name("group"), &topic, 1);
+    send("one");
+    assert_eq!(place.run_to_end().archived, 1);
+    assert_eq!(group.offsets(), [Some(2)]);
+    assert_eq!(next_offset(&place), 2);
+    let process = place.start(&["run"]);
+    send("two");
+    wait_until("lag 0", || group.offsets() == [Some(4)]);
+    process.signal("TERM");
+    process.ended().clean();
+    let stream = place
+        .catalogue()
+        .positions()
+        .all_positions()
+        .expect("positions");
+    let intervals = place.catalogue().positions().read_intervals(&stream[0].key);
+    let intervals = intervals.expect("intervals");
+    assert_eq!(intervals.len(), 1, "{intervals:?}");
+    assert_eq!((intervals[0].records, intervals[0].holes()), (2, 2));
 }
