@@ -13,6 +13,7 @@ from harness.configuration import secrets, write_configuration
 from harness.crew import Crew, last_words, panics
 from harness.faults import Faults
 from harness.log import Log
+from harness.losses import Losses
 from harness.proof import prove
 from harness.services import Services
 from harness.stream import read_stream
@@ -65,18 +66,23 @@ class Torture:
         topics.create(self.services.kafka, [topic for topic in topics.PARTITIONS if topic != topics.LATE])
         traffic = Traffic(self.services.kafka, self.seed, self.options.rate, self.log)
         transactions = Transactions(self.services.kafka, self.seed, self.log)
-        self.rage(traffic, transactions)
+        losses = Losses(self.services.kafka, self.seed, self.log)
+        losses.begin_transaction()
+        self.rage(traffic, transactions, losses)
+        losses.end_transaction()
+        # What is due is the archive's own knowledge: without the group's offsets nothing is lost or twice.
+        losses.delete_group("torture")
         self.say("everything works again; archiving what is left")
         self.catch_up("torture")
         # A group whose offsets are set back sees all of it a second time.
         self.say("reading everything a second time")
         self.report["archived_the_second_time"] = self.catch_up("torture-again")["archived"]
-        self.compare(traffic.compacted)
+        self.compare(traffic.compacted | losses.short_lived, losses)
         return self.report
 
-    def rage(self, traffic, transactions):
+    def rage(self, traffic, transactions, losses):
         plan = schedule.make(self.seed, self.seconds, schedule.archive_lanes(self.options.workers))
-        faults = Faults(plan, self.crew, self.services, self.log, self.toxiproxy)
+        faults = Faults(plan, self.crew, self.services, self.log, self.toxiproxy, losses=losses)
         for number in range(1, self.options.workers + 1):
             self.crew.start(f"worker {number}")
         began = time.monotonic()
@@ -144,12 +150,12 @@ class Torture:
             self.dir / f"{slot.replace(' ', '-')}-{self.crew.started + 1}.log",
         )
 
-    def compare(self, compacted):
+    def compare(self, compacted, losses):
         self.say("reading the stream")
         records = list(read_stream(self.services.kafka, topics.is_archived))
         rows, retries = self.archive.rows(), self.archive.retries()
         self.say(f"comparing {len(records)} records with {len(rows)} rows, {len(retries)} retries and all objects")
-        comparison = Comparison(records, rows, retries, compacted)
+        comparison = Comparison(records, rows, retries, compacted, self.archive.gaps(), losses.acknowledged)
         comparison.compare_catalogue()
         contents = self.archive.contents([(row.bucket, row.key) for row in rows])
         for row, content in zip(rows, contents, strict=True):
@@ -164,6 +170,10 @@ class Torture:
             "bytes": sum(record.size for record in records),
             "rows": len(rows),
             "retries": len(retries),
+            "retentions": losses.removed,
+            "oversized_batches": losses.oversized,
+            "gaps": len(comparison.gaps),
+            "records_lost_and_recorded": comparison.lost_and_recorded,
             "rows_that_compaction_took_from_kafka": comparison.compacted_away,
             "objects_that_compaction_took_the_record_of": comparison.compacted_orphans,
             "claims_left": self.archive.open_claims(),
@@ -188,6 +198,7 @@ FATAL = [
     "missing",
     "twice",
     "different",
+    "false_gaps",
     "not_in_stream",
     "without_object",
     "orphans",

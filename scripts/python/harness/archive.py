@@ -25,6 +25,9 @@ RETRIES = """
     SELECT uuid, topic, kafka_partition AS partition, kafka_offset AS "offset", "timestamp", timestamp_type
     FROM retries
 """
+GAPS = """
+    SELECT topic, kafka_partition AS partition, from_offset AS "from", to_offset AS "to" FROM gaps
+"""
 # Topics whose counter is not what counting gives.
 WRONG_COUNTS = """
     WITH counted AS (
@@ -79,6 +82,19 @@ class Retry:
         return (self.topic, self.partition, self.offset, self.timestamp)
 
 
+@dataclass(slots=True)
+class Gap:
+    """Offsets in [from, to) that are recorded as lost."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+
+    def __str__(self):
+        return f"{self.topic} [{self.partition}] offsets {self.start} to {self.end}"
+
+
 class Archive:
     def __init__(self, services):
         self._services = services
@@ -88,6 +104,9 @@ class Archive:
 
     def retries(self):
         return self._read(RETRIES, Retry)
+
+    def gaps(self):
+        return [Gap(*gap) for gap in self.query(GAPS)]
 
     def wrong_counts(self):
         """Lines that tell what the table topics says and what it should."""

@@ -19,6 +19,8 @@ class Findings:
     without_object: list = field(default_factory=list)
     orphans: list = field(default_factory=list)
     wrong_counts: list = field(default_factory=list)
+    # Gaps over offsets that are archived.
+    false_gaps: list = field(default_factory=list)
 
     def counts(self):
         return {kind: len(lines) for kind, lines in vars(self).items()}
@@ -36,11 +38,16 @@ def storable(texts):
 
 
 class Comparison:
-    """`compacted` maps (topic, digest) of what was sent to a compacted topic: the archive may have more of
-    that than Kafka still has."""
+    """`compacted` has (topic, digest) of what was sent to a topic of which Kafka removes records: the archive
+    may have more of that than Kafka still has. `acknowledged` has (topic, partition, offset) of records that
+    retention may have taken: each is archived, or a gap says that it was lost."""
 
-    def __init__(self, records, rows, retries, compacted):
+    def __init__(self, records, rows, retries, compacted, gaps=(), acknowledged=()):
         self.findings = Findings()
+        self.gaps = gaps
+        self.acknowledged = acknowledged
+        # Records that are missing and that a gap tells.
+        self.lost_and_recorded = 0
         self.records = {record.place: record for record in records}
         self.retries = {retry.place: retry for retry in retries}
         self.rows = rows
@@ -53,7 +60,16 @@ class Comparison:
         self._row_of = {row.uuid: row for row in rows}
 
     def compare_catalogue(self):
-        """Each record has one row, or is remembered as a retry; each row has its record."""
+        """Each record has one row, or is remembered as a retry, or is in a recorded gap; each row has its
+        record."""
+        archived = {place[:3] for place in [*self._rows_at, *self.retries]}
+        for gap in self.gaps:
+            inside = [at for at in range(gap.start, gap.end) if (gap.topic, gap.partition, at) in archived]
+            if inside:
+                self.findings.false_gaps.append(f"{gap}, of which {len(inside)} are archived, {inside[0]} first")
+        there = {place[:3] for place in self.records}
+        for place in sorted(self.acknowledged - there - archived if self.acknowledged else ()):
+            self._miss(place, f"{place}, which retention took")
         for record in self.records.values():
             self._find(record)
         for row in self.rows:
@@ -97,7 +113,15 @@ class Comparison:
         elif retry:
             self._check_retry(record, retry)
         else:
-            self.findings.missing.append(f"{record}, {record.size} bytes, client UUID {record.client_uuid}")
+            self._miss(record.place, f"{record}, {record.size} bytes, client UUID {record.client_uuid}")
+
+    def _miss(self, place, line):
+        """Missing is only what no gap tells."""
+        topic, partition, offset = place[:3]
+        if any((gap.topic, gap.partition) == (topic, partition) and gap.start <= offset < gap.end for gap in self.gaps):
+            self.lost_and_recorded += 1
+        else:
+            self.findings.missing.append(line)
 
     def _check_retry(self, record, retry):
         """A retry is one only of the same message: same client UUID, topic and content."""

@@ -8,12 +8,14 @@ PROXIES = {"way to postgres": "postgres", "way to minio": "minio"}
 
 
 class Faults:
-    def __init__(self, schedule, crew, services, log, toxiproxy=None, end_sessions=None):
-        """Lanes that go by a proxy need `toxiproxy`; lane "sessions" calls `end_sessions()`."""
+    def __init__(self, schedule, crew, services, log, toxiproxy=None, end_sessions=None, losses=None):
+        """Lanes that go by a proxy need `toxiproxy`; lane "sessions" calls `end_sessions()`; "retention"
+        and "batch" need `losses`."""
         self._crew = crew
         self._services = services
         self._toxiproxy = toxiproxy
         self._end_sessions = end_sessions
+        self._losses = losses
         self._log = log
         self._stopped = threading.Event()
         self._began = None
@@ -59,6 +61,14 @@ class Faults:
             self._extra(fault)
         elif fault.lane in PROXIES:
             self._proxy(PROXIES[fault.lane], fault)
+        elif fault.lane == "retention":
+            self._toxiproxy.enable("minio", False)
+            try:
+                self._losses.retention(lambda: self._pause(fault))
+            finally:
+                self._toxiproxy.enable("minio", True)
+        elif fault.lane == "batch":
+            self._losses.send_oversized()
         elif fault.lane == "sessions":
             self._end_sessions()
         elif fault.kind == "kill":

@@ -50,6 +50,8 @@ LANES = {
     "minio": (SERVICE, 20, 50),
     "way to postgres": (PROXY, 6, 20),
     "way to minio": (PROXY, 6, 20),
+    "retention": ({"while the store is away": (1, 4.0, 10.0)}, 25, 60),
+    "batch": ({"oversized": (1, 0.0, 0.0)}, 25, 60),
 }
 WORKER_PAUSES = (6, 25)
 

@@ -13,6 +13,8 @@ COMPACTED = "torture.compacted"
 LOG_APPEND = "torture.log-append"
 LARGE = "torture.large"
 LATE = "torture.late"
+SHORT_LIVED = "torture.short-lived"
+HANGING = "torture.hanging"
 VETOED = "torture.vetoed"
 
 PARTITIONS = {
@@ -26,6 +28,8 @@ PARTITIONS = {
     LOG_APPEND: 2,
     LARGE: 2,
     LATE: 3,
+    SHORT_LIVED: 2,
+    HANGING: 1,
     VETOED: 1,
 }
 SETTINGS = {
