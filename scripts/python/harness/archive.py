@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from harness.document import describe
 
 CHUNK = 200
+PROBE = "!probe/conditional-put"
 
 ROWS = """
     SELECT uuid, topic, kafka_partition AS partition, kafka_offset AS "offset", "timestamp", timestamp_type,
@@ -126,9 +127,9 @@ class Archive:
         return psycopg.connect(self._services.conninfo, password=self._services.pg_password)
 
     def keys(self):
-        """The keys of all objects of the bucket."""
+        """The keys of all objects of the bucket but the one that proves that the store refuses overwriting."""
         objects = client(self._services).list_objects(self._services.bucket, recursive=True)
-        return {each.object_name for each in objects}
+        return {each.object_name for each in objects} - {PROBE}
 
     def contents(self, places):
         """For each (bucket, key), in their order: what harness.document.describe tells of the object, or

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from harness.identity import derived_uuid, object_key
 
 SHOWN = 50
+# Characters of a text in a row.
+LONGEST_TEXT = 2048
 
 
 @dataclass
@@ -33,8 +35,9 @@ class Findings:
 
 
 def storable(texts):
-    """PostgreSQL's text holds every character but U+0000, for which the rows have U+FFFD."""
-    return {name: text.replace("\0", "\ufffd") for name, text in texts.items()}
+    """PostgreSQL's text holds every character but U+0000, for which the rows have U+FFFD; of a longer text the
+    rows have the beginning."""
+    return {name: text[:LONGEST_TEXT].replace("\0", "\ufffd") for name, text in texts.items()}
 
 
 class Comparison:
