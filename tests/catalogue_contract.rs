@@ -50,6 +50,8 @@ mod sqlite_file;
 mod state;
 #[path = "catalogue_contract/streams.rs"]
 mod streams;
+#[path = "catalogue_contract/topic_lives.rs"]
+mod topic_lives;
 #[path = "catalogue_contract/upkeep.rs"]
 mod upkeep;
 #[path = "catalogue_contract/uploads.rs"]

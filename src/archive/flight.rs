@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use crate::kafka::TopicId;
+use crate::kafka::{GroupOffset, TopicId};
 
 /// What all partitions tell.
 #[derive(Default)]
@@ -120,6 +120,13 @@ impl Flight {
         if self.records.is_empty() && self.watermark.is_none_or(|at| at < offset) {
             self.watermark = Some(offset);
         }
+    }
+
+    /// What may be committed and is not yet.
+    pub fn uncommitted(&self) -> Option<GroupOffset> {
+        let offset = self.committable()?;
+        let topic_id = self.topic_id;
+        (self.committed != Some(offset)).then_some(GroupOffset { offset, topic_id })
     }
 
     /// Whether all that was received is archived.

@@ -86,11 +86,8 @@ impl Watermarks {
         lock(&self.partitions)
             .iter()
             .filter_map(|(partition, state)| {
-                let flight = lock(&state.flight);
-                let offset = flight.committable()?;
-                let topic_id = flight.topic_id;
-                (flight.committed != Some(offset))
-                    .then(|| (partition.clone(), GroupOffset { offset, topic_id }))
+                let offset = lock(&state.flight).uncommitted()?;
+                Some((partition.clone(), offset))
             })
             .collect()
     }
@@ -137,10 +134,11 @@ impl Watermarks {
     /// What is not begun of these partitions (of all, with `None`) need not be
     /// begun any more.
     pub fn let_go(&self, partitions: Option<&[TopicPartition]>) {
-        for (partition, state) in &*lock(&self.partitions) {
-            if partitions.is_none_or(|some| some.contains(partition)) {
-                lock(&state.flight).is_let_go = true;
-            }
+        let known = lock(&self.partitions);
+        let let_go = |state: &Arc<Partition>| lock(&state.flight).is_let_go = true;
+        match partitions {
+            Some(some) => some.iter().filter_map(|p| known.get(p)).for_each(let_go),
+            None => known.values().for_each(let_go),
         }
     }
 
@@ -156,12 +154,23 @@ impl Watermarks {
     pub fn wait_idle(&self, partitions: Option<&[TopicPartition]>, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut guard = lock(&self.signals.idle.0);
+        // It is told of every record: only the partition that was busy the last
+        // time, and those after it, are looked at again.
+        let mut first_busy = 0;
         loop {
-            let busy = match partitions {
-                Some(partitions) => partitions.iter().any(|p| self.is_busy(p)),
+            let is_busy = match partitions {
+                Some(partitions) => {
+                    let from = |first: usize| {
+                        let mut left = partitions[first..].iter();
+                        left.position(|p| self.is_busy(p)).map(|n| first + n)
+                    };
+                    let busy = from(first_busy).or_else(|| from(0));
+                    first_busy = busy.unwrap_or_default();
+                    busy.is_some()
+                }
                 None => self.any_is_busy(),
             };
-            if !busy {
+            if !is_busy {
                 return true;
             }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
@@ -190,16 +199,13 @@ impl Watermarks {
     /// committed by nobody here. The answer is what may be committed as the
     /// last thing before.
     pub fn give_up(&self, given_up: &[TopicPartition]) -> Vec<(TopicPartition, GroupOffset)> {
-        let last = self
-            .uncommitted()
-            .into_iter()
-            .filter(|(partition, _)| given_up.contains(partition))
-            .collect();
         let mut partitions = lock(&self.partitions);
-        for partition in given_up {
-            partitions.remove(partition);
-        }
-        last
+        let removed = given_up.iter().filter_map(|partition| {
+            let state = partitions.remove(partition)?;
+            let last = lock(&state.flight).uncommitted()?;
+            Some((partition.clone(), last))
+        });
+        removed.collect()
     }
 }
 
@@ -284,6 +290,28 @@ mod tests {
         assert!(marks.wait_idle(Some(std::slice::from_ref(&left)), Duration::ZERO));
         assert_eq!(uncommitted(&marks), [(left, 1)]);
         assert!(!marks.wait_idle(None, Duration::ZERO));
+    }
+
+    /// Looking for each partition among all the others takes minutes here.
+    #[test]
+    fn giving_up_many_partitions_takes_time_in_proportion() {
+        let many: Vec<TopicPartition> = (0..50_000).map(partition).collect();
+        let marks = reading(&many);
+        let mut tickets: Vec<Ticket> = many.iter().map(|p| marks.received(p, 1)).collect();
+        assert!(tickets.iter_mut().all(Ticket::begin));
+        let began = Instant::now();
+        marks.let_go(Some(&many));
+        std::thread::scope(|scope| {
+            scope.spawn(|| tickets.into_iter().for_each(Ticket::done));
+            assert!(marks.wait_idle(Some(&many), Duration::from_secs(60)));
+        });
+        assert_eq!(marks.give_up(&many).len(), many.len());
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(uncommitted(&marks), []);
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 mod ask;
 mod describe;
 mod filter;
+mod lives;
 mod positions;
 mod postgres;
 mod sqlite;
@@ -33,7 +34,9 @@ pub use self::positions::{
 pub use self::postgres::PostgresCatalogue;
 pub use self::sqlite::SqliteCatalogue;
 pub use self::state::CatalogueState;
-pub use self::stream::{Appearance, StreamExtent, StreamFilter, StreamPlace, Streams};
+pub use self::stream::{
+    Appearance, Doubled, DoubledPage, IndexPlace, StreamExtent, StreamFilter, StreamPlace, Streams,
+};
 pub use self::text::storable;
 pub use self::upkeep::{SetAside, Upkeep, Verification};
 

@@ -89,6 +89,14 @@ pub enum Kind {
     RetryNotRecorded { partition: i32, offset: i64 },
     /// A rebuild of the catalogue is under way, or was stopped: rows are missing.
     IncompleteCatalogue { cause: String },
+    /// A record that has two rows: that of [`Defect::uuid`], and an earlier one.
+    ArchivedTwice {
+        partition: i32,
+        offset: i64,
+        /// `None`: rows of an older archive.
+        topic_id: Option<String>,
+        first: Uuid,
+    },
     /// The table `topics` has another number of messages than there are rows.
     WrongCount { rows: i64, topics: i64 },
     /// The table `topics` has another earliest or latest time than the rows.
@@ -192,6 +200,7 @@ impl Kind {
             Self::UnlikeKafka { .. } => "unlike_kafka",
             Self::RetryNotRecorded { .. } => "retry_not_recorded",
             Self::IncompleteCatalogue { .. } => "incomplete_catalogue",
+            Self::ArchivedTwice { .. } => "archived_twice",
             Self::WrongCount { .. } => "wrong_count",
             Self::WrongTimes { .. } => "wrong_times",
         }
@@ -259,6 +268,12 @@ mod tests {
                 offset: 1,
             },
             Kind::IncompleteCatalogue { cause: text() },
+            Kind::ArchivedTwice {
+                partition: 0,
+                offset: 1,
+                topic_id: None,
+                first: Uuid::nil(),
+            },
             Kind::WrongCount { rows: 1, topics: 2 },
             Kind::WrongTimes {
                 rows: (1, 2),

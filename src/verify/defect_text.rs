@@ -105,6 +105,15 @@ impl fmt::Display for Kind {
                 out,
                 "partition {partition} offset {offset}: it repeats this message, which the catalogue does not know"
             ),
+            Self::ArchivedTwice {
+                partition,
+                offset,
+                first,
+                ..
+            } => write!(
+                out,
+                "partition {partition} offset {offset}: this record is archived twice, the first time as {first}"
+            ),
             Self::WrongCount { rows, topics } => {
                 write!(out, "{rows} rows, the table topics says {topics}")
             }

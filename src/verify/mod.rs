@@ -5,6 +5,7 @@
 //!   are read and compared with all that the row says of them.
 //! - Every object has a row.
 //! - The counts per topic are the rows'.
+//! - No delivery has two rows.
 //! - Nothing was lost before it could be archived.
 //! - With Kafka, what it still holds is archived.
 //!
@@ -24,6 +25,7 @@ mod content;
 mod counts;
 mod defect;
 mod defect_text;
+mod deliveries;
 mod describe;
 mod error;
 mod finding;
@@ -224,6 +226,7 @@ impl Verifier {
             if self.is_selecting_whole_topics() {
                 log.saved.topics = self.check_counts(findings).await?;
                 self.check_gaps(findings).await?;
+                self.check_deliveries(findings).await?;
             }
             let next = Place::Kafka { after: None };
             self.save(log, findings, next).await;

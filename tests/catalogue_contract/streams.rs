@@ -27,6 +27,7 @@ fn at(n: u64, partition: i32, offset: i64) -> Row {
             partition,
             offset,
             timestamp_type: TimestampType::Create,
+            topic_id: None,
             ..origin(n)
         }),
         ..on_topic("alerts", 1_000 + n as i64, n)

@@ -6,6 +6,7 @@
 mod support;
 
 mod archive;
+mod archived_twice;
 mod damage;
 mod evidence;
 mod fetch_uuid;

@@ -82,12 +82,18 @@ const ADD_ROWS: &str = concat!(
 "#
 );
 
-/// In the order of the primary key.
+/// In the order of their index. A retry of which an older archive recorded
+/// everything but the topic id is the same one, read again.
 const ADD_RETRIES: &str = r#"
     INSERT INTO retries
         (uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type, topic_id)
     SELECT r.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::uuid[])
         AS r (uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type, topic_id)
+    WHERE NOT EXISTS (
+        SELECT FROM retries o WHERE o.topic = r.topic AND o.kafka_partition = r.kafka_partition
+            AND o.kafka_offset = r.kafka_offset AND o."timestamp" = r."timestamp"
+            AND o.uuid = r.uuid AND o.topic_id IS NULL
+    )
     ORDER BY r.topic, r.kafka_partition, r.kafka_offset, r."timestamp", r.uuid
     ON CONFLICT DO NOTHING
 "#;

@@ -5,11 +5,11 @@ mod claim;
 mod columns;
 mod gaps;
 mod migrate;
+mod pages;
 mod positions;
 mod read;
 mod row;
 mod state;
-mod stream;
 mod upkeep;
 mod upload;
 
@@ -21,9 +21,9 @@ use uuid::Uuid;
 use super::state::incomplete_error;
 use super::{
     Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim, Cursor,
-    Gap, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside,
-    StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace, StreamPosition, StreamStart,
-    Streams, TopicSummary, Upkeep, Verification,
+    DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row,
+    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace,
+    StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
@@ -224,7 +224,7 @@ impl Positions for PostgresCatalogue {
 
 impl Streams for PostgresCatalogue {
     fn extent(&self, filter: &StreamFilter) -> Result<StreamExtent, CatalogueError> {
-        self.call(|session| stream::extent(session, filter))
+        stream::extent(self, filter)
     }
 
     fn read(
@@ -234,7 +234,11 @@ impl Streams for PostgresCatalogue {
         page: usize,
         receive: &mut dyn FnMut(Vec<Appearance>) -> bool,
     ) -> Result<(), CatalogueError> {
-        self.call(|session| stream::read(session, filter, after, page, receive))
+        stream::read(self, filter, after, page, receive)
+    }
+
+    fn doubled(&self, topic: &str, after: IndexPlace) -> Result<DoubledPage, CatalogueError> {
+        stream::doubled(self, topic, after)
     }
 }
 

@@ -111,11 +111,16 @@ pub fn bind(statement: &mut Statement<'_>, row: &Row) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A retry of which an older archive recorded everything but the topic id is the
+/// same one, read again.
 const ADD_RETRY: &str = "
     INSERT INTO retries (
         uuid, topic, kafka_partition, kafka_offset, timestamp, timestamp_type, topic_id
     )
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (
+        SELECT 1 FROM retries WHERE topic = ?2 AND kafka_partition = ?3 AND kafka_offset = ?4
+            AND timestamp = ?5 AND uuid = ?1 AND topic_id IS NULL
+    )
     ON CONFLICT DO NOTHING
 ";
 

@@ -4,11 +4,11 @@ mod add;
 mod claim;
 mod gaps;
 mod migrate;
+mod pages;
 mod positions;
 mod read;
 mod row;
 mod state;
-mod stream;
 mod upkeep;
 mod upload;
 
@@ -20,9 +20,9 @@ use uuid::Uuid;
 use super::state::incomplete_error;
 use super::{
     Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim, Cursor,
-    Gap, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside,
-    StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace, StreamPosition, StreamStart,
-    Streams, TopicSummary, Upkeep, Verification,
+    DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row,
+    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace,
+    StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
 };
 use crate::config::SqliteConfig;
 use crate::record::Delivery;
@@ -231,7 +231,7 @@ impl Positions for SqliteCatalogue {
 
 impl Streams for SqliteCatalogue {
     fn extent(&self, filter: &StreamFilter) -> Result<StreamExtent, CatalogueError> {
-        Ok(self.connections.read(|file| stream::extent(file, filter))?)
+        stream::extent(self, filter)
     }
 
     fn read(
@@ -241,9 +241,11 @@ impl Streams for SqliteCatalogue {
         page: usize,
         receive: &mut dyn FnMut(Vec<Appearance>) -> bool,
     ) -> Result<(), CatalogueError> {
-        Ok(self
-            .connections
-            .read(|file| stream::read(file, filter, after, page, receive))?)
+        stream::read(self, filter, after, page, receive)
+    }
+
+    fn doubled(&self, topic: &str, after: IndexPlace) -> Result<DoubledPage, CatalogueError> {
+        stream::doubled(self, topic, after)
     }
 }
 
