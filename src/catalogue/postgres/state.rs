@@ -55,6 +55,10 @@ const COMPLETE: &str = "
     UPDATE catalogue_state SET
         is_complete = true,
         rebuild_position = NULL,
+        rebuilt_through = CASE
+            WHEN (SELECT coalesce(max(id), 0) FROM messages)
+                > (SELECT coalesce(min(newest_before), 0) FROM rebuild_parts)
+            THEN (SELECT max(id) FROM messages) ELSE catalogue_state.rebuilt_through END,
         changed_at = clock_timestamp(),
         id = CASE
             WHEN (SELECT coalesce(max(id), 0) FROM messages)

@@ -1,13 +1,15 @@
 //! Rows adopted and mended, counts taken anew, objects set aside, and what
 //! verifications found.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::columns::{RowColumns, given_rows, row_columns};
 use super::row::{message_columns, stored_row};
 use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
 use crate::catalogue::{Row, SetAside, StoredRow, Verification};
-use crate::postgres_server::{Fault, LONG, Session};
+use crate::postgres_server::{Fault, Session};
 
 /// In the order of their UUIDs, as the archiver adds rows.
 const ADOPT: &str = concat!(
@@ -87,30 +89,63 @@ pub fn mend(session: &mut Session, read: &StoredRow, row: &Row) -> Result<bool, 
     })
 }
 
-/// Locked, the topic waits with whoever has added rows to it and not committed,
-/// and whoever adds some after that changes the new counts.
-const LOCK_TOPIC: &str = "
-    INSERT INTO topics (topic, e_timestamp, l_timestamp, n_messages) VALUES ($1, 0, 0, 0)
-    ON CONFLICT (topic) DO UPDATE SET n_messages = topics.n_messages
-";
-const RECOUNT: &str = r#"
-    UPDATE topics SET (e_timestamp, l_timestamp, n_messages) = (
-        SELECT coalesce(min("timestamp"), 0), coalesce(max("timestamp"), 0), count(*)
-        FROM messages WHERE topic = $1
-    ) WHERE topic = $1
+/// One statement sees one state of both tables. It locks nothing, and may take as
+/// long as a topic has rows.
+const COUNT_ROWS: &str = r#"
+    SELECT count(*) - coalesce((SELECT n_messages FROM topics WHERE topic = $1), 0),
+        min("timestamp"), max("timestamp"),
+        (SELECT e_timestamp FROM topics WHERE topic = $1),
+        (SELECT l_timestamp FROM topics WHERE topic = $1)
+    FROM messages WHERE topic = $1
 "#;
+const COUNT_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// By the difference ($2), so that what others count meanwhile stays counted. A
+/// time that is not what it was when the rows were read ($5, $6) was widened
+/// since.
+const CORRECT: &str = "
+    INSERT INTO topics AS t (topic, n_messages, e_timestamp, l_timestamp)
+    VALUES ($1, $2, coalesce($3::bigint, 0), coalesce($4::bigint, 0))
+    ON CONFLICT (topic) DO UPDATE SET
+        n_messages = t.n_messages + $2,
+        e_timestamp = CASE WHEN t.e_timestamp IS NOT DISTINCT FROM $5::bigint
+            THEN coalesce($3, t.e_timestamp) ELSE least(t.e_timestamp, $3) END,
+        l_timestamp = CASE WHEN t.l_timestamp IS NOT DISTINCT FROM $6::bigint
+            THEN coalesce($4, t.l_timestamp) ELSE greatest(t.l_timestamp, $4) END
+";
 const FORGET_EMPTY: &str = "DELETE FROM topics WHERE topic = $1 AND n_messages = 0";
 
 pub fn recount(session: &mut Session, topic: &str) -> Result<(), Fault> {
-    let steps = [LOCK_TOPIC, RECOUNT, FORGET_EMPTY]
-        .map(|sql| session.prepare(sql))
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
+    let [count, correct, forget] = [
+        session.prepare(COUNT_ROWS)?,
+        session.prepare(CORRECT)?,
+        session.prepare(FORGET_EMPTY)?,
+    ];
+    let counted = session.in_transaction(|transaction| {
+        transaction.allow(COUNT_TIMEOUT)?;
+        transaction.query_one(&count, &[&topic])
+    })?;
+    let missing: i64 = counted.try_get(0)?;
+    let times: [Option<i64>; 4] = [
+        counted.try_get(1)?,
+        counted.try_get(2)?,
+        counted.try_get(3)?,
+        counted.try_get(4)?,
+    ];
+    let [earliest, latest, told_earliest, told_latest] = &times;
     session.in_transaction(|transaction| {
-        transaction.allow(LONG)?;
-        for step in &steps {
-            transaction.execute(step, &[&topic])?;
-        }
+        transaction.execute(
+            &correct,
+            &[
+                &topic,
+                &missing,
+                earliest,
+                latest,
+                told_earliest,
+                told_latest,
+            ],
+        )?;
+        transaction.execute(&forget, &[&topic])?;
         Ok(())
     })
 }

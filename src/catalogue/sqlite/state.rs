@@ -52,6 +52,10 @@ const COMPLETE: &str = "
     UPDATE catalogue_state SET
         is_complete = 1,
         rebuild_position = NULL,
+        rebuilt_through = CASE
+            WHEN (SELECT coalesce(max(id), 0) FROM messages)
+                > (SELECT coalesce(min(newest_before), 0) FROM rebuild_parts)
+            THEN (SELECT max(id) FROM messages) ELSE catalogue_state.rebuilt_through END,
         changed_at = CAST(unixepoch('subsec') * 1000 AS INTEGER),
         id = CASE
             WHEN (SELECT coalesce(max(id), 0) FROM messages)
