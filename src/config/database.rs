@@ -41,8 +41,10 @@ const SERVER: PostgresKeys = PostgresKeys {
     name: Key::text("db-name", "name of the database"),
     username: Key::text("db-username", "name of the role"),
     password: Key::secret("db-password", "password of the role"),
-    sslmode: Key::choice::<SslMode>("db-sslmode", "how the connection is encrypted")
-        .default("prefer"),
+    sslmode: Key::choice::<SslMode>(
+        "db-sslmode",
+        "how the connection is encrypted; without it prefer on this machine, verify-full elsewhere",
+    ),
     sslrootcert: Key::path(
         "db-sslrootcert",
         "PEM file of the CA; the system's where absent",

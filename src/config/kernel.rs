@@ -78,8 +78,10 @@ const SERVER: PostgresKeys = PostgresKeys {
     name: Key::text("kernel-name", "name of the kernel's database"),
     username: Key::text("kernel-username", "name of the role"),
     password: Key::secret("kernel-password", "password of the role"),
-    sslmode: Key::choice::<SslMode>("kernel-sslmode", "how the connection is encrypted")
-        .default("prefer"),
+    sslmode: Key::choice::<SslMode>(
+        "kernel-sslmode",
+        "how the connection is encrypted; without it prefer on this machine, verify-full elsewhere",
+    ),
     sslrootcert: Key::path(
         "kernel-sslrootcert",
         "PEM file of the CA; the system's where absent",

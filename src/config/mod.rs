@@ -71,7 +71,7 @@ pub use log::{LogConfig, LogFormat};
 pub use origin::Origin;
 pub use plugin_file::PluginFile;
 pub use plugin_options::{Becomes, PluginOption, Section, table as plugin_options_table};
-pub use postgres::{PostgresConfig, SslMode};
+pub use postgres::{PostgresConfig, SslMode, is_this_machine};
 pub use produce::{
     ContainerCompression, ContainerConfig, MessageFormat, ProduceConfig, TopicConfig,
 };

@@ -18,7 +18,7 @@ pub struct PostgresConfig {
     pub username: String,
     /// From the environment only.
     pub password: Option<String>,
-    /// Default `prefer`.
+    /// Default: [`SslMode::default_for`] the host.
     pub sslmode: SslMode,
     /// PEM file of the CA; the system's where absent.
     pub sslrootcert: Option<PathBuf>,
@@ -38,6 +38,27 @@ pub enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// `prefer` for a server on this machine, where nobody stands in between;
+    /// `verify-full` for any other one.
+    pub fn default_for(host: &str) -> Self {
+        if is_this_machine(host) {
+            Self::Prefer
+        } else {
+            Self::VerifyFull
+        }
+    }
+}
+
+/// Whether the host is a socket in the file system or a loopback address.
+pub fn is_this_machine(host: &str) -> bool {
+    host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 /// What a kind of stanza calls these values.
 pub(super) struct PostgresKeys {
     pub host: Key,
@@ -53,7 +74,10 @@ pub(super) struct PostgresKeys {
 
 impl PostgresConfig {
     pub(super) fn read(settings: &Settings, keys: &PostgresKeys) -> Result<Self, ConfigError> {
-        let sslmode = settings.require(&keys.sslmode)?;
+        let host = host(settings, keys)?;
+        let sslmode = settings
+            .optional(&keys.sslmode)?
+            .unwrap_or_else(|| SslMode::default_for(&host));
         let sslrootcert = settings.existing_file(&keys.sslrootcert)?;
         if sslrootcert.is_some() && sslmode == SslMode::Disable {
             let why = format!(
@@ -63,7 +87,7 @@ impl PostgresConfig {
             return Err(settings.refused(&keys.sslrootcert, why));
         }
         Ok(PostgresConfig {
-            host: host(settings, keys)?,
+            host,
             port: settings.require(&keys.port)?,
             name: settings.require(&keys.name)?,
             username: settings.require(&keys.username)?,

@@ -1,15 +1,17 @@
 //! From the configuration to a connection.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::Config;
+use tokio_postgres::config::ChannelBinding;
 
 use super::error::{Fault, Target, is_tls};
 use super::session::{MARGIN, Session};
 use super::tls;
 use super::words::Words;
-use crate::config::{PostgresConfig, SslMode};
+use crate::config::{PostgresConfig, SslMode, is_this_machine};
 use crate::database::DatabaseError;
 
 /// From the name look-up to the end of the authentication.
@@ -50,6 +52,9 @@ pub struct Connector {
     timeout: Duration,
     /// What a session of this connector is set to beside [`SETTINGS`].
     settings: &'static str,
+    /// Whether the server is on this machine.
+    is_local: bool,
+    has_warned: AtomicBool,
 }
 
 impl Connector {
@@ -65,6 +70,8 @@ impl Connector {
             tls,
             timeout: Duration::from_secs(config.request_timeout_seconds.max(1)),
             settings: "",
+            is_local: is_this_machine(&config.host),
+            has_warned: AtomicBool::new(false),
         })
     }
 
@@ -119,12 +126,20 @@ impl Connector {
         Ok(session)
     }
 
-    /// libpq's `prefer` goes on without encryption where the server's cannot
-    /// be used.
+    /// `prefer` falls back to no encryption where the server's cannot be used,
+    /// on this machine only: from elsewhere, somebody between may be the reason.
     fn open(&self, patience: Duration) -> Result<Session, Fault> {
         match self.connect(&self.config, patience) {
-            Err(Fault::Driver(error)) if self.mode == SslMode::Prefer && is_tls(&error) => {
-                tracing::debug!(database = self.name(), "no TLS, connecting without it");
+            Err(Fault::Driver(error))
+                if self.mode == SslMode::Prefer && self.is_local && is_tls(&error) =>
+            {
+                if !self.has_warned.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        database = self.name(),
+                        %error,
+                        "TLS of PostgreSQL cannot be used, connecting without it"
+                    );
+                }
                 let mut plain = self.config.clone();
                 plain.ssl_mode(tokio_postgres::config::SslMode::Disable);
                 self.connect(&plain, patience)
@@ -160,6 +175,12 @@ fn driver_config(config: &PostgresConfig) -> Config {
         .tcp_user_timeout(Duration::from_secs(60));
     if let Some(password) = &config.password {
         driver.password(password);
+        // The driver then answers neither a request for a cleartext or MD5
+        // password nor plain SCRAM: only a server that knows the password, and
+        // holds this end of the TLS connection, can go on.
+        if tls::is_unverified(config) && !is_this_machine(&config.host) {
+            driver.channel_binding(ChannelBinding::Require);
+        }
     }
     driver
 }

@@ -9,19 +9,26 @@ use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
 
 use super::words::Words;
-use crate::config::SslMode;
+use crate::config::{PostgresConfig, SslMode, is_this_machine};
 
-/// Whether the driver asks for encryption. libpq never asks for it over a
+/// Whether the driver asks for encryption. `prefer` insists on it for a server
+/// on another machine, unlike libpq's: whoever is between could answer that the
+/// server has none, and ask for the password. libpq never asks for it over a
 /// socket of the file system, which a `host` that starts with `/` is.
 pub fn encryption(mode: SslMode, host: &str) -> tokio_postgres::config::SslMode {
     match mode {
         _ if host.starts_with('/') => tokio_postgres::config::SslMode::Disable,
         SslMode::Disable => tokio_postgres::config::SslMode::Disable,
-        SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
-        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+        SslMode::Prefer if is_this_machine(host) => tokio_postgres::config::SslMode::Prefer,
+        SslMode::Prefer | SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
             tokio_postgres::config::SslMode::Require
         }
     }
+}
+
+/// Whether the connection may be encrypted without knowing by whom.
+pub fn is_unverified(config: &PostgresConfig) -> bool {
+    matches!(config.sslmode, SslMode::Prefer | SslMode::Require) && config.sslrootcert.is_none()
 }
 
 /// The connector that trusts whom `mode` says: the CAs in the PEM file

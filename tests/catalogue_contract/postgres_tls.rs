@@ -193,3 +193,100 @@ fn a_root_certificate_that_cannot_be_used_is_named() {
         )
     );
 }
+
+/// Asks for the password in this way, and gives all that the client sends after.
+fn demand(request: &'static [u8], with_tls: bool) -> (u16, std::sync::mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, sent) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let identity = Identity::from_pkcs8(SERVER_CERTIFICATE, SERVER_KEY).unwrap();
+        let acceptor = TlsAcceptor::new(identity).unwrap();
+        for stream in listener.incoming() {
+            let mut answer = vec![];
+            // A client that breaks off is what is hoped for.
+            let _ = ask_for_password(stream.unwrap(), &acceptor, with_tls, request, &mut answer);
+            let _ = sender.send(answer);
+        }
+    });
+    (port, sent)
+}
+
+fn ask_for_password(
+    mut stream: TcpStream,
+    acceptor: &TlsAcceptor,
+    with_tls: bool,
+    request: &[u8],
+    answer: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let mut first = [0; 8];
+    stream.read_exact(&mut first)?;
+    assert_eq!(first, SSL_REQUEST);
+    if !with_tls {
+        stream.write_all(b"N")?;
+        return ask(stream, request, answer);
+    }
+    stream.write_all(b"S")?;
+    let stream = acceptor.accept(stream).map_err(std::io::Error::other)?;
+    ask(stream, request, answer)
+}
+
+fn ask(mut stream: impl Read + Write, request: &[u8], answer: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut first = [0; 8];
+    stream.read_exact(&mut first)?;
+    let length = u32::from_be_bytes([first[0], first[1], first[2], first[3]]);
+    stream.read_exact(&mut vec![0; length as usize - 8])?;
+    stream.write_all(request)?;
+    stream.flush()?;
+    stream.read_to_end(answer)?;
+    Ok(())
+}
+
+const CLEARTEXT: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
+const MD5: &[u8] = b"R\0\0\0\x0c\0\0\0\x05salt";
+/// A server that offers SCRAM without channel binding may be one that relays.
+const SCRAM: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
+
+/// 0.0.0.0 reaches this machine, but is no loopback address to anybody who asks.
+const ANOTHER_MACHINE: &str = "0.0.0.0";
+
+#[test]
+fn password_does_not_reach_a_server_that_nobody_verified() {
+    for mode in [SslMode::Prefer, SslMode::Require] {
+        for request in [CLEARTEXT, MD5, SCRAM] {
+            for with_tls in [true, false] {
+                let (port, sent) = demand(request, with_tls);
+                let config = DatabaseConfig::Postgres(PostgresConfig {
+                    host: ANOTHER_MACHINE.into(),
+                    port,
+                    name: "archive".into(),
+                    username: "archiver".into(),
+                    password: Some("secret".into()),
+                    sslmode: mode,
+                    sslrootcert: None,
+                    pool_size: 1,
+                    request_timeout_seconds: 60,
+                });
+                let error = catalogue::open(&config).err().expect("nobody gets in");
+                assert!(matches!(error, CatalogueError::Refused { .. }), "{error}");
+                let answer = sent.recv().unwrap();
+                // 'p' is the message that carries a password or its proof.
+                assert!(!answer.contains(&b'p'), "{mode:?} {with_tls}: {answer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sslmode_without_the_key_verifies_other_machines() {
+    for (host, mode) in [
+        ("/run/postgresql", SslMode::Prefer),
+        ("localhost", SslMode::Prefer),
+        ("127.0.0.1", SslMode::Prefer),
+        ("::1", SslMode::Prefer),
+        ("db.example.org", SslMode::VerifyFull),
+        ("10.0.0.7", SslMode::VerifyFull),
+    ] {
+        assert_eq!(SslMode::default_for(host), mode, "{host}");
+    }
+}
