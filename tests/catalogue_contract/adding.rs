@@ -15,7 +15,7 @@ on_every_backend!(
     a_retry_is_remembered_once,
     the_retries_of_a_partition_are_listed_in_its_order,
     a_gap_is_remembered_once_and_for_good,
-    a_nul_becomes_the_replacement_character_and_a_title_may_have_a_million_bytes,
+    a_nul_becomes_the_replacement_character_and_a_long_title_is_cut,
     a_foreign_row_is_found_by_topic_time_and_crc_also_once_it_has_an_origin,
     objects_of_several_messages_are_found_by_their_keys,
     rows_can_be_read_while_a_batch_is_being_written,
@@ -188,7 +188,7 @@ fn a_gap_is_remembered_once_and_for_good(place: &Place) {
     assert_eq!(listed, [gap(0, 0, 3), gap(0, 0, i64::MAX), gap(1, 5, 9)]);
 }
 
-fn a_nul_becomes_the_replacement_character_and_a_title_may_have_a_million_bytes(place: &Place) {
+fn a_nul_becomes_the_replacement_character_and_a_long_title_is_cut(place: &Place) {
     let mut row = message(1);
     let long = "x".repeat(1 << 20);
     row.title = format!("\0{long}\0");
@@ -202,7 +202,8 @@ fn a_nul_becomes_the_replacement_character_and_a_title_may_have_a_million_bytes(
     }
     archive(&*place.catalogue, std::slice::from_ref(&row));
     let read = place.catalogue.fetch(&[row.uuid]).unwrap().remove(0).row;
-    assert_eq!(read.title, format!("\u{fffd}{long}\u{fffd}"));
+    // 2,048 characters; the object has all of them.
+    assert_eq!(read.title, format!("\u{fffd}{}", &long[..2047]));
     let texts = [
         read.sender,
         read.media_type,
