@@ -21,6 +21,7 @@ mod process;
 mod progress;
 mod reader;
 mod topics;
+mod truncation;
 mod until_end;
 mod watermark;
 mod workshop;
@@ -49,6 +50,7 @@ use limit::PutLimit;
 use process::archive_batch;
 use reader::Reader;
 use topics::Topics;
+use truncation::TruncationWatch;
 use watermark::Watermarks;
 use workshop::Workshop;
 
@@ -131,6 +133,7 @@ impl Archiver {
             topics: Topics::new(self.topics.clone(), self.topic_refresh),
             bounds: self.bounds,
             gaps: GapWatch::new(self.catalogue.clone(), progress.clone(), watermarks.clone()),
+            truncation: TruncationWatch::new(self.catalogue.clone()),
             watermarks,
             budget: Budget::new(self.config.memory_bytes - queue_bytes),
             runtime: Handle::current(),

@@ -15,6 +15,7 @@ use super::events::Events;
 use super::failure::ArchiveError;
 use super::gaps::GapWatch;
 use super::topics::Topics;
+use super::truncation::TruncationWatch;
 use super::until_end::UntilEnd;
 use super::watermark::Watermarks;
 use crate::kafka::{Polled, RecordConsumer, TopicId, TopicPartition};
@@ -51,6 +52,7 @@ pub(super) struct Reader {
     pub bounds: Bounds,
     pub watermarks: Arc<Watermarks>,
     pub gaps: GapWatch,
+    pub truncation: TruncationWatch,
     pub budget: Budget,
     pub runtime: Handle,
     pub shutdown: Shutdown,
@@ -81,6 +83,7 @@ impl Reader {
     pub fn run(mut self, out: UnboundedSender<Item>) -> Result<bool, ArchiveError> {
         let mut end = None;
         if self.bounds.until_eos {
+            self.set_back_truncated()?;
             let catalogue = self.gaps.catalogue();
             let asked = UntilEnd::ask(&self.consumer, &self.topics, catalogue)?;
             // Also of partitions that have nothing left to give.
@@ -149,12 +152,14 @@ impl Reader {
             // First: what came of new partitions counts once they are looked at.
             if self.commit_when_due()? {
                 self.begin_made_anew()?;
+                self.reread_truncated(end)?;
             }
             if !self.hand_on_first(out)? {
                 return Ok(Reason::Told);
             }
             if let Some(end) = end
                 && self.held.is_empty()
+                && self.truncation.is_settled()
                 && end.is_reached(
                     &self.consumer,
                     &self.topics,
@@ -190,6 +195,7 @@ impl Reader {
     pub(super) fn take_in_rebalance(&mut self) {
         let given_up = self.events.take_given_up();
         self.gaps.end(&given_up);
+        self.truncation.end(&given_up);
         for lost in given_up {
             self.held
                 .retain(|r| r.partition != lost.partition || r.topic != lost.topic);
@@ -201,6 +207,7 @@ impl Reader {
         }
         for partition in begun {
             let topic_id = self.topics.id(&partition.topic);
+            self.truncation.begin(partition.clone());
             self.gaps.begin(partition, topic_id);
         }
     }
@@ -308,6 +315,7 @@ impl Reader {
                 warn!("offsets were not committed ({error}); they will be again");
             }
         }
+        self.truncation.settle(&self.consumer)?;
         match self.gaps.settle(&self.consumer, self.is_quiet) {
             Ok(settled) => {
                 self.made_anew.extend(settled.made_anew);
@@ -336,7 +344,8 @@ impl Reader {
             true => COMMIT_INTERVAL,
             false => SETTLE_INTERVAL,
         };
-        let offsets = self.watermarks.uncommitted();
+        let mut offsets = self.watermarks.uncommitted();
+        offsets.retain(|(partition, _)| !self.truncation.holds(partition));
         if self.commit_under_way || offsets.is_empty() {
             return Ok(interval);
         }
@@ -369,6 +378,10 @@ impl Reader {
         patience: Option<Duration>,
         mut pass_tails: bool,
     ) -> Result<bool, ArchiveError> {
+        // Whoever reads them next finds it again.
+        self.truncation.settle(&self.consumer)?;
+        let unvalidated = self.truncation.take_held();
+        self.watermarks.give_up(&unvalidated);
         let mut deadline = patience.map(|patience| Instant::now() + patience);
         let mut is_hurried = false;
         loop {

@@ -176,6 +176,19 @@ impl UntilEnd {
         }
     }
 
+    /// A log turned out to have been truncated, and is read again from `from`
+    /// to the end that it has now.
+    pub fn read_again<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        partition: TopicPartition,
+        from: i64,
+    ) -> Result<(), ArchiveError> {
+        let ends = consumer.ends(std::slice::from_ref(&partition));
+        self.next.insert(partition, from);
+        passing(ends.map(|ends| self.open.extend(ends)).map_err(Into::into))
+    }
+
     /// Whether an offset of that topic says something of the log whose end was
     /// asked for: one in a log that is no more does not.
     fn is_of(&self, partition: &TopicPartition, topic_id: Option<TopicId>) -> bool {

@@ -5,7 +5,7 @@
     reason = "what the client has seen of a log is only offered by the C interface"
 )]
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +24,11 @@ use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::commits::{CommitQueue, Committed};
 use super::fetch_memory;
 use super::group_offset::{self, GroupOffset, GroupOffsets};
+use super::leader_epochs::LeaderEpochs;
 use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
 use super::probe::Probe;
+use super::second_reader::{EpochEnd, SecondReader};
 use super::topic_id::{self, TopicIds};
 use crate::record::Record;
 
@@ -75,6 +77,7 @@ pub struct RecordConsumer<E: ConsumerEvents> {
 
 struct Context<E> {
     events: Arc<E>,
+    epochs: Arc<LeaderEpochs>,
     complaints: Complaints,
 }
 
@@ -110,6 +113,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         }
         let context = Context {
             events,
+            epochs: Arc::default(),
             complaints: complaints.clone(),
         };
         let consumer: BaseConsumer<Context<E>> = config
@@ -188,6 +192,24 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.explained(group_offset::committed(&self.consumer, partitions))
     }
 
+    /// What the group has committed where it has with a leader epoch, and that
+    /// epoch.
+    pub fn group_epochs(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, (GroupOffset, i32)>, KafkaFailure> {
+        self.explained(group_offset::committed_epochs(&self.consumer, partitions))
+    }
+
+    /// Where the log of each partition ends that has this leader epoch. Asked of
+    /// those that have a leader, by a client of its own.
+    pub fn epoch_ends(
+        &self,
+        epochs: &BTreeMap<TopicPartition, i32>,
+    ) -> Result<BTreeMap<TopicPartition, EpochEnd>, KafkaFailure> {
+        SecondReader::with_config(&self.config, &self.cluster)?.epoch_ends(epochs)
+    }
+
     /// The ids that these topics have now, each named once.
     pub fn topic_ids(&self, topics: &[&str]) -> Result<TopicIds, KafkaFailure> {
         self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
@@ -198,6 +220,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     pub fn begin_again(&mut self) -> Result<(), KafkaFailure> {
         let context = Context {
             events: self.consumer.context().events.clone(),
+            epochs: Arc::default(),
             complaints: self.complaints.clone(),
         };
         let consumer: BaseConsumer<Context<E>> =
@@ -248,6 +271,11 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
                 name
             }
         };
+        let partition = TopicPartition {
+            topic: topic.clone(),
+            partition: message.partition(),
+        };
+        self.consumer.context().epochs.read(&message, &partition);
         match self.messages.read(&message, topic) {
             Ok(Some(record)) => Polled::Record(record),
             Ok(None) => Polled::Nothing,
@@ -282,7 +310,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
 
     /// Starts a commit; its result comes from [`RecordConsumer::committed`].
     pub fn commit(&self, offsets: &[(TopicPartition, GroupOffset)]) -> Result<(), KafkaFailure> {
-        self.explained(group_offset::to_commit(offsets).and_then(|list| self.commits.start(&list)))
+        let list = self.explained(group_offset::to_commit(offsets))?;
+        self.consumer.context().epochs.add_to(&list);
+        self.explained(self.commits.start(&list))
     }
 
     /// Commits, and waits for the result. The error is why not.
@@ -346,7 +376,11 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(list) => self.events.assigned(&partitions(list)),
+            Rebalance::Assign(list) => {
+                let assigned = partitions(list);
+                self.epochs.forget(&assigned);
+                self.events.assigned(&assigned);
+            }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => warn!(%error, "a rebalance failed; the client tries again"),
         }
@@ -368,13 +402,16 @@ fn is_too_early(error: &KafkaError) -> bool {
     )
 }
 
-fn commit_now<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
+fn commit_now<E: ConsumerEvents>(
+    consumer: &BaseConsumer<Context<E>>,
     offsets: &[(TopicPartition, GroupOffset)],
 ) -> Result<(), String> {
     let queue = CommitQueue::new(consumer.client().native_ptr());
     group_offset::to_commit(offsets)
-        .and_then(|list| queue.start(&list))
+        .and_then(|list| {
+            consumer.context().epochs.add_to(&list);
+            queue.start(&list)
+        })
         .map_err(|error| error.to_string())?;
     match queue.next(COMMIT_TIMEOUT) {
         None => Err("no answer".to_owned()),

@@ -20,6 +20,7 @@ use rdkafka_sys as rd;
 
 use super::admin::partition_list;
 use super::client::REQUEST_TIMEOUT;
+use super::leader_epochs;
 use super::partition::TopicPartition;
 use crate::record::TopicId;
 
@@ -55,6 +56,28 @@ pub(super) fn committed<C: ConsumerContext>(
         if let Offset::Offset(offset) = element.offset() {
             let partition = TopicPartition::new(element.topic(), element.partition());
             offsets.insert(partition, GroupOffset { offset, topic_id });
+        }
+    }
+    Ok(offsets)
+}
+
+/// As [`committed`], with the leader epoch that was committed, of those
+/// partitions that have one.
+pub(super) fn committed_epochs<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> KafkaResult<BTreeMap<TopicPartition, (GroupOffset, i32)>> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
+    let answer = fetch(consumer, &asked)?;
+    let epochs = leader_epochs::committed_with(&answer);
+    let mut offsets = BTreeMap::new();
+    for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
+        let partition = TopicPartition::new(element.topic(), element.partition());
+        if let (Offset::Offset(offset), Some(epoch)) = (element.offset(), epochs.get(&partition)) {
+            offsets.insert(partition, (GroupOffset { offset, topic_id }, *epoch));
         }
     }
     Ok(offsets)

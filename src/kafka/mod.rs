@@ -14,6 +14,7 @@ mod group_offset;
 mod headers;
 mod inbox;
 mod known_data;
+mod leader_epochs;
 mod log_start;
 mod message;
 mod mock;

@@ -29,5 +29,6 @@ mod real_clients;
 mod retention;
 mod stopping;
 mod topics;
+mod truncation;
 mod two_workers;
 mod unreadable_rows;

@@ -110,6 +110,19 @@ impl Broker {
         topic
     }
 
+    /// Makes a topic of one partition on these nodes, the first of which leads it.
+    pub fn create_on(&self, name: &str, nodes: &[i32], settings: &[(&str, &str)]) -> String {
+        let topic = self.name(name);
+        let replicas = [nodes];
+        let mut new = NewTopic::new(&topic, 1, TopicReplication::Variable(&replicas))
+            .set("message.timestamp.after.max.ms", "9223372036854775807");
+        for (key, value) in settings {
+            new = new.set(key, value);
+        }
+        self.create_topics(&[new]);
+        topic
+    }
+
     /// Makes topics of one partition at once, and gives their whole names.
     pub fn create_all(&self, names: &[String]) -> Vec<String> {
         let topics: Vec<String> = names.iter().map(|name| self.name(name)).collect();

@@ -149,28 +149,31 @@ impl SecondReader {
             .collect())
     }
 
-    /// Where each partition's log ends that has these leader epochs.
+    /// Where the log of each partition ends that has this leader epoch. Those
+    /// without a leader, or whose leader has just changed, are left out. Asks
+    /// once.
     pub fn epoch_ends(
         &mut self,
         epochs: &BTreeMap<TopicPartition, i32>,
     ) -> Result<BTreeMap<TopicPartition, EpochEnd>, KafkaFailure> {
         let partitions: Vec<TopicPartition> = epochs.keys().cloned().collect();
-        self.patiently(|reader| {
-            let request = |partition: &TopicPartition, body: &mut Writer| {
-                let epoch = epochs.get(partition).copied().unwrap_or(-1);
-                body.i32(partition.partition).i32(-1).i32(epoch);
+        let request = |partition: &TopicPartition, body: &mut Writer| {
+            let epoch = epochs.get(partition).copied().unwrap_or(-1);
+            body.i32(partition.partition).i32(-1).i32(epoch);
+        };
+        let call = (api::OFFSET_FOR_LEADER_EPOCH, 2, Writer::default());
+        let answers = self.ask_leaders(&partitions, call, request, |response| {
+            let (error, partition) = (response.i16()?, response.i32()?);
+            let (epoch, end) = (response.i32()?, response.i64()?);
+            let end = EpochEnd {
+                epoch: (epoch >= 0).then_some(epoch),
+                end: (end >= 0).then_some(end),
             };
-            let call = (api::OFFSET_FOR_LEADER_EPOCH, 2, Writer::default());
-            reader.ask_leaders(&partitions, call, request, |response| {
-                let (error, partition) = (response.i16()?, response.i32()?);
-                let (epoch, end) = (response.i32()?, response.i64()?);
-                let end = EpochEnd {
-                    epoch: (epoch >= 0).then_some(epoch),
-                    end: (end >= 0).then_some(end),
-                };
-                Ok((partition, error, end))
-            })
-        })
+            Ok((partition, error, end))
+        });
+        let answers = answers.map_err(|error| self.failure(error))?;
+        let known = answers.into_iter();
+        Ok(known.filter_map(|(p, end)| Some((p, end.ok()?))).collect())
     }
 
     /// The record at that offset; `None` where the log has none there (any
@@ -469,14 +472,16 @@ impl SecondReader {
             body.i32(partition.partition).i64(time);
         };
         let call = (api::LIST_OFFSETS, 2, head);
-        self.ask_leaders(partitions, call, request, |response| {
+        let answers = self.ask_leaders(partitions, call, request, |response| {
             let (partition, error) = (response.i32()?, response.i16()?);
             response.i64()?;
             Ok((partition, error, response.i64()?))
-        })
+        })?;
+        let answers = answers.into_iter();
+        answers.map(|(p, offset)| Ok((p, offset?))).collect()
     }
 
-    /// Asks the leader of each partition. `call` is the request's key, its
+    /// Asks the leader of each partition; an answer or error each. `call` is the request's key, its
     /// version and what precedes the topics.
     fn ask_leaders<T>(
         &mut self,
@@ -484,7 +489,7 @@ impl SecondReader {
         call: (i16, i16, Writer),
         request: impl Fn(&TopicPartition, &mut Writer),
         read: impl Fn(&mut Reader<'_>) -> Result<(i32, i16, T), ReadError>,
-    ) -> Result<BTreeMap<TopicPartition, T>, ReadError> {
+    ) -> Result<BTreeMap<TopicPartition, Result<T, ReadError>>, ReadError> {
         let mut names: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
         names.sort_unstable();
         names.dedup();
@@ -497,22 +502,27 @@ impl SecondReader {
             .map(|topic| (topic.name.as_str(), &topic.partitions))
             .collect();
         let mut by_leader: BTreeMap<i32, BTreeMap<&str, Vec<&TopicPartition>>> = BTreeMap::new();
+        let mut answers = BTreeMap::new();
         for partition in partitions {
             let leader = leaders
                 .get(&*partition.topic)
                 .and_then(|leaders| leaders.get(&partition.partition))
-                .filter(|leader| **leader >= 0)
-                .ok_or_else(|| {
-                    ReadError::Connection(format!(
+                .filter(|leader| **leader >= 0);
+            match leader {
+                Some(leader) => {
+                    let topics = by_leader.entry(*leader).or_default();
+                    topics.entry(&partition.topic).or_default().push(partition);
+                }
+                None => {
+                    let why = format!(
                         "{} partition {}: no broker leads it",
                         partition.topic, partition.partition
-                    ))
-                })?;
-            let topics = by_leader.entry(*leader).or_default();
-            topics.entry(&partition.topic).or_default().push(partition);
+                    );
+                    answers.insert(partition.clone(), Err(ReadError::Connection(why)));
+                }
+            }
         }
         let (key, version, head) = call;
-        let mut answers = BTreeMap::new();
         for (leader, topics) in by_leader {
             let mut body = Writer(head.0.clone());
             body.count(topics.len());
@@ -531,9 +541,10 @@ impl SecondReader {
                 let topic: Arc<str> = response.string()?.into();
                 for _ in 0..response.count()? {
                     let (partition, error, answer) = read(&mut response)?;
-                    check("its leader's answer", &topic, partition, error)?;
+                    let checked = check("its leader's answer", &topic, partition, error);
                     let topic = topic.clone();
-                    answers.insert(TopicPartition { topic, partition }, answer);
+                    let place = TopicPartition { topic, partition };
+                    answers.insert(place, checked.map(|()| answer));
                 }
             }
         }
