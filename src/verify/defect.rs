@@ -64,12 +64,15 @@ pub enum Kind {
     OrphanObject { size: u64 },
     /// An object whose key is none of the archive's. Bytes.
     ForeignObject { size: u64 },
-    /// Kafka's retention removed these offsets, [from, to), before they were
-    /// archived; found at that time, ms since 1970-01-01 UTC.
+    /// These offsets, [from, to), are not archived, or not as the log has them:
+    /// Kafka's retention removed them (`retention`), somebody skipped them
+    /// (`skipped`), or the log was truncated below what was archived of it
+    /// (`truncated`). Found at that time, ms since 1970-01-01 UTC.
     Gap {
         partition: i32,
         from: i64,
         to: i64,
+        reason: &'static str,
         found_at: i64,
         /// When somebody said that they know of it: no defect from then on.
         acknowledged_at: Option<i64>,
@@ -249,6 +252,7 @@ mod tests {
                 partition: 0,
                 from: 1,
                 to: 2,
+                reason: "retention",
                 found_at: 3,
                 acknowledged_at: None,
             },

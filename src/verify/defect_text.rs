@@ -74,16 +74,24 @@ impl fmt::Display for Kind {
                 partition,
                 from,
                 to,
+                reason,
                 acknowledged_at,
                 ..
             } => {
+                let why = match *reason {
+                    "skipped" => "somebody skipped them",
+                    "truncated" => {
+                        "the log was truncated there, what was archived before is no longer in Kafka"
+                    }
+                    _ => "Kafka removed them before they were archived",
+                };
                 let known = match acknowledged_at {
                     Some(_) => " (acknowledged)",
                     None => "",
                 };
                 write!(
                     out,
-                    "partition {partition} offsets {from} to {}: Kafka removed them before they were archived{known}",
+                    "partition {partition} offsets {from} to {}: {why}{known}",
                     to - 1
                 )
             }

@@ -260,6 +260,7 @@ impl Verifier {
                 partition: gap.partition,
                 from: gap.from,
                 to: gap.to,
+                reason: gap.reason.as_str(),
                 found_at: gap.found_at,
                 acknowledged_at: gap.acknowledged_at,
             };

@@ -82,9 +82,16 @@ impl Scene {
         let gap = verified.stdout.lines().find_map(|line| {
             let line: Value = serde_json::from_str(line).expect("a line of JSON");
             let defect = line.get("defect")?;
-            (defect["kind"] == "gap").then(|| (defect["from"].as_i64(), defect["to"].as_i64()))
+            (defect["kind"] == "gap").then(|| {
+                let reason = defect["reason"].as_str().unwrap_or_default().to_owned();
+                (defect["from"].as_i64(), defect["to"].as_i64(), reason)
+            })
         });
-        assert_eq!(gap, Some((Some(5), Some(10))), "{verified}");
+        assert_eq!(
+            gap,
+            Some((Some(5), Some(10), "truncated".to_owned())),
+            "{verified}"
+        );
     }
 }
 
