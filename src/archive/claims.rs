@@ -14,7 +14,7 @@ use super::message::{Message, Next};
 use super::progress::UnreadableRow;
 use super::workshop::{Workshop, ask};
 use super::write::{origin_of, store_message};
-use crate::catalogue::{Claim, Owner, StoredRow};
+use crate::catalogue::{Claim, Owner, Row, StoredRow};
 use crate::record::{Delivery, Record};
 
 /// A claim whose row is missing for longer than this (ms) is one of a worker
@@ -57,7 +57,12 @@ async fn judge(
         message.next = match message.candidate.judge(owners.get(&uuid)) {
             Verdict::Free => Next::Claim,
             Verdict::Mine => Next::Store,
-            Verdict::Redelivery => Next::Known,
+            // An equal record of another life of the topic is archived once, and
+            // remembered as a retry of that one.
+            Verdict::Redelivery => match owners.get(&uuid) {
+                Some(Owner::Row(row)) if is_of_another_life(message, &row.row) => Next::Remember,
+                _ => Next::Known,
+            },
             Verdict::Retry => Next::Remember,
             Verdict::Wait { holder, age_ms } => wait(workshop, message, holder, age_ms).await?,
             Verdict::Compare(row) => compare_with(workshop, message, &row).await?,
@@ -70,6 +75,14 @@ async fn judge(
         };
     }
     Ok(())
+}
+
+fn is_of_another_life(message: &Message, row: &Row) -> bool {
+    let archived = row.origin.as_ref().and_then(|origin| origin.topic_id);
+    match (archived, message.item.stream.topic_id) {
+        (Some(archived), Some(read)) => archived != read,
+        _ => false,
+    }
 }
 
 /// Of several messages of one batch that want the same UUID, the first goes

@@ -112,6 +112,13 @@ pub trait Positions: Send + Sync {
         offsets: Range<i64>,
     ) -> Result<Vec<Range<i64>>, CatalogueError>;
 
+    /// How many of these offsets are archived: have a row, or a retry.
+    fn count_archived(
+        &self,
+        stream: &StreamKey,
+        offsets: Range<i64>,
+    ) -> Result<i64, CatalogueError>;
+
     /// The intervals of a stream, ordered by offset.
     fn read_intervals(&self, stream: &StreamKey) -> Result<Vec<ReadInterval>, CatalogueError>;
 

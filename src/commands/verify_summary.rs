@@ -71,6 +71,12 @@ pub(super) fn as_json(
         "objects": backwards.map(|b| b.objects),
         "objects_in_flight": backwards.map(|b| b.in_flight),
         "topics": backwards.map(|b| b.topics),
+        "completeness": checked.completeness.map(|c| json!({
+            "partitions": c.partitions,
+            "offsets": c.offsets,
+            "holes_confirmed": c.holes_confirmed,
+            "holes_unconfirmed": c.holes_unconfirmed,
+        })),
         "kafka_records": checked.records,
         "skipped": match backwards {
             Some(_) => None,
@@ -106,6 +112,13 @@ pub(super) fn as_table(
             rows.push(row("objects", backwards.objects, &young));
             rows.push(row("topics", backwards.topics, "counted"));
         }
+    }
+    if let Some(complete) = checked.completeness.filter(|c| c.partitions > 0) {
+        let how = format!(
+            "complete: {} offsets, of which hold no record: {} confirmed, {} not confirmed",
+            complete.offsets, complete.holes_confirmed, complete.holes_unconfirmed
+        );
+        rows.push(row("partitions", complete.partitions, &how));
     }
     if let Some(records) = checked.records {
         rows.push(row("kafka", records, "records compared"));

@@ -77,6 +77,14 @@ pub enum Kind {
         /// When somebody said that they know of it: no defect from then on.
         acknowledged_at: Option<i64>,
     },
+    /// Records that were archived of these offsets, [from, to), are no longer in
+    /// the catalogue.
+    Unaccounted {
+        partition: i32,
+        from: i64,
+        to: i64,
+        missing: i64,
+    },
     /// A record that Kafka has and the archive has not.
     NotArchived { partition: i32, offset: i64 },
     /// A record that Kafka has otherwise than the archive.
@@ -199,6 +207,7 @@ impl Kind {
             Self::OrphanObject { .. } => "orphan_object",
             Self::ForeignObject { .. } => "foreign_object",
             Self::Gap { .. } => "gap",
+            Self::Unaccounted { .. } => "unaccounted",
             Self::NotArchived { .. } => "not_archived",
             Self::UnlikeKafka { .. } => "unlike_kafka",
             Self::RetryNotRecorded { .. } => "retry_not_recorded",
@@ -255,6 +264,12 @@ mod tests {
                 reason: "retention",
                 found_at: 3,
                 acknowledged_at: None,
+            },
+            Kind::Unaccounted {
+                partition: 0,
+                from: 1,
+                to: 9,
+                missing: 2,
             },
             Kind::NotArchived {
                 partition: 0,

@@ -95,6 +95,16 @@ impl fmt::Display for Kind {
                     to - 1
                 )
             }
+            Self::Unaccounted {
+                partition,
+                from,
+                to,
+                missing,
+            } => write!(
+                out,
+                "partition {partition} offsets {from} to {}: the catalogue lacks {missing} records that were archived",
+                to - 1
+            ),
             Self::NotArchived { partition, offset } => write!(
                 out,
                 "partition {partition} offset {offset}: Kafka has it, the archive has not"

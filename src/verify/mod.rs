@@ -21,6 +21,7 @@
 mod ahead;
 mod ask;
 mod clock;
+mod completeness;
 mod content;
 mod counts;
 mod defect;
@@ -56,6 +57,7 @@ use self::place::Place;
 use crate::catalogue::{Catalogue, RowFilter};
 use crate::store::{Health, Store};
 
+pub use self::completeness::Completeness;
 pub use self::defect::{Defect, Kind};
 pub use self::error::VerifyError;
 pub use self::finding::{Finding, Repair};
@@ -109,6 +111,8 @@ pub struct Checked {
     /// `None` where the filter or the sample leaves some rows out: then an
     /// object without a row cannot be told from one whose row was left out.
     pub backwards: Option<Backwards>,
+    /// Which streams are complete; `None` where it was not looked at.
+    pub completeness: Option<Completeness>,
     /// Records of Kafka that were compared; `None`: it was not asked.
     pub records: Option<u64>,
     /// How many defects of each kind, an earlier part of the same verification
@@ -172,7 +176,7 @@ impl Verifier {
         };
         let place = log.saved.place.clone();
         self.save(&mut log, &findings, place).await;
-        self.phases(&mut log, &findings).await?;
+        let completeness = self.phases(&mut log, &findings).await?;
         self.close_logbook(&mut log, &findings).await;
         let (done, counts) = (self.progress.snapshot(), findings.counts());
         Ok(Checked {
@@ -183,6 +187,7 @@ impl Verifier {
                 in_flight: log.saved.in_flight,
                 topics: log.saved.topics,
             }),
+            completeness,
             records: self.stream.is_some().then_some(log.saved.records),
             defects: counts.defects,
             mended: counts.mended,
@@ -191,7 +196,7 @@ impl Verifier {
     }
 
     /// From where the logbook is.
-    async fn phases(&self, log: &mut Logbook, findings: &Findings) -> Result<()> {
+    async fn phases(&self, log: &mut Logbook, findings: &Findings) -> Result<Option<Completeness>> {
         if !self.is_selecting_whole_topics() {
             return self.in_turn(None, log, findings).await;
         }
@@ -209,7 +214,8 @@ impl Verifier {
         listed: Option<Ahead>,
         log: &mut Logbook,
         findings: &Findings,
-    ) -> Result<()> {
+    ) -> Result<Option<Completeness>> {
+        let mut completeness = None;
         if let Place::Messages { after } = log.saved.place {
             self.check_rows(after, log, findings).await?;
             let next = Place::Objects { after: None };
@@ -227,6 +233,7 @@ impl Verifier {
                 log.saved.topics = self.check_counts(findings).await?;
                 self.check_gaps(findings).await?;
                 self.check_deliveries(findings).await?;
+                completeness = Some(self.check_completeness(findings).await?);
             }
             let next = Place::Kafka { after: None };
             self.save(log, findings, next).await;
@@ -234,7 +241,7 @@ impl Verifier {
         if let (Place::Kafka { after }, Some(stream)) = (log.saved.place.clone(), &self.stream) {
             self.check_stream(stream, after, log, findings).await?;
         }
-        Ok(())
+        Ok(completeness)
     }
 
     /// A catalogue without some of its rows has no defect that could be seen in

@@ -229,3 +229,26 @@ fn lag_is_zero_behind_transaction_markers() {
     assert_eq!(intervals.len(), 1, "{intervals:?}");
     assert_eq!((intervals[0].records, intervals[0].holes()), (2, 2));
 }
+
+/// The catalogue alone shows that a row is gone, wherever its object is.
+#[test]
+fn verify_finds_that_a_partition_is_not_complete() {
+    let Some((broker, place, topic)) = scene("complete") else {
+        return;
+    };
+    broker.send(&plain_records(&topic, 1, 30));
+    assert_eq!(place.run_to_end().archived, 30);
+    let ended = place.run(&["verify", "--json"]).clean();
+    let last: serde_json::Value =
+        serde_json::from_str(ended.stdout.lines().last().expect("a summary")).expect("JSON");
+    let complete = last
+        .pointer("/summary/completeness")
+        .or(last.get("completeness"));
+    let complete = complete.unwrap_or_else(|| panic!("{last}"));
+    assert_eq!(complete["partitions"], 1);
+    assert_eq!(complete["offsets"], 30);
+    place.execute("DELETE FROM messages WHERE kafka_offset = 7");
+    let ended = place.run(&["verify", "--json"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stdout.contains("\"unaccounted\""), "{ended}");
+}

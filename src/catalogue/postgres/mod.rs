@@ -209,6 +209,14 @@ impl Positions for PostgresCatalogue {
         self.call(|session| positions::unread_of(session, stream, offsets))
     }
 
+    fn count_archived(
+        &self,
+        stream: &StreamKey,
+        offsets: Range<i64>,
+    ) -> Result<i64, CatalogueError> {
+        self.call(|session| positions::count_archived(session, stream, offsets))
+    }
+
     fn read_intervals(&self, stream: &StreamKey) -> Result<Vec<ReadInterval>, CatalogueError> {
         self.call(|session| positions::intervals(session, stream))
     }

@@ -492,3 +492,34 @@ pub fn confirm_holes(
     )?;
     Ok(confirmed == 1)
 }
+
+const COUNT: &str = "
+    SELECT count(*) FROM (
+        SELECT kafka_offset FROM messages
+        WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
+            AND (topic_id = $5 OR topic_id IS NULL)
+        UNION
+        SELECT kafka_offset FROM retries
+        WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
+            AND (topic_id = $5 OR topic_id IS NULL)
+    ) archived
+";
+
+pub fn count_archived(
+    session: &mut Session,
+    stream: &StreamKey,
+    offsets: Range<i64>,
+) -> Result<i64, Fault> {
+    let id = stream.id_column();
+    let row = session.query_one(
+        COUNT,
+        &[
+            &&*stream.topic,
+            &stream.partition,
+            &offsets.start,
+            &offsets.end,
+            &id,
+        ],
+    )?;
+    Ok(row.try_get(0)?)
+}

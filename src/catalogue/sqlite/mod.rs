@@ -212,6 +212,16 @@ impl Positions for SqliteCatalogue {
             .read(|file| positions::unread_of(file, stream, offsets))?)
     }
 
+    fn count_archived(
+        &self,
+        stream: &StreamKey,
+        offsets: Range<i64>,
+    ) -> Result<i64, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| positions::count_archived(file, stream, offsets))?)
+    }
+
     fn read_intervals(&self, stream: &StreamKey) -> Result<Vec<ReadInterval>, CatalogueError> {
         Ok(self
             .connections

@@ -297,3 +297,31 @@ pub fn confirm_holes(
     ])?;
     Ok(confirmed == 1)
 }
+
+const COUNT: &str = "
+    SELECT count(*) FROM (
+        SELECT kafka_offset FROM messages
+        WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4
+            AND (topic_id = ?5 OR topic_id IS NULL)
+        UNION
+        SELECT kafka_offset FROM retries
+        WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4
+            AND (topic_id = ?5 OR topic_id IS NULL)
+    ) archived
+";
+
+pub fn count_archived(
+    file: &Transaction<'_>,
+    stream: &StreamKey,
+    offsets: Range<i64>,
+) -> Result<i64, Fault> {
+    let mut count = file.prepare_cached(COUNT)?;
+    let params = params![
+        stream.topic,
+        stream.partition,
+        offsets.start,
+        offsets.end,
+        UuidText(stream.id_column()),
+    ];
+    Ok(count.query_row(params, |row| row.get(0))?)
+}
