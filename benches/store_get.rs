@@ -179,6 +179,8 @@ fn adopt(
         store: store.clone(),
         shard: None,
         progress: Arc::default(),
+        keys: None,
+        is_public: Arc::new(|_| false),
     };
     let began = Instant::now();
     let rebuilt = runtime.block_on(async {

@@ -127,6 +127,7 @@ pub mod registry;
 pub mod restore;
 pub mod retry;
 pub mod shutdown;
+pub mod signing;
 pub mod sqlite_file;
 pub mod store;
 pub mod verify;

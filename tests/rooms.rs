@@ -20,6 +20,7 @@ const FLOORS: &[&[&str]] = &[
     // that knows Avro.
     &["avro", "postgres_server", "sqlite_file"],
     &["config"],
+    &["signing"],
     &[
         "database",
         "durable",

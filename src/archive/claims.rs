@@ -125,10 +125,9 @@ async fn archive_for(
         timestamp: holder.timestamp,
         ..message.item.record.clone()
     };
-    let (store, topics) = (&workshop.store, &workshop.topics);
     let topic_id = message.item.stream.topic_id;
     let uuid = message.candidate.uuid();
-    let row = store_message(store, topics, &first, topic_id, &holder, uuid).await?;
+    let row = store_message(workshop, &first, topic_id, &holder, uuid).await?;
     let bytes = row.size as u64;
     let added = ask(workshop, move |catalogue| catalogue.add(&[row], &[])).await?;
     if !added.rows.is_empty() {

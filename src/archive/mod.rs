@@ -104,6 +104,7 @@ impl Archiver {
             catalogue: self.catalogue,
             store: self.store,
             topics: self.topics,
+            signing: self.config.signing,
             puts: PutLimit::new(self.config.put_concurrency),
             progress: progress.clone(),
             outages: Default::default(),

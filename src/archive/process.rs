@@ -127,8 +127,7 @@ async fn store_one(
         return Ok(());
     }
     let stored = store_message(
-        &workshop.store,
-        &workshop.topics,
+        workshop,
         &message.item.record,
         message.item.stream.topic_id,
         &message.candidate.delivery,

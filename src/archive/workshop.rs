@@ -7,6 +7,7 @@ use super::limit::PutLimit;
 use super::progress::Progress;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::TopicSelection;
+use crate::signing::SigningKeys;
 use crate::store::{Health, Store};
 
 /// Shared by all batches.
@@ -14,6 +15,8 @@ pub(super) struct Workshop {
     pub catalogue: Arc<dyn Catalogue>,
     pub store: Arc<dyn Store>,
     pub topics: TopicSelection,
+    /// `None`: nothing is signed.
+    pub signing: Option<SigningKeys>,
     pub puts: PutLimit,
     pub progress: Arc<Progress>,
     pub outages: Outages,

@@ -1,16 +1,15 @@
 //! The object of a message: stored under its key, or found there.
 
-use std::sync::Arc;
-
 use tracing::warn;
 use uuid::Uuid;
 
 use super::failure::ArchiveError;
+use super::workshop::Workshop;
 use crate::catalogue::{Lying, Origin, Row};
-use crate::config::TopicSelection;
 use crate::envelope::{self, Annotations};
 use crate::record::{Delivery, Record, TopicId};
-use crate::store::{Location, Put, Store, StoreError};
+use crate::signing::Verdict;
+use crate::store::{Location, Put, StoreError};
 
 /// Keys that may be tried when foreign objects lie under a message's own.
 const ALTERNATIVES: u32 = 100;
@@ -22,18 +21,19 @@ const ALTERNATIVES: u32 = 100;
 /// that key that is something else is left alone: the message gets a key
 /// beside it, which the catalogue tells.
 pub(super) async fn store_message(
-    store: &Arc<dyn Store>,
-    topics: &TopicSelection,
+    workshop: &Workshop,
     record: &Record,
     topic_id: Option<TopicId>,
     delivery: &Delivery,
     uuid: Uuid,
 ) -> Result<Row, ArchiveError> {
-    let public = topics.is_public(&record.topic);
-    let annotations = Annotations {
+    let store = &workshop.store;
+    let public = workshop.topics.is_public(&record.topic);
+    let mut annotations = Annotations {
         topic_id,
         ..envelope::annotate(record, delivery.digest, uuid, public)
     };
+    annotations.sign(record, workshop.signing.as_ref());
     let own_key = envelope::object_key(&record.topic, record.timestamp, uuid);
     for attempt in 1..=ALTERNATIVES {
         let key = envelope::key_beside(&own_key, attempt);
@@ -42,7 +42,7 @@ pub(super) async fn store_message(
         match store.put_new(&key, body).await? {
             Put::Stored => return Ok(row),
             Put::Exists => {
-                if let Some(row) = adopt(store, record, delivery, uuid, &key).await? {
+                if let Some(row) = adopt(workshop, record, delivery, uuid, &key).await? {
                     return Ok(row);
                 }
                 warn!("{}: {key} is not message {uuid}; left alone", store.name());
@@ -58,13 +58,18 @@ pub(super) async fn store_message(
 /// The row of an object that is there already, if it archives this delivery
 /// under this UUID. Its bytes may differ from today's encoding (what is public
 /// may have been configured anew), so the row describes what is there.
+///
+/// An object may have been stored without a signature, or with a key that is not
+/// known here: the record from Kafka confirms it, and the row is signed. One
+/// with a wrong signature of a known key is not taken.
 async fn adopt(
-    store: &Arc<dyn Store>,
+    workshop: &Workshop,
     record: &Record,
     delivery: &Delivery,
     uuid: Uuid,
     key: &str,
 ) -> Result<Option<Row>, ArchiveError> {
+    let store = &workshop.store;
     let at = Location {
         bucket: store.bucket().to_owned(),
         key: key.to_owned(),
@@ -107,6 +112,17 @@ async fn adopt(
     )?;
     if let (Some(origin), Some(kind)) = (&mut row.origin, document.timestamp_type) {
         origin.timestamp_type = kind;
+    }
+    if let Some(keys) = &workshop.signing {
+        let verdict = match (&document.annotations.signature, document.signed()) {
+            (Some(signature), Some(signed)) => keys.check(signature, &signed),
+            _ => Verdict::UnknownKey,
+        };
+        match verdict {
+            Verdict::Valid => {}
+            Verdict::Invalid => return Ok(None),
+            Verdict::UnknownKey => row.signature = row.signed().map(|of| keys.sign(&of)),
+        }
     }
     Ok(Some(row))
 }

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::config::DatabaseConfig;
 use crate::database::DatabaseError;
 use crate::record::{ContentDigest, Delivery, Signature, TimestampType, TopicId};
+use crate::signing::SignedMessage;
 use crate::store::Location;
 
 pub use self::ask::ask;
@@ -101,6 +102,24 @@ impl Row {
             key: self.key.clone(),
             range,
         }
+    }
+
+    /// What the row's signature is about. `None` where the row does not have all
+    /// of it: another archiver's, or a direct upload's, whose digest only the
+    /// object has.
+    pub fn signed(&self) -> Option<SignedMessage<'_>> {
+        let origin = self.origin.as_ref()?;
+        Some(SignedMessage {
+            uuid: self.uuid,
+            digest: origin.digest,
+            topic: &self.topic,
+            partition: Some(origin.partition),
+            offset: Some(origin.offset),
+            timestamp: self.timestamp,
+            timestamp_type: origin.timestamp_type,
+            topic_id: origin.topic_id,
+            public: self.public,
+        })
     }
 
     /// The delivery that this row archives, where it is known.

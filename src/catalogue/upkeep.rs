@@ -58,6 +58,9 @@ pub trait Upkeep: Send + Sync {
     /// new rows are unconfirmed.
     fn adopt_unconfirmed(&self, rows: &[Row]) -> Result<Vec<Uuid>, CatalogueError>;
 
+    /// A message is unconfirmed no more: a valid signature was found.
+    fn confirm(&self, uuid: Uuid) -> Result<(), CatalogueError>;
+
     /// Which of these messages are unconfirmed.
     fn which_unconfirmed(&self, uuids: &[Uuid]) -> Result<Vec<Uuid>, CatalogueError>;
 

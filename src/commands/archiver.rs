@@ -33,6 +33,7 @@ impl Archiving {
         let archive = config.archive()?;
         let catalogue = open::catalogue_to_write(config)?;
         open::wait_until_complete(&*catalogue)?;
+        open::begin_signing(&*catalogue, &archive)?;
         let store = runtime.block_on(open::store_to_write(config))?;
         let archiver = Archiver {
             catalogue,

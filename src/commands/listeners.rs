@@ -212,7 +212,10 @@ fn archive_api(
         false => None,
     };
     let Archive { catalogue, store } = archive;
-    Ok(Arc::new(ArchiveApi::new(api, catalogue, store, topics)))
+    let signing = config.archive()?.signing;
+    Ok(Arc::new(ArchiveApi::new(
+        api, catalogue, store, topics, signing,
+    )))
 }
 
 /// A catalogue that is there, with few connections of its own.

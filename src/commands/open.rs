@@ -12,7 +12,8 @@ use super::UsageError;
 use crate::catalogue::{self, Catalogue, CatalogueError};
 use crate::cli::{Command, ConfigCommand, Global};
 use crate::config::{
-    Config, DatabaseConfig, HopConfig, PostgresConfig, PublishingConfig, Selection, StoreConfig,
+    ArchiveConfig, Config, DatabaseConfig, HopConfig, PostgresConfig, PublishingConfig, Selection,
+    StoreConfig,
 };
 use crate::entities::{self, EntitySource, SourceError};
 use crate::kafka::{Admin, Cluster, KafkaFailure};
@@ -75,6 +76,22 @@ pub fn catalogue_to_write(config: &Config) -> anyhow::Result<Arc<dyn Catalogue>>
         CatalogueError::is_passing,
     );
     Ok(Arc::from(opened?))
+}
+
+/// Remembers that rows are signed from now on, where a signing key is
+/// configured: `verify` expects a signature of every later row. Blocks.
+pub fn begin_signing(
+    catalogue: &dyn Catalogue,
+    archive: &ArchiveConfig,
+) -> Result<(), CatalogueError> {
+    if archive.signing.is_none() {
+        return Ok(());
+    }
+    let begin = || catalogue.upkeep().begin_signing();
+    if patiently(begin, CatalogueError::is_passing)? {
+        info!(catalogue = catalogue.name(), "signing begins");
+    }
+    Ok(())
 }
 
 /// Waits for the end of a rebuild of the catalogue, however long it takes: what

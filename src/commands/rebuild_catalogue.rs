@@ -14,7 +14,7 @@ use super::verify_summary::{How, row, tenths};
 use super::{Exit, open, table};
 use crate::cli::RebuildCatalogueArgs;
 use crate::config::Config;
-use crate::verify::{Finding, Progress, Rebuild, Rebuilt};
+use crate::verify::{Finding, IsPublic, Progress, Rebuild, Rebuilt};
 
 /// Not every object was read: run it again.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,18 @@ pub fn rebuild(config: &Config, args: &RebuildCatalogueArgs, json: bool) -> anyh
             store: open::store_to_read(config).await?,
             shard,
             progress: Arc::new(Progress::default()),
+            keys: config.archive()?.signing,
+            is_public: public_topics(config)?,
         };
         watch(&rebuild, Report::with(json, How::default())).await
     })
+}
+
+/// What the configuration says of topics; of none that they are public where no
+/// cluster is configured.
+fn public_topics(config: &Config) -> anyhow::Result<IsPublic> {
+    let topics = config.hop()?.topics;
+    Ok(Arc::new(move |topic| topics.is_public(topic)))
 }
 
 /// Does the work and reports on it meanwhile.
@@ -67,10 +76,12 @@ async fn watch(rebuild: &Rebuild, mut report: Report) -> anyhow::Result<Exit> {
     }
     let seconds = report.seconds();
     report.end(&as_json(&rebuilt, seconds), &as_table(&rebuilt, seconds))?;
-    Ok(match rebuilt.defects {
-        0 => Exit::Clean,
-        _ => Exit::Found,
-    })
+    Ok(
+        match rebuilt.defects + rebuilt.unconfirmed.unwrap_or_default() {
+            0 => Exit::Clean,
+            _ => Exit::Found,
+        },
+    )
 }
 
 fn as_json(rebuilt: &Rebuilt, seconds: f64) -> serde_json::Value {
@@ -80,12 +91,22 @@ fn as_json(rebuilt: &Rebuilt, seconds: f64) -> serde_json::Value {
         "rows_known": rebuilt.known,
         "set_aside": rebuilt.set_aside,
         "defects": rebuilt.defects,
+        "signatures_checked": rebuilt.unconfirmed.is_some(),
+        "unconfirmed": rebuilt.unconfirmed,
         "catalogue_complete": rebuilt.incomplete.is_none(),
         "seconds": tenths(seconds),
     })
 }
 
 fn as_table(rebuilt: &Rebuilt, seconds: f64) -> String {
+    let proof = match rebuilt.unconfirmed {
+        Some(count) => row("unconfirmed", count, "objects without a valid signature"),
+        None => [
+            "signatures".to_owned(),
+            "-".to_owned(),
+            "nothing was proved: ARCHIVE_SIGNING_KEY is not set".to_owned(),
+        ],
+    };
     let rows = [
         row("objects", rebuilt.objects, "read"),
         row("rows", rebuilt.added, "added"),
@@ -96,6 +117,7 @@ fn as_table(rebuilt: &Rebuilt, seconds: f64) -> String {
             "set aside: copies, damaged ones",
         ),
         row("defects", rebuilt.defects, "objects that give no row"),
+        proof,
     ];
     let table = table::render(["what", "number", "how"], rows);
     let rate = rebuilt.objects as f64 / seconds.max(0.001);

@@ -64,7 +64,8 @@ fn open_archive(config: &Config, takes_uploads: bool) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     if takes_uploads {
-        let _catalogue = open::catalogue_to_write(config)?;
+        let catalogue = open::catalogue_to_write(config)?;
+        open::begin_signing(&*catalogue, &config.archive()?)?;
         runtime.block_on(open::store_to_write(config))?;
     } else {
         let _catalogue = open::catalogue_to_read(config)?;

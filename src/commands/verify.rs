@@ -60,6 +60,7 @@ pub fn verify(config: &Config, args: &VerifyArgs, json: bool) -> anyhow::Result<
             mending: mending(config, args, stream)?,
             asked: Some(asked(args)),
             resume: args.resume,
+            keys: config.archive()?.signing,
             // This function keeps one too: a database's connection must not be
             // closed from within the runtime.
             ..Verifier::new(Arc::clone(&catalogue), open::store_to_read(config).await?)

@@ -85,6 +85,11 @@ pub(super) fn as_json(
         "defects": found(checked),
         "defects_by_kind": checked.defects,
         "acknowledged_gaps": known,
+        "signatures": {
+            "valid": checked.signatures.valid,
+            "unsigned": checked.signatures.unsigned,
+            "not_checked": checked.signatures.not_checked,
+        },
         "mended": how.repair.then_some(checked.mended),
         "dry_run": how.dry_run,
         "left": how.left(checked),
@@ -122,6 +127,14 @@ pub(super) fn as_table(
     }
     if let Some(records) = checked.records {
         rows.push(row("kafka", records, "records compared"));
+    }
+    let signatures = checked.signatures;
+    if signatures.valid + signatures.not_checked > 0 {
+        let others = format!(
+            "valid; not checked: {}, unsigned: {}",
+            signatures.not_checked, signatures.unsigned
+        );
+        rows.push(row("signatures", signatures.valid, &others));
     }
     if known > 0 {
         rows.push(row("gap", known, "acknowledged"));

@@ -6,6 +6,7 @@ use super::error::ConfigError;
 use super::key::Key;
 use super::settings::Settings;
 use super::value::Value;
+use crate::signing::SigningKeys;
 
 /// How much the archiver does at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub struct ArchiveConfig {
     /// `archive-shutdown-seconds`: what is in flight may take this long after a
     /// signal. Default 30 s.
     pub shutdown: Duration,
+    /// `ARCHIVE_SIGNING_KEY` and `ARCHIVE_SIGNING_KEYS_OLD`; `None`: nothing is
+    /// signed, and no signature is checked.
+    pub signing: Option<SigningKeys>,
 }
 
 const BATCH_RECORDS: Key = Key::number(
@@ -82,7 +86,18 @@ const SHUTDOWN: Key = Key::number(
 )
 .default("30");
 
+const SIGNING_KEY: Key = Key::secret(
+    "archive-signing-key",
+    "ID:HEX of the key that signs rows and objects; none where absent",
+);
+const SIGNING_KEYS_OLD: Key = Key::secret(
+    "archive-signing-keys-old",
+    "ID:HEX,ID:HEX,... of keys that signed before",
+);
+
 pub(super) const KEYS: &[&Key] = &[
+    &SIGNING_KEY,
+    &SIGNING_KEYS_OLD,
     &BATCH_RECORDS,
     &BATCH_BYTES,
     &BATCH_INTERVAL,
@@ -112,8 +127,25 @@ impl ArchiveConfig {
             put_concurrency: settings.require(&PUT_CONCURRENCY)?,
             status_interval: Duration::from_secs(settings.require(&STATUS_INTERVAL)?),
             shutdown: Duration::from_secs(settings.require(&SHUTDOWN)?),
+            signing: signing(settings)?,
         })
     }
+}
+
+fn signing(settings: &Settings) -> Result<Option<SigningKeys>, ConfigError> {
+    let old: String = settings.optional(&SIGNING_KEYS_OLD)?.unwrap_or_default();
+    let Some(current) = settings.optional::<String>(&SIGNING_KEY)? else {
+        return match old.is_empty() {
+            true => Ok(None),
+            false => Err(settings.refused(
+                &SIGNING_KEYS_OLD,
+                "it has no effect without ARCHIVE_SIGNING_KEY: set that too",
+            )),
+        };
+    };
+    SigningKeys::parse(&current, &old)
+        .map(Some)
+        .map_err(|error| settings.refused(&SIGNING_KEY, error.to_string()))
 }
 
 /// The default of `archive-batch-bytes` follows a smaller memory.

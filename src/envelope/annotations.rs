@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::identity;
 use super::media_type::media_type;
-use crate::record::{ContentDigest, Header, Record, Signature, TopicId};
+use crate::record::{ContentDigest, Header, Record, Signature, TimestampType, TopicId};
+use crate::signing::{SignedMessage, SigningKeys};
 
 /// The third part of a stored document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,42 @@ const ORIGINATOR: &[u8] = b"originator";
 /// Whether the value of a header of that name becomes a text of the annotations.
 pub(super) fn is_text(name: &[u8]) -> bool {
     [TITLE, SENDER, FILE_NAME, ORIGINATOR].contains(&name)
+}
+
+impl Annotations {
+    /// Signs the message, if there is a key. Everything else must be as it will
+    /// be stored. A document without a digest is another archiver's, and is not
+    /// signed.
+    pub fn sign(&mut self, record: &Record, keys: Option<&SigningKeys>) {
+        let signed = self.signed(
+            &record.topic,
+            (!self.direct_upload).then_some((record.partition, record.offset)),
+            record.timestamp,
+            record.timestamp_type,
+        );
+        self.signature = keys.zip(signed).map(|(keys, signed)| keys.sign(&signed));
+    }
+
+    /// What a signature of the message is about. `place`: partition and offset.
+    pub(super) fn signed<'a>(
+        &self,
+        topic: &'a str,
+        place: Option<(i32, i64)>,
+        timestamp: i64,
+        timestamp_type: TimestampType,
+    ) -> Option<SignedMessage<'a>> {
+        Some(SignedMessage {
+            uuid: self.uuid,
+            digest: self.digest?,
+            topic,
+            partition: place.map(|(partition, _)| partition),
+            offset: place.map(|(_, offset)| offset),
+            timestamp,
+            timestamp_type,
+            topic_id: self.topic_id,
+            public: self.public,
+        })
+    }
 }
 
 /// The annotations of a record that is archived under `uuid`.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Annotations;
 use crate::record::{ContentDigest, Header, Signature, TimestampType, TopicId};
+use crate::signing::SignedMessage;
 
 /// A stored document, read back. What `archive-core` does not write is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,19 @@ pub struct Document {
     /// With the exact names where the document keeps them.
     pub headers: Vec<Header>,
     pub annotations: Annotations,
+}
+
+impl Document {
+    /// What its signature is about, with the digest that it says itself. `None`
+    /// in another archiver's document.
+    pub fn signed(&self) -> Option<SignedMessage<'_>> {
+        self.annotations.signed(
+            &self.topic,
+            self.partition.zip(self.offset),
+            self.timestamp,
+            self.timestamp_type.unwrap_or(TimestampType::None),
+        )
+    }
 }
 
 /// Why bytes are no document of the archive.

@@ -75,6 +75,13 @@ fn fields(row: &Row, document: &Document) -> Vec<(&'static str, String, String)>
         ),
     ];
     fields.extend(place_fields(row, document));
+    // An object may have been signed with an earlier key than its row, or not.
+    if let (Some(object), Some(catalogue)) = (&notes.signature, &row.signature)
+        && object.key_id == catalogue.key_id
+    {
+        let (object, catalogue) = (hex::encode(object.mac), hex::encode(catalogue.mac));
+        fields.push(("signature", object, catalogue));
+    }
     // Another archiver's documents need not have these.
     if notes.digest.is_some() {
         let (public, upload) = (notes.public, notes.direct_upload);

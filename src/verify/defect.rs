@@ -98,6 +98,14 @@ pub enum Kind {
     /// A record that Kafka has and that repeats an archived message, which the
     /// archive does not know of it.
     RetryNotRecorded { partition: i32, offset: i64 },
+    /// A row's signature is not the one of what the row says.
+    SignatureInvalid { key: String },
+    /// A row was added after signing began, and has no signature.
+    SignatureMissing,
+    /// A row is signed with a key of which only the id is known.
+    SignatureKeyUnknown { key: String },
+    /// An object without a valid signature, of which a rebuild made a row.
+    UnconfirmedObject { cause: String },
     /// A rebuild of the catalogue is under way, or was stopped: rows are missing.
     IncompleteCatalogue { cause: String },
     /// A record that has two rows: that of [`Defect::uuid`], and an earlier one.
@@ -211,6 +219,10 @@ impl Kind {
             Self::NotArchived { .. } => "not_archived",
             Self::UnlikeKafka { .. } => "unlike_kafka",
             Self::RetryNotRecorded { .. } => "retry_not_recorded",
+            Self::SignatureInvalid { .. } => "signature_invalid",
+            Self::SignatureMissing => "signature_missing",
+            Self::SignatureKeyUnknown { .. } => "signature_key_unknown",
+            Self::UnconfirmedObject { .. } => "unconfirmed_object",
             Self::IncompleteCatalogue { .. } => "incomplete_catalogue",
             Self::ArchivedTwice { .. } => "archived_twice",
             Self::WrongCount { .. } => "wrong_count",
@@ -286,6 +298,10 @@ mod tests {
                 partition: 0,
                 offset: 1,
             },
+            Kind::SignatureInvalid { key: text() },
+            Kind::SignatureMissing,
+            Kind::SignatureKeyUnknown { key: text() },
+            Kind::UnconfirmedObject { cause: text() },
             Kind::IncompleteCatalogue { cause: text() },
             Kind::ArchivedTwice {
                 partition: 0,

@@ -39,7 +39,22 @@ impl fmt::Display for Kind {
             }
             Self::NotBson { cause }
             | Self::NotAMessage { cause }
+            | Self::UnconfirmedObject { cause }
             | Self::IncompleteCatalogue { cause } => write!(out, "{cause}"),
+            Self::SignatureInvalid { key } => write!(
+                out,
+                "the signature by key {key} is not the one of this row: row or signature were changed"
+            ),
+            Self::SignatureMissing => {
+                write!(
+                    out,
+                    "the row was added after signing began, and has no signature"
+                )
+            }
+            Self::SignatureKeyUnknown { key } => write!(
+                out,
+                "signed by key {key}, which is not configured: add it to ARCHIVE_SIGNING_KEYS_OLD"
+            ),
             Self::WrongMessageCrc {
                 value,
                 annotation,

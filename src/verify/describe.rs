@@ -94,7 +94,9 @@ pub(super) fn record_of(document: &Document) -> Option<Record> {
 pub(super) fn is_object_of(row: &Row, bytes: &[u8]) -> Option<Document> {
     let document = envelope::decode(bytes).ok()?;
     let proof = prove(bytes, &document)?;
-    if document.annotations.uuid != row.uuid {
+    if document.annotations.uuid != row.uuid
+        || content::disagreements(row, &document).contains(&"signature")
+    {
         return None;
     }
     if let Some(origin) = &row.origin
@@ -157,6 +159,8 @@ pub(super) fn row_of(
     let row = Row {
         retracted: old.is_some_and(|old| old.retracted),
         origin: origin_of(document),
+        // Of an object that was stored without one, the row may have it.
+        signature: (notes.signature.clone()).or_else(|| old?.signature.clone()),
         ..Row::describe(&document.topic, document.timestamp, notes, object)?
     };
     Some(match old {

@@ -41,6 +41,7 @@ mod progress;
 mod rebuild;
 mod rows;
 mod sample;
+mod signatures;
 mod subset;
 
 use std::future::pending;
@@ -55,6 +56,7 @@ use self::finding::Findings;
 use self::logbook::Logbook;
 use self::place::Place;
 use crate::catalogue::{Catalogue, RowFilter};
+use crate::signing::SigningKeys;
 use crate::store::{Health, Store};
 
 pub use self::completeness::Completeness;
@@ -64,8 +66,9 @@ pub use self::finding::{Finding, Repair};
 pub use self::kafka::Stream;
 pub use self::mend::Mending;
 pub use self::progress::{Phase, Progress, Snapshot};
-pub use self::rebuild::{Rebuild, Rebuilt};
+pub use self::rebuild::{IsPublic, Rebuild, Rebuilt};
 pub use self::sample::{Sample, SampleError};
+pub use self::signatures::Signatures;
 pub use self::subset::{Subset, SubsetError};
 
 type Result<T> = std::result::Result<T, VerifyError>;
@@ -100,6 +103,8 @@ pub struct Verifier {
     pub progress: Arc<Progress>,
     /// What tells a failure of the store from one of an object.
     pub health: Health,
+    /// With which signatures are checked; `None`: they are not.
+    pub keys: Option<SigningKeys>,
 }
 
 /// What was looked at, all of it.
@@ -120,6 +125,8 @@ pub struct Checked {
     pub defects: std::collections::BTreeMap<String, i64>,
     /// How many of them were mended (with a dry run: would be).
     pub mended: u64,
+    /// What this run found about signatures.
+    pub signatures: Signatures,
     /// When the verification began that this one went on with, ms since
     /// 1970-01-01 UTC.
     pub resumed_from: Option<i64>,
@@ -161,6 +168,7 @@ impl Verifier {
             save_every: Duration::from_secs(3),
             progress: Arc::new(Progress::default()),
             health: Health::default(),
+            keys: None,
         }
     }
 
@@ -176,6 +184,11 @@ impl Verifier {
         };
         let place = log.saved.place.clone();
         self.save(&mut log, &findings, place).await;
+        let state = self.ask(|catalogue| catalogue.upkeep().state()).await?;
+        if let Some(last) = state.signed_after {
+            // It is set once.
+            let _ = self.progress.signatures.signed_after.set(last);
+        }
         let completeness = self.phases(&mut log, &findings).await?;
         self.close_logbook(&mut log, &findings).await;
         let (done, counts) = (self.progress.snapshot(), findings.counts());
@@ -191,6 +204,7 @@ impl Verifier {
             records: self.stream.is_some().then_some(log.saved.records),
             defects: counts.defects,
             mended: counts.mended,
+            signatures: self.progress.signatures.read(),
             resumed_from,
         })
     }

@@ -2,11 +2,14 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use super::signatures::Counter;
+
 use crate::catalogue::Verification;
 
 /// Counted by the verifier, read by others at any time.
 #[derive(Debug, Default)]
 pub struct Progress {
+    pub(super) signatures: Counter,
     expected: AtomicU64,
     messages: AtomicU64,
     objects: AtomicU64,

@@ -5,6 +5,10 @@
 //! are there already are left alone, so a rebuild may be run again, and in parts
 //! by several processes.
 //!
+//! With a signing key, an object is believed only if its signature is valid. Of
+//! any other the row is unconfirmed, without the object's signature, and public
+//! only if the configuration says so of its topic.
+//!
 //! From its beginning to the end of the last part the catalogue is marked as
 //! incomplete: nothing is archived meanwhile, because a UUID that seems free may
 //! have an owner. A rebuild that is stopped leaves the mark.
@@ -19,9 +23,11 @@ use super::defect::{Defect, Kind};
 use super::describe::{prove, proved, row_of};
 use super::finding::{Finding, Findings};
 use super::objects::{listing, uuid_of};
+use super::signatures::unconfirmed;
 use super::{Result, SUSPECTS, Subset, Verifier};
 use crate::catalogue::{Catalogue, Row};
 use crate::envelope::{self, DecodeError};
+use crate::signing::SigningKeys;
 use crate::store::{Location, ObjectInfo, Store, StoreError};
 
 /// Objects read at once.
@@ -33,6 +39,9 @@ const BATCH: usize = 500;
 /// Of objects read at once, in KiB; a larger object is read alone.
 const MEMORY_KIB: u32 = 64 * 1024;
 
+/// Whether the messages of a topic are public.
+pub type IsPublic = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// What is rebuilt from what. The verifier's `progress`, `catalogue` and
 /// `store` are used, and nothing else of it.
 pub struct Rebuild {
@@ -41,6 +50,10 @@ pub struct Rebuild {
     /// Only this part.
     pub shard: Option<Subset>,
     pub progress: Arc<super::Progress>,
+    /// With which signatures are checked; `None`: nothing is proved.
+    pub keys: Option<SigningKeys>,
+    /// Whether the messages of a topic are public, as far as is configured.
+    pub is_public: IsPublic,
 }
 
 /// What became of the objects.
@@ -55,6 +68,8 @@ pub struct Rebuilt {
     pub set_aside: u64,
     /// Objects that give no row, each told.
     pub defects: u64,
+    /// Objects without a valid signature, each told; `None`: not checked.
+    pub unconfirmed: Option<u64>,
     /// Why the catalogue is not complete now: other parts are missing.
     pub incomplete: Option<String>,
 }
@@ -62,6 +77,8 @@ pub struct Rebuilt {
 /// What an object is.
 enum Read {
     Row(Box<Row>),
+    /// Of an object without a valid signature, and why it has none.
+    Unconfirmed(Box<Row>, String),
     /// Of no use by itself; perhaps another object of the UUID is.
     Damaged(Uuid, ObjectInfo, Kind),
     /// Whole, and another message than its key says.
@@ -76,9 +93,11 @@ impl Rebuild {
         let work = Work {
             verifier: Verifier {
                 progress: self.progress.clone(),
+                keys: self.keys.clone(),
                 ..Verifier::new(self.catalogue.clone(), self.store.clone())
             },
             shard: self.shard,
+            is_public: self.is_public.clone(),
             findings: Findings::new(to, super::finding::Counts::default()),
         };
         work.run().await
@@ -88,6 +107,7 @@ impl Rebuild {
 struct Work {
     verifier: Verifier,
     shard: Option<Subset>,
+    is_public: IsPublic,
     findings: Findings,
 }
 
@@ -98,6 +118,11 @@ impl Work {
         self.verifier
             .ask(move |catalogue| catalogue.upkeep().begin_rebuild(part))
             .await?;
+        if self.verifier.keys.is_some() {
+            self.verifier
+                .ask(|catalogue| catalogue.upkeep().begin_signing())
+                .await?;
+        }
         let mut done = self.read_all().await?;
         let is_complete = self
             .verifier
@@ -113,7 +138,10 @@ impl Work {
     async fn read_all(&self) -> Result<Rebuilt> {
         self.verifier.progress.turn_backwards();
         let memory = Semaphore::new(MEMORY_KIB as usize);
-        let mut done = Rebuilt::default();
+        let mut done = Rebuilt {
+            unconfirmed: self.verifier.keys.as_ref().map(|_| 0),
+            ..Rebuilt::default()
+        };
         let mut batches = listing(&self.verifier.store, "", None)
             .map_ok(|page| stream::iter(page.objects.into_iter().map(Ok)))
             .try_flatten()
@@ -125,11 +153,16 @@ impl Work {
             .boxed();
         let (mut damaged, mut strays) = (vec![], vec![]);
         while let Some(batch) = batches.try_next().await? {
-            let mut rows = vec![];
+            let (mut rows, mut unconfirmed) = (vec![], vec![]);
             for read in batch {
                 done.objects += 1;
                 match read {
                     Read::Row(row) => rows.push(*row),
+                    Read::Unconfirmed(row, cause) => {
+                        let kind = Kind::UnconfirmedObject { cause };
+                        self.tell(row.key.clone(), Some(row.uuid), kind).await?;
+                        unconfirmed.push(*row);
+                    }
                     Read::Damaged(uuid, object, kind) => damaged.push((uuid, object, kind)),
                     Read::Stray(object) => strays.push(object),
                     Read::Foreign(object) => {
@@ -139,7 +172,11 @@ impl Work {
                     }
                 }
             }
-            self.add(rows, &mut done).await?;
+            if let Some(count) = &mut done.unconfirmed {
+                *count += unconfirmed.len() as u64;
+            }
+            self.add(rows, true, &mut done).await?;
+            self.add(unconfirmed, false, &mut done).await?;
             // Keys of one UUID lie together, so their objects have been read.
             if damaged.len() >= SUSPECTS {
                 self.judge_damaged(std::mem::take(&mut damaged), &mut done)
@@ -194,7 +231,15 @@ impl Work {
             return Ok(Read::Stray(object));
         }
         Ok(match self.describe(uuid, &object, &bytes) {
-            Ok(row) => Read::Row(Box::new(row)),
+            Ok((row, None)) => Read::Row(Box::new(row)),
+            Ok((row, Some(cause))) => {
+                let row = Row {
+                    public: (self.is_public)(&row.topic),
+                    signature: None,
+                    ..row
+                };
+                Read::Unconfirmed(Box::new(row), cause)
+            }
             Err(kind) => Read::Damaged(uuid, object, kind),
         })
     }
@@ -204,7 +249,7 @@ impl Work {
         uuid: Uuid,
         object: &ObjectInfo,
         bytes: &[u8],
-    ) -> std::result::Result<Row, Kind> {
+    ) -> std::result::Result<(Row, Option<String>), Kind> {
         let no_message = |cause: &str| Kind::NotAMessage {
             cause: cause.to_owned(),
         };
@@ -221,18 +266,22 @@ impl Work {
             return Err(no_message("its content contradicts its sums"));
         }
         let place = (self.verifier.store.bucket(), object.key.as_str());
-        row_of(&document, bytes, place, None).ok_or_else(|| no_message("it is too large"))
+        let row = row_of(&document, bytes, place, None);
+        let row = row.ok_or_else(|| no_message("it is too large"))?;
+        let keys = self.verifier.keys.as_ref();
+        Ok((row, keys.and_then(|keys| unconfirmed(keys, &document))))
     }
 
-    async fn add(&self, rows: Vec<Row>, done: &mut Rebuilt) -> Result<()> {
+    async fn add(&self, rows: Vec<Row>, is_confirmed: bool, done: &mut Rebuilt) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
         let rows = Arc::new(rows);
         let given = rows.clone();
-        let added = self
-            .verifier
-            .ask(move |catalogue| catalogue.upkeep().adopt(&given));
+        let added = self.verifier.ask(move |catalogue| match is_confirmed {
+            true => catalogue.upkeep().adopt(&given),
+            false => catalogue.upkeep().adopt_unconfirmed(&given),
+        });
         let added = added.await?.len();
         done.added += added as u64;
         if added == rows.len() {
@@ -248,11 +297,45 @@ impl Work {
             let its = there.iter().find(|stored| stored.row.uuid == row.uuid);
             if let Some(stored) = its.filter(|stored| stored.row.key != row.key) {
                 beside += 1;
-                self.two_objects(stored, row, done).await?;
+                let takes_over = is_confirmed
+                    && self.verifier.keys.is_some()
+                    && self.verifier.is_unconfirmed(row.uuid).await?;
+                match takes_over {
+                    true => self.take_over(stored, row, done).await?,
+                    false => self.two_objects(stored, row, done).await?,
+                }
             }
         }
         done.known += (rows.len() - added) as u64 - beside;
         Ok(())
+    }
+
+    /// The row was made of an object that nothing confirms, and this one has a
+    /// valid signature.
+    async fn take_over(
+        &self,
+        stored: &crate::catalogue::StoredRow,
+        row: &Row,
+        done: &mut Rebuilt,
+    ) -> Result<()> {
+        self.verifier.write_row(stored, row.clone()).await?;
+        let uuid = row.uuid;
+        self.verifier
+            .ask(move |catalogue| catalogue.upkeep().confirm(uuid))
+            .await?;
+        if stored.row.delivery() == row.delivery() {
+            done.set_aside += 1;
+            let reason = "a copy of the message's object without a valid signature";
+            let bucket = &stored.row.bucket;
+            return self
+                .verifier
+                .leave_aside(bucket, &stored.row.key, reason)
+                .await;
+        }
+        done.defects += 1;
+        let size = stored.row.size as u64;
+        let kind = Kind::OrphanObject { size };
+        self.tell(stored.row.key.clone(), Some(uuid), kind).await
     }
 
     /// Two whole objects of one UUID: the row names the one in the message's own

@@ -13,6 +13,7 @@ use super::pages::{Page, Pages};
 use super::place::Place;
 use super::{Result, SUSPECTS, Sample, Verifier};
 use crate::catalogue::{Cursor, Row, StoredRow};
+use crate::envelope::{self, Document};
 use crate::store::StoreError;
 
 /// Objects asked for at once.
@@ -186,10 +187,14 @@ impl Verifier {
         let row = &stored.row;
         let looked = match self.deep {
             true => self.read(row, memory).await,
-            false => self.measure(row).await,
+            false => self.measure(row).await.map(|kinds| (kinds, None)),
         };
-        let kinds = match looked {
-            Ok(kinds) => kinds,
+        let mut kinds = match looked {
+            Ok((kinds, document)) => {
+                let mut kinds = kinds;
+                kinds.extend(self.check_signature(&stored, document.as_ref()).await?);
+                kinds
+            }
             Err(StoreError::NotFound { .. }) => return Ok(Looked::Missing(Box::new(stored))),
             Err(error @ StoreError::Unreadable { .. }) => {
                 vec![Kind::UnreadableObject {
@@ -198,6 +203,12 @@ impl Verifier {
             }
             Err(error) => return Err(error.into()),
         };
+        // What an unconfirmed object says of that is not believed.
+        let is_about_public =
+            |kind: &Kind| matches!(kind, Kind::Disagrees { field, .. } if *field == "public");
+        if kinds.iter().any(is_about_public) && self.is_unconfirmed(row.uuid).await? {
+            kinds.retain(|kind| !is_about_public(kind));
+        }
         let defects = kinds.into_iter().map(|kind| Defect::of_row(row, kind));
         let told = self.mended(&stored, defects.collect(), memory);
         Ok(Looked::Found(told.await?))
@@ -223,12 +234,17 @@ impl Verifier {
         &self,
         row: &Row,
         memory: &Semaphore,
-    ) -> std::result::Result<Vec<Kind>, StoreError> {
+    ) -> std::result::Result<(Vec<Kind>, Option<Document>), StoreError> {
         // Never closed; and without a permit the work goes on all the same.
         let _room = memory.acquire_many(room_for(row)).await.ok();
         let bytes = self.get(&row.location()).await?;
         self.progress.read(bytes.len());
-        Ok(content::compare(row, &bytes))
+        // Only a direct upload's row lacks what its signature is about.
+        let document = match row.signature.is_some() && row.origin.is_none() {
+            true => envelope::decode(&bytes).ok(),
+            false => None,
+        };
+        Ok((content::compare(row, &bytes), document))
     }
 
     /// Asks for the missing ones again: only what is missing twice is a defect.

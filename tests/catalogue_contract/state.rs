@@ -94,4 +94,6 @@ fn rows_without_a_valid_signature_are_unconfirmed(place: &Place) {
     let all = [message(1).uuid, message(2).uuid];
     assert_eq!(upkeep.which_unconfirmed(&all).unwrap(), [message(2).uuid]);
     assert_eq!(upkeep.state().unwrap().unconfirmed, 1);
+    upkeep.confirm(message(2).uuid).unwrap();
+    assert_eq!(upkeep.state().unwrap().unconfirmed, 0);
 }

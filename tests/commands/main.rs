@@ -19,6 +19,7 @@ mod rebuild_catalogue;
 mod rehearsals;
 mod restore;
 mod second_reader;
+mod signing;
 mod status;
 mod status_check;
 mod store_around;

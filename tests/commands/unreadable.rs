@@ -159,6 +159,8 @@ fn a_rebuild_reports_an_object_that_cannot_be_read_and_goes_on() {
             store: store(&archive, Some(&key), Fault::Refused),
             shard: None,
             progress: Arc::new(Progress::default()),
+            keys: None,
+            is_public: Arc::new(|_| false),
         };
         let (tell, mut told) = mpsc::channel(1_000);
         let rebuilt = rebuild.run(tell).await.unwrap();

@@ -57,6 +57,7 @@ fn without_any_file_it_is_a_mock_hop_and_files() {
                 put_concurrency: 64,
                 status_interval: Duration::from_secs(60),
                 shutdown: Duration::from_secs(30),
+                signing: None,
             }
         );
     }

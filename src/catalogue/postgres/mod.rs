@@ -259,6 +259,10 @@ impl Upkeep for PostgresCatalogue {
         self.call(|session| upkeep::adopt_unconfirmed(session, rows))
     }
 
+    fn confirm(&self, uuid: Uuid) -> Result<(), CatalogueError> {
+        self.call(|session| state::confirm(session, uuid))
+    }
+
     fn which_unconfirmed(&self, uuids: &[Uuid]) -> Result<Vec<Uuid>, CatalogueError> {
         self.call(|session| state::which_unconfirmed(session, uuids))
     }

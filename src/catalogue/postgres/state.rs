@@ -99,6 +99,12 @@ pub fn begin_signing(session: &mut Session) -> Result<bool, Fault> {
     Ok(session.execute(BEGIN_SIGNING, &[])? == 1)
 }
 
+pub fn confirm(session: &mut Session, uuid: Uuid) -> Result<(), Fault> {
+    let sql = "DELETE FROM unconfirmed_messages WHERE uuid = $1";
+    session.execute(sql, &[&uuid])?;
+    Ok(())
+}
+
 const WHICH_UNCONFIRMED: &str = "SELECT uuid FROM unconfirmed_messages WHERE uuid = ANY ($1)";
 
 pub fn which_unconfirmed(session: &mut Session, uuids: &[Uuid]) -> Result<Vec<Uuid>, Fault> {

@@ -270,6 +270,10 @@ impl Upkeep for SqliteCatalogue {
             .write(|file| upkeep::adopt_unconfirmed(file, rows))?)
     }
 
+    fn confirm(&self, uuid: Uuid) -> Result<(), CatalogueError> {
+        Ok(self.connections.write(|file| state::confirm(file, uuid))?)
+    }
+
     fn which_unconfirmed(&self, uuids: &[Uuid]) -> Result<Vec<Uuid>, CatalogueError> {
         Ok(self
             .connections

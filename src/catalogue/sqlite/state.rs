@@ -86,6 +86,12 @@ pub fn begin_signing(file: &Transaction<'_>) -> Result<bool, Fault> {
     Ok(file.execute(BEGIN_SIGNING, [])? == 1)
 }
 
+pub fn confirm(file: &Transaction<'_>, uuid: Uuid) -> Result<(), Fault> {
+    let sql = "DELETE FROM unconfirmed_messages WHERE uuid = ?1";
+    file.execute(sql, [UuidText(uuid)])?;
+    Ok(())
+}
+
 pub fn which_unconfirmed(file: &Transaction<'_>, uuids: &[Uuid]) -> Result<Vec<Uuid>, Fault> {
     let mut select = file.prepare_cached("SELECT 1 FROM unconfirmed_messages WHERE uuid = ?1")?;
     let mut found = vec![];

@@ -37,6 +37,7 @@ use super::respond;
 use super::server::Service;
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::config::{ApiConfig, TopicSelection};
+use crate::signing::SigningKeys;
 use crate::store::Store;
 
 use cors::Cors;
@@ -85,14 +86,16 @@ pub(crate) enum Reach {
 }
 
 impl ArchiveApi {
-    /// `topics` says which uploads are public; without it none are taken.
+    /// `topics` says which uploads are public; without it none are taken. They
+    /// are signed with `signing`.
     pub fn new(
         config: &ApiConfig,
         catalogue: Arc<dyn Catalogue>,
         store: Arc<dyn Store>,
         topics: Option<TopicSelection>,
+        signing: Option<SigningKeys>,
     ) -> Self {
-        let uploads = topics.map(|topics| Uploads::new(config.upload_bytes, topics));
+        let uploads = topics.map(|topics| Uploads::new(config.upload_bytes, topics, signing));
         Self {
             archive: Arc::new(Archive {
                 health: HealthCheck::new(catalogue.clone(), store.clone()),

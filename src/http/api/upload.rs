@@ -28,6 +28,7 @@ use crate::http::query::Query;
 use crate::http::request::Request;
 use crate::http::respond;
 use crate::record::{Delivery, Record, TimestampType};
+use crate::signing::SigningKeys;
 use crate::store::{Location, Put, StoreError};
 
 /// What hop-client appends to the topic of a message that it uploads.
@@ -52,15 +53,17 @@ const TRIES: u32 = 10;
 pub struct Uploads {
     largest: usize,
     topics: TopicSelection,
+    signing: Option<SigningKeys>,
     memory: Arc<Semaphore>,
 }
 
 impl Uploads {
-    pub fn new(largest: usize, topics: TopicSelection) -> Self {
+    pub fn new(largest: usize, topics: TopicSelection, signing: Option<SigningKeys>) -> Self {
         let units = AT_ONCE * largest.div_ceil(UNIT);
         Self {
             largest,
             topics,
+            signing,
             memory: Arc::new(Semaphore::new(units)),
         }
     }
@@ -219,10 +222,12 @@ impl Archive {
         delivery: &Delivery,
         public: bool,
     ) -> Result<Row, Problem> {
-        let annotations = Annotations {
+        let mut annotations = Annotations {
             direct_upload: true,
             ..envelope::annotate(record, delivery.digest, uuid, public)
         };
+        let keys = self.uploads.as_ref().and_then(|of| of.signing.as_ref());
+        annotations.sign(record, keys);
         let own_key = envelope::object_key(&record.topic, record.timestamp, uuid);
         for attempt in 1..=TRIES {
             let key = envelope::key_beside(&own_key, attempt);

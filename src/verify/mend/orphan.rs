@@ -5,15 +5,20 @@ use tracing::debug;
 use crate::catalogue::{Owner, Row, StoredRow};
 use crate::envelope::{self, Annotations, Document, object_key};
 use crate::record::{ContentDigest, Delivery};
+use crate::signing::SigningKeys;
 use crate::verify::content::{self, digest_of};
 use crate::verify::describe::{proved, record_of, row_of};
 use crate::verify::finding::Repair;
 use crate::verify::objects::Candidate;
+use crate::verify::signatures::unconfirmed;
 use crate::verify::{Result, Verifier};
 
 /// Why an object whose UUID belongs to another message stays as it is.
 const OTHER_MESSAGE: &str =
     "it is whole and another message than the one that has its UUID: keep it, and ask";
+
+/// What confirms an object that nothing proves.
+const ADOPT_ORPHANS: &str = "--adopt-orphans";
 
 impl Verifier {
     /// `None` where nothing is to be mended.
@@ -134,15 +139,28 @@ impl Verifier {
             ));
         };
         let public = self.is_public(&document.topic);
-        let (bytes, document) = match envelope_as(document, public) {
+        // Whoever asks for it to be adopted does not prove it.
+        let is_proved = confirmed != ADOPT_ORPHANS;
+        let keys = self.keys.as_ref().filter(|_| is_proved);
+        let (bytes, document) = match envelope_as(document, public, keys) {
             Some(bytes) => match envelope::decode(&bytes) {
                 Ok(document) => (bytes, document),
                 Err(error) => return Ok(Repair::impossible(error.to_string())),
             },
             None => (bytes.to_vec(), document.clone()),
         };
-        let Some(row) = row_of(&document, &bytes, (self.store.bucket(), key), None) else {
+        let Some(mut row) = row_of(&document, &bytes, (self.store.bucket(), key), None) else {
             return Ok(Repair::impossible("it is too large to be a message"));
+        };
+        let is_unconfirmed = match &self.keys {
+            Some(keys) if unconfirmed(keys, &document).is_some() => {
+                row.signature = match is_proved {
+                    true => row.signed().map(|signed| keys.sign(&signed)),
+                    false => None,
+                };
+                !is_proved
+            }
+            _ => false,
         };
         // What lies there already is kept, and the same bytes are not stored twice.
         let place = self.store_again(&row, &bytes).await?;
@@ -150,7 +168,12 @@ impl Verifier {
         let repair = Repair::done(format!("it gets a row, confirmed by {confirmed}")).of_row(&row);
         if !self.is_dry_run() {
             let adopted = self
-                .ask(move |catalogue| catalogue.upkeep().adopt(std::slice::from_ref(&row)))
+                .ask(move |catalogue| match is_unconfirmed {
+                    true => catalogue
+                        .upkeep()
+                        .adopt_unconfirmed(std::slice::from_ref(&row)),
+                    false => catalogue.upkeep().adopt(std::slice::from_ref(&row)),
+                })
                 .await?;
             if adopted.is_empty() {
                 return Ok(Repair::impossible(
@@ -166,6 +189,11 @@ impl Verifier {
         let Some(mending) = &self.mending else {
             return Ok(None);
         };
+        if let Some(keys) = &self.keys
+            && unconfirmed(keys, document).is_none()
+        {
+            return Ok(Some("its signature"));
+        }
         let delivery = delivery_of(document);
         if let Some(delivery) = &delivery {
             let uuid = document.annotations.uuid;
@@ -192,7 +220,7 @@ impl Verifier {
                 Err(error) => debug!(%error, "Kafka cannot confirm an object"),
             }
         }
-        Ok(mending.adopt_orphans.then_some("--adopt-orphans"))
+        Ok(mending.adopt_orphans.then_some(ADOPT_ORPHANS))
     }
 
     /// The message has a row that names another object, or another place.
@@ -262,14 +290,16 @@ fn delivery_of(document: &Document) -> Option<Delivery> {
 
 /// The document as it is when it says `public`; `None` where it does, or is of
 /// an archiver that does not say it.
-fn envelope_as(document: &Document, public: bool) -> Option<Vec<u8>> {
+fn envelope_as(document: &Document, public: bool, keys: Option<&SigningKeys>) -> Option<Vec<u8>> {
     let notes = &document.annotations;
     if notes.digest.is_none() || notes.public == public {
         return None;
     }
-    let notes = Annotations {
+    let mut notes = Annotations {
         public,
         ..notes.clone()
     };
-    Some(envelope::encode(&record_of(document)?, &notes))
+    let record = record_of(document)?;
+    notes.sign(&record, keys);
+    Some(envelope::encode(&record, &notes))
 }

@@ -84,7 +84,8 @@ impl Verifier {
         let is_public = |stream: &super::Stream| (stream.is_public)(&record.topic);
         let public = self.stream.as_ref().is_some_and(is_public);
         let digest = envelope::delivery(record).digest;
-        let notes = envelope::annotate(record, digest, uuid, public);
+        let mut notes = envelope::annotate(record, digest, uuid, public);
+        notes.sign(record, self.keys.as_ref());
         let bytes = envelope::encode(record, &notes);
         let own = envelope::object_key(&record.topic, record.timestamp, uuid);
         let describe = |key: &str| -> Option<Row> {

@@ -37,6 +37,11 @@ impl Verifier {
 
     async fn carry_out_row(&self, stored: &StoredRow, new: Row, how: String) -> Result<Repair> {
         let old = &stored.row;
+        // An object that nothing confirms does not make its message public.
+        let mut new = new;
+        if new.public && !old.public && self.is_unconfirmed(old.uuid).await? {
+            new.public = false;
+        }
         let repair = Repair::done(how).of_row(&new);
         if !self.write_row(stored, new.clone()).await? {
             // Another repair may have reached it first: two objects exchanged.
