@@ -140,6 +140,16 @@ pub enum Command {
     /// -H names a Kafka that answers.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Leave out records that cannot be read, with a recorded gap
+    ///
+    /// For a partition that is stuck: a corrupt batch, for example. The running
+    /// archiver notices the order within half a minute and reads on at TO. The
+    /// gap is recorded with the reason "skipped"; verify reports it until it is
+    /// acknowledged. The records stay in Kafka, and are not archived.
+    #[command(
+        after_help = "Example:\n  archive_ingest skip -H hop-local -D local-db gcn.circular 0 1200..1250"
+    )]
+    Skip(SkipArgs),
     /// Publish the entities of a kernel that are new, then exit
     ///
     /// Reads up to the kernel's bound: what was stored in the last seconds
@@ -183,6 +193,15 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+}
+
+#[derive(Args, Debug)]
+pub struct SkipArgs {
+    pub topic: String,
+    pub partition: i32,
+    /// Offsets to leave out: from FROM up to, and without, TO
+    #[arg(value_name = "FROM..TO")]
+    pub offsets: String,
 }
 
 #[derive(Subcommand, Debug)]

@@ -88,6 +88,26 @@ impl Partition {
 }
 
 impl Flight {
+    /// Offsets before `to` are not archived by order: the watermark passes them
+    /// once all that was received before is archived.
+    pub fn skip_to(&mut self, to: i64) {
+        self.records.push_back(InFlight {
+            offset: to - 1,
+            done: true,
+            waits: false,
+        });
+        self.advance();
+    }
+
+    fn advance(&mut self) {
+        while self.records.front().is_some_and(|record| record.done) {
+            if let Some(record) = self.records.pop_front() {
+                self.watermark = Some(record.offset + 1);
+                self.front += 1;
+            }
+        }
+    }
+
     /// What may be committed.
     pub fn committable(&self) -> Option<i64> {
         match self.hold {
@@ -191,12 +211,7 @@ impl Ticket {
         if let Some(record) = flight.records.get_mut(index) {
             record.done = true;
         }
-        while flight.records.front().is_some_and(|record| record.done) {
-            if let Some(record) = flight.records.pop_front() {
-                flight.watermark = Some(record.offset + 1);
-                flight.front += 1;
-            }
-        }
+        flight.advance();
     }
 }
 

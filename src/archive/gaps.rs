@@ -37,6 +37,9 @@ const LAST_TAIL_LOOK: Duration = Duration::from_secs(60);
 /// Partitions whose end is looked at together.
 const TAILS: usize = 200;
 
+/// Partitions that Kafka told nothing of are asked for again after this long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
 /// Watches what each partition gives.
 pub(super) struct GapWatch {
     catalogue: Arc<dyn Catalogue>,
@@ -49,6 +52,10 @@ pub(super) struct GapWatch {
     fresh: BTreeMap<TopicPartition, Fresh>,
     /// Those of them whose topic is gone: looked at if it comes back.
     gone: BTreeMap<TopicPartition, Fresh>,
+    /// Those of them of which Kafka did not tell all that is needed when it was
+    /// last asked, and when that was.
+    unanswered: BTreeSet<TopicPartition>,
+    asked: Instant,
 }
 
 /// A partition that is read.
@@ -113,6 +120,8 @@ impl GapWatch {
             reading: HashMap::new(),
             fresh: BTreeMap::new(),
             gone: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            asked: Instant::now(),
         }
     }
 
@@ -143,10 +152,19 @@ impl GapWatch {
         self.fresh.extend(back);
     }
 
-    /// Whether everything that was noted has been looked at.
+    /// Whether everything that was noted has been looked at, apart from
+    /// partitions of which Kafka tells nothing (one without a leader).
     pub(super) fn is_settled(&self) -> bool {
         let is_open = |reading: &Reading| !reading.lost.is_empty() || !reading.unknown.is_empty();
-        self.fresh.is_empty() && !self.reading.values().any(is_open)
+        let mut fresh = self.fresh.keys();
+        fresh.all(|p| self.unanswered.contains(p)) && !self.reading.values().any(is_open)
+    }
+
+    /// An operator has ordered to leave out what is before `to`.
+    pub(super) fn skip_to(&mut self, partition: &TopicPartition, to: i64) {
+        if let Some(reading) = self.reading.get_mut(partition) {
+            reading.due = to;
+        }
     }
 
     /// A record of this partition came: of which stream it is, and from which
@@ -206,6 +224,7 @@ impl GapWatch {
             self.reading.remove(partition);
             self.fresh.remove(partition);
             self.gone.remove(partition);
+            self.unanswered.remove(partition);
         }
     }
 
@@ -219,7 +238,10 @@ impl GapWatch {
     ) -> Result<Settled, ArchiveError> {
         self.find_passed(consumer, is_quiet)?;
         self.record_jumps(consumer)?;
-        if self.fresh.is_empty() {
+        if self.asked.elapsed() >= ASK_AGAIN {
+            self.unanswered.clear();
+        }
+        if self.fresh.keys().all(|p| self.unanswered.contains(p)) {
             return Ok(Settled::default());
         }
         let looked = match self.ask(consumer) {
@@ -340,11 +362,12 @@ impl GapWatch {
             .filter(|(_, reading)| !reading.lost.is_empty() || !reading.unknown.is_empty())
             .map(|(partition, _)| partition.clone())
             .collect();
-        let asked: Vec<TopicPartition> = jumped
+        let mut asked: Vec<TopicPartition> = jumped
             .iter()
             .filter(|partition| !self.reading[*partition].unknown.is_empty())
             .cloned()
             .collect();
+        asked.sort_unstable();
         let starts = consumer.starts(&asked)?;
         let (mut gaps, mut holes) = (Vec::new(), Vec::new());
         for partition in &jumped {
@@ -369,6 +392,11 @@ impl GapWatch {
             self.catalogue.add_read(&[], &[], &holes)?;
         }
         for partition in &jumped {
+            let is_known =
+                asked.binary_search(partition).is_err() || starts.contains_key(partition);
+            if !is_known {
+                continue;
+            }
             if let Some(reading) = self.reading.get_mut(partition) {
                 reading.lost.clear();
                 reading.unknown.clear();
@@ -378,13 +406,39 @@ impl GapWatch {
         Ok(())
     }
 
-    fn ask<E: ConsumerEvents>(&self, consumer: &RecordConsumer<E>) -> Result<Logs, ArchiveError> {
-        let fresh: Vec<TopicPartition> = self.fresh.keys().cloned().collect();
+    /// Partitions that do not answer now are left out of the starts: they stay
+    /// fresh, and nothing is committed for them.
+    fn ask<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+    ) -> Result<Logs, ArchiveError> {
+        let is_asked = |partition: &&TopicPartition| !self.unanswered.contains(*partition);
+        let fresh: Vec<TopicPartition> = self.fresh.keys().filter(is_asked).cloned().collect();
+        let ids = consumer.topic_ids(&names(&fresh))?;
+        let group = consumer.group_offsets(&fresh)?;
+        let mut starts = consumer.starts(&fresh)?;
+        let ends = consumer.ends(&fresh)?;
+        starts.retain(|partition, _| {
+            ends.contains_key(partition) && !group.unanswered.contains_key(partition)
+        });
+        let silent: Vec<TopicPartition> = fresh
+            .into_iter()
+            .filter(|partition| !starts.contains_key(partition))
+            .collect();
+        if !silent.is_empty() {
+            self.set_aside_what_is_gone(consumer)?;
+            info!(
+                count = silent.len(),
+                "partitions do not answer, nothing is committed for them"
+            );
+            self.unanswered.extend(silent);
+            self.asked = Instant::now();
+        }
         Ok(Logs {
-            ids: consumer.topic_ids(&names(&fresh))?,
-            committed: consumer.group_offsets(&fresh)?,
-            starts: consumer.starts(&fresh)?,
-            ends: consumer.ends(&fresh)?,
+            ids,
+            committed: group.offsets,
+            starts,
+            ends,
         })
     }
 

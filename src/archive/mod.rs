@@ -20,6 +20,7 @@ mod message;
 mod process;
 mod progress;
 mod reader;
+mod stuck;
 mod topics;
 mod truncation;
 mod until_end;
@@ -49,13 +50,16 @@ use gaps::GapWatch;
 use limit::PutLimit;
 use process::archive_batch;
 use reader::Reader;
+use stuck::StuckPartitions;
 use topics::Topics;
 use truncation::TruncationWatch;
 use watermark::Watermarks;
 use workshop::Workshop;
 
 pub use failure::ArchiveError;
-pub use progress::{LostRange, Progress, Summary, TopicCount, UnreadableRow};
+pub use progress::{
+    LostRange, Progress, StuckPartition, Summary, TopicCount, Unread, UnreadableRow,
+};
 pub use reader::Bounds;
 
 /// Batches that are worked on at once. Two overlap PUTs with commits; the rest
@@ -131,8 +135,11 @@ impl Archiver {
         let reader = Reader {
             consumer: RecordConsumer::open(cluster, &self.group, queue_bytes, events.clone())?,
             events,
-            topics: Topics::new(self.topics.clone(), self.topic_refresh),
+            topics: Topics::new(self.topics.clone(), self.topic_refresh, progress.clone()),
             bounds: self.bounds,
+            out_of_range: vec![],
+            stuck: StuckPartitions::new(self.catalogue.clone(), progress.clone()),
+            progress: progress.clone(),
             gaps: GapWatch::new(self.catalogue.clone(), progress.clone(), watermarks.clone()),
             truncation: TruncationWatch::new(self.catalogue.clone()),
             watermarks,

@@ -1,6 +1,6 @@
 //! What the archiver has done: the status line and the summary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -15,6 +15,9 @@ pub struct Progress {
     topics: Mutex<BTreeMap<Arc<str>, TopicCount>>,
     lost: Mutex<Vec<LostRange>>,
     unreadable: Mutex<BTreeMap<(String, i32, i64), UnreadableRow>>,
+    stuck: Mutex<Vec<StuckPartition>>,
+    unread: Mutex<Vec<Unread>>,
+    denied: Mutex<Vec<String>>,
 }
 
 /// A record that may be the message of an older row whose object cannot be
@@ -27,6 +30,27 @@ pub struct UnreadableRow {
     /// The UUID of the row.
     pub row: Uuid,
     pub key: String,
+    pub cause: String,
+}
+
+/// A partition that cannot be read on now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StuckPartition {
+    pub topic: String,
+    pub partition: i32,
+    /// The first offset that is not read.
+    pub offset: i64,
+    pub cause: String,
+}
+
+/// What was to be archived and was not, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unread {
+    pub topic: String,
+    /// `None` for the whole topic.
+    pub partition: Option<i32>,
+    /// The first offset that is not archived, where it is known.
+    pub offset: Option<i64>,
     pub cause: String,
 }
 
@@ -66,6 +90,10 @@ pub struct Summary {
     pub lost: Vec<LostRange>,
     /// Records that wait for an object that cannot be read.
     pub unreadable: Vec<UnreadableRow>,
+    /// Partitions that cannot be read on.
+    pub stuck: Vec<StuckPartition>,
+    /// Topics and partitions whose end was to be reached and was not.
+    pub unread: Vec<Unread>,
 }
 
 impl Default for Progress {
@@ -75,6 +103,9 @@ impl Default for Progress {
             started: Instant::now(),
             topics: Mutex::default(),
             lost: Mutex::default(),
+            stuck: Mutex::default(),
+            unread: Mutex::default(),
+            denied: Mutex::default(),
             unreadable: Mutex::default(),
         }
     }
@@ -82,7 +113,7 @@ impl Default for Progress {
 
 impl Progress {
     pub(super) fn lost(&self, gaps: Vec<Gap>) {
-        let mut lost = self.lost.lock().unwrap_or_else(|lock| lock.into_inner());
+        let mut lost = lock(&self.lost);
         lost.extend(gaps.into_iter().map(|gap| LostRange {
             topic: gap.topic.to_string(),
             partition: gap.partition,
@@ -115,6 +146,33 @@ impl Progress {
                 .is_some()
     }
 
+    pub(super) fn set_stuck(&self, stuck: Vec<StuckPartition>) {
+        *lock(&self.stuck) = stuck;
+    }
+
+    /// Partitions that cannot be read on now.
+    pub fn stuck(&self) -> Vec<StuckPartition> {
+        lock(&self.stuck).clone()
+    }
+
+    pub(super) fn set_denied(&self, topics: &BTreeSet<Arc<str>>) {
+        *lock(&self.denied) = topics.iter().map(|topic| topic.to_string()).collect();
+    }
+
+    /// Topics that are to be archived and that the user may not read.
+    pub fn denied(&self) -> Vec<String> {
+        lock(&self.denied).clone()
+    }
+
+    pub(super) fn set_unread(&self, unread: Vec<Unread>) {
+        *lock(&self.unread) = unread;
+    }
+
+    /// What was to be archived and is not read.
+    pub fn unread(&self) -> Vec<Unread> {
+        lock(&self.unread).clone()
+    }
+
     pub(super) fn archived(&self, topic: &Arc<str>, bytes: u64) {
         self.count(topic, |count| {
             count.archived += 1;
@@ -127,7 +185,7 @@ impl Progress {
     }
 
     fn count(&self, topic: &Arc<str>, change: impl FnOnce(&mut TopicCount)) {
-        let mut topics = self.topics.lock().unwrap_or_else(|lock| lock.into_inner());
+        let mut topics = lock(&self.topics);
         match topics.get_mut(topic) {
             Some(count) => change(count),
             None => change(topics.entry(topic.clone()).or_default()),
@@ -136,7 +194,7 @@ impl Progress {
 
     /// Everything up to now.
     pub fn summary(&self) -> Summary {
-        let topics = self.topics.lock().unwrap_or_else(|lock| lock.into_inner());
+        let topics = lock(&self.topics);
         let sum = |part: fn(&TopicCount) -> u64| topics.values().map(part).sum::<u64>();
         let (archived, seconds) = (sum(|t| t.archived), self.started.elapsed().as_secs_f64());
         Summary {
@@ -161,6 +219,12 @@ impl Progress {
                 .values()
                 .cloned()
                 .collect(),
+            stuck: self.stuck(),
+            unread: self.unread(),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|lock| lock.into_inner())
 }

@@ -14,6 +14,8 @@ use super::budget::{Budget, Taken};
 use super::events::Events;
 use super::failure::ArchiveError;
 use super::gaps::GapWatch;
+use super::progress::Progress;
+use super::stuck::{Retry, StuckPartitions};
 use super::topics::Topics;
 use super::truncation::TruncationWatch;
 use super::until_end::UntilEnd;
@@ -53,6 +55,10 @@ pub(super) struct Reader {
     pub watermarks: Arc<Watermarks>,
     pub gaps: GapWatch,
     pub truncation: TruncationWatch,
+    pub stuck: StuckPartitions,
+    /// Partitions that wait for a first offset, with the one that was due.
+    pub out_of_range: Vec<(TopicPartition, Option<i64>)>,
+    pub progress: Arc<Progress>,
     pub budget: Budget,
     pub runtime: Handle,
     pub shutdown: Shutdown,
@@ -93,6 +99,9 @@ impl Reader {
             end = Some(asked);
         }
         let reason = self.read(&out, &mut end)?;
+        if let Some(end) = &end {
+            self.progress.set_unread(end.unread());
+        }
         drop(out);
         debug!(?reason, "reading has ended");
         self.is_quiet = false;
@@ -153,6 +162,11 @@ impl Reader {
             if self.commit_when_due()? {
                 self.begin_made_anew()?;
                 self.reread_truncated(end)?;
+                // Records of a partition that wait here come before what is
+                // skipped of it.
+                if self.held.is_empty() {
+                    self.retry_stuck()?;
+                }
             }
             if !self.hand_on_first(out)? {
                 return Ok(Reason::Told);
@@ -164,6 +178,7 @@ impl Reader {
                     &self.consumer,
                     &self.topics,
                     &self.watermarks,
+                    &self.stuck,
                     self.received,
                 )?
             {
@@ -174,12 +189,96 @@ impl Reader {
 
     fn poll(&mut self, timeout: Duration) -> Result<(), ArchiveError> {
         match self.consumer.poll(timeout) {
-            Polled::Record(record) => self.held.push_back(record),
+            Polled::Record(record) => {
+                self.stuck.received(&TopicPartition {
+                    topic: record.topic.clone(),
+                    partition: record.partition,
+                });
+                self.held.push_back(record);
+            }
             Polled::Nothing => {}
+            Polled::Stuck {
+                partition,
+                offset,
+                cause,
+            } => self.stuck.failed(partition, offset, cause),
+            Polled::OutOfRange { partition, offset } => self.begin_in_range(partition, offset),
             Polled::Trouble(trouble) => info!("{trouble}; the client goes on by itself"),
             Polled::Fatal(failure) => return Err(failure.into()),
         }
         self.take_in_rebalance();
+        Ok(())
+    }
+
+    /// Reads a partition on whose log does not have the offset that is due: from
+    /// its start, as retention has removed what was due, or the log was
+    /// truncated.
+    fn begin_in_range(&mut self, partition: TopicPartition, due: Option<i64>) {
+        let (topic, number) = (&*partition.topic, partition.partition);
+        let begun = match due {
+            None => self.consumer.read_from(&partition, None),
+            Some(due) => {
+                let one = std::slice::from_ref(&partition);
+                let range = self
+                    .consumer
+                    .starts(one)
+                    .and_then(|starts| Ok((starts, self.consumer.ends(one)?)));
+                match range {
+                    Ok((starts, ends)) => match (starts.get(&partition), ends.get(&partition)) {
+                        (Some(&start), Some(&end)) => {
+                            let begin = match (start..=end).contains(&due) {
+                                true => due,
+                                false => start,
+                            };
+                            info!(
+                                topic,
+                                partition = number,
+                                due,
+                                start,
+                                end,
+                                begin,
+                                "offset out of range"
+                            );
+                            self.consumer.read_from(&partition, Some(begin))
+                        }
+                        // Asked again by the client, as it begins where it was.
+                        _ => self.consumer.read_from(&partition, Some(due)),
+                    },
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        if let Err(error) = begun {
+            info!(%error, topic, partition = number, "offset out of range, the log's start is not known yet");
+            self.out_of_range.push((partition, due));
+        }
+    }
+
+    /// Tries partitions again that failed some time ago.
+    fn retry_stuck(&mut self) -> Result<(), ArchiveError> {
+        for (partition, due) in std::mem::take(&mut self.out_of_range) {
+            self.begin_in_range(partition, due);
+        }
+        let due = match self.stuck.due() {
+            Err(error) if error.is_passing() => {
+                debug!(%error, "stuck partitions not retried, the catalogue is away");
+                return Ok(());
+            }
+            due => due?,
+        };
+        for retry in due {
+            let done = match &retry {
+                Retry::Again(partition) => self.consumer.retry(partition),
+                Retry::SkipTo(partition, to) => {
+                    self.gaps.skip_to(partition, *to);
+                    self.watermarks.skip_to(partition, *to);
+                    self.consumer.read_from(partition, Some(*to))
+                }
+            };
+            if let Err(error) = done {
+                info!(%error, "stuck partition not retried");
+            }
+        }
         Ok(())
     }
 
@@ -196,6 +295,7 @@ impl Reader {
         let given_up = self.events.take_given_up();
         self.gaps.end(&given_up);
         self.truncation.end(&given_up);
+        self.stuck.end(&given_up);
         for lost in given_up {
             self.held
                 .retain(|r| r.partition != lost.partition || r.topic != lost.topic);
@@ -389,6 +489,7 @@ impl Reader {
             self.poll(Duration::from_millis(10))?;
             self.held.clear();
             let idle = self.watermarks.wait_idle(None, Duration::from_millis(10));
+            // What cannot be told of a few partitions is in the summary.
             self.commit()?;
             if idle && self.gaps.is_settled() && self.watermarks.uncommitted().is_empty() {
                 if !std::mem::take(&mut pass_tails) {

@@ -1,14 +1,18 @@
 //! Which topics are read: asked again now and then, so that new ones are
 //! picked up.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
 use super::failure::ArchiveError;
+use super::progress::Progress;
 use crate::config::{TopicSelection, Verdict};
-use crate::kafka::{ConsumerEvents, KafkaFailure, RecordConsumer, TopicId, TopicIds, TopicInfo};
+use crate::kafka::{
+    ConsumerEvents, KafkaFailure, RecordConsumer, TopicAnswers, TopicId, TopicIds, TopicInfo,
+};
 
 /// A question that got no answer is asked again after this long, or sooner.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
@@ -20,6 +24,9 @@ const LOST: u32 = 3;
 
 /// The subscription, kept up to date.
 pub(super) struct Topics {
+    progress: Arc<Progress>,
+    /// Topics that the user may not read.
+    unreadable: BTreeSet<Arc<str>>,
     selection: TopicSelection,
     refresh: Duration,
     asked: Option<Instant>,
@@ -37,8 +44,10 @@ pub(super) struct Topics {
 }
 
 impl Topics {
-    pub fn new(selection: TopicSelection, refresh: Duration) -> Self {
+    pub fn new(selection: TopicSelection, refresh: Duration, progress: Arc<Progress>) -> Self {
         Self {
+            progress,
+            unreadable: BTreeSet::new(),
             selection,
             refresh,
             asked: None,
@@ -94,8 +103,9 @@ impl Topics {
         // again at once, or the client is hardly polled any more.
         self.asked = Some(Instant::now());
         match answer {
-            Ok((wanted, ids)) => {
+            Ok((wanted, TopicAnswers { ids, unreadable })) => {
                 self.unanswered = 0;
+                self.report_unreadable(unreadable);
                 self.is_outdated |= ids
                     .iter()
                     .any(|(topic, id)| self.seen.get(topic).is_some_and(|seen| seen != id));
@@ -137,12 +147,29 @@ impl Topics {
     fn ask<E: ConsumerEvents>(
         &self,
         consumer: &RecordConsumer<E>,
-    ) -> Result<(Vec<String>, TopicIds), KafkaFailure> {
+    ) -> Result<(Vec<String>, TopicAnswers), KafkaFailure> {
         let wanted = self.wanted(consumer.topics()?).into_iter();
-        let wanted: Vec<String> = wanted.map(|topic| topic.name).collect();
+        let mut wanted: Vec<String> = wanted.map(|topic| topic.name).collect();
         let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        let ids = consumer.topic_ids(&names)?;
-        Ok((wanted, ids))
+        let answers = consumer.describe(&names)?;
+        wanted.retain(|topic| !answers.unreadable.contains(topic.as_str()));
+        Ok((wanted, answers))
+    }
+
+    /// Topics that the user may see and not read are no reason to stop: they are
+    /// reported and asked for again with the others.
+    fn report_unreadable(&mut self, unreadable: BTreeSet<Arc<str>>) {
+        for topic in unreadable.difference(&self.unreadable) {
+            warn!(
+                topic = &**topic,
+                "no read access, topic not archived: grant the user READ on it, or leave it out of hop-topics"
+            );
+        }
+        for topic in self.unreadable.difference(&unreadable) {
+            info!(topic = &**topic, "topic readable now, or gone");
+        }
+        self.progress.set_denied(&unreadable);
+        self.unreadable = unreadable;
     }
 
     fn subscribe<E: ConsumerEvents>(

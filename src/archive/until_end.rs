@@ -1,6 +1,7 @@
 //! «The end»: the end offsets of the moment of asking, and whether everything
 //! before them is archived.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,13 +10,21 @@ use tracing::debug;
 
 use super::failure::ArchiveError;
 use super::incarnation::made_anew;
+use super::progress::Unread;
+use super::stuck::StuckPartitions;
 use super::topics::Topics;
 use super::watermark::Watermarks;
 use crate::catalogue::{Catalogue, StreamKey};
-use crate::kafka::{ConsumerEvents, Offsets, RecordConsumer, TopicId, TopicIds, TopicPartition};
+use crate::kafka::{
+    ConsumerEvents, Offsets, RecordConsumer, TopicAnswers, TopicId, TopicIds, TopicPartition,
+};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const ASK_ARCHIVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// A partition without a leader for this long is given up. An election takes
+/// less.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Nothing came for this long: what is still open may have nothing to give.
 const QUIET: Duration = Duration::from_millis(300);
@@ -34,6 +43,13 @@ pub(super) struct UntilEnd {
     /// The first offset of each that nobody has archived yet, as far as known.
     next: Offsets,
     catalogue: Arc<dyn Catalogue>,
+    /// Partitions whose end is not known, or that no broker leads now, and since
+    /// when.
+    away: BTreeMap<TopicPartition, (String, Instant)>,
+    /// What is given up: it cannot be read.
+    unread: BTreeMap<TopicPartition, String>,
+    /// Topics that the user may not read.
+    unreadable: BTreeSet<Arc<str>>,
     /// Of which topics these are the ends.
     ids: TopicIds,
     looked: Instant,
@@ -55,9 +71,10 @@ impl UntilEnd {
         topics: &Topics,
         catalogue: Arc<dyn Catalogue>,
     ) -> Result<Self, ArchiveError> {
-        let wanted = topics.wanted(consumer.topics()?);
+        let mut wanted = topics.wanted(consumer.topics()?);
         let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
-        let ids = consumer.topic_ids(&names)?;
+        let TopicAnswers { ids, unreadable } = consumer.describe(&names)?;
+        wanted.retain(|topic| !unreadable.contains(topic.name.as_str()));
         let partitions: Vec<TopicPartition> = wanted
             .iter()
             .flat_map(|topic| {
@@ -68,14 +85,14 @@ impl UntilEnd {
                     .map(move |&p| TopicPartition::new(name, p))
             })
             .collect();
-        let starts = consumer.starts(&partitions)?;
-        let mut open = consumer.ends(&partitions)?;
-        open.retain(|partition, end| starts.get(partition).is_none_or(|start| start < end));
-        Ok(Self {
+        let mut end = Self {
             partitions,
-            open,
-            next: starts,
+            open: Offsets::new(),
+            next: Offsets::new(),
             catalogue,
+            away: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            unreadable,
             ids,
             looked: Instant::now(),
             // Once it is known what is due of each partition.
@@ -85,7 +102,10 @@ impl UntilEnd {
                 look: Instant::now() + QUIET,
                 pause: FIRST_PAUSE,
             },
-        })
+        };
+        let asked = end.partitions.clone();
+        end.ask_ends(consumer, &asked)?;
+        Ok(end)
     }
 
     /// All that were asked for.
@@ -93,16 +113,63 @@ impl UntilEnd {
         &self.partitions
     }
 
+    /// Asks for the ends of these partitions; those that do not answer are away.
+    fn ask_ends<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+        partitions: &[TopicPartition],
+    ) -> Result<(), ArchiveError> {
+        let starts = consumer.starts(partitions)?;
+        let ends = consumer.ends(partitions)?;
+        for partition in partitions {
+            match (starts.get(partition), ends.get(partition)) {
+                (Some(&start), Some(&end)) => {
+                    self.away.remove(partition);
+                    if start < end {
+                        self.open.insert(partition.clone(), end);
+                        self.next.entry(partition.clone()).or_insert(start);
+                    }
+                }
+                _ => {
+                    let why = "its leader did not tell where it ends".to_owned();
+                    self.away
+                        .entry(partition.clone())
+                        .or_insert_with(|| (why, Instant::now()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was to be archived up to its end and cannot be read.
+    pub fn unread(&self) -> Vec<Unread> {
+        let topics = self.unreadable.iter().map(|topic| Unread {
+            topic: topic.to_string(),
+            partition: None,
+            offset: None,
+            cause: "no read access".to_owned(),
+        });
+        let partitions = self.unread.iter().map(|(partition, cause)| Unread {
+            topic: partition.topic.to_string(),
+            partition: Some(partition.partition),
+            offset: self.next.get(partition).copied(),
+            cause: cause.clone(),
+        });
+        topics.chain(partitions).collect()
+    }
+
     /// Whether everything before the ends is archived, by this process or by
-    /// another member of the group. `received`: records so far.
+    /// another member of the group, but for what cannot be read. `received`:
+    /// records so far.
     pub fn is_reached<E: ConsumerEvents>(
         &mut self,
         consumer: &RecordConsumer<E>,
         topics: &Topics,
         watermarks: &Watermarks,
+        stuck: &StuckPartitions,
         received: u64,
     ) -> Result<bool, ArchiveError> {
-        if self.open.is_empty() {
+        if self.open.is_empty() && self.away.is_empty() {
             return Ok(true);
         }
         if self.looked.elapsed() < LOOK_AGAIN {
@@ -124,13 +191,61 @@ impl UntilEnd {
         {
             self.asked_archive = Some(Instant::now());
             passing(self.ask_archive(consumer))?;
+            passing(self.ask_leaders(consumer))?;
         }
         self.close_reached();
+        for partition in self.open.keys() {
+            if let Some((offset, cause)) = stuck.find(partition) {
+                self.next.insert(partition.clone(), offset);
+                self.unread.insert(partition.clone(), cause.to_owned());
+            }
+        }
+        let unread = &self.unread;
+        self.open
+            .retain(|partition, _| !unread.contains_key(partition));
         if self.quiet.is_due(received) {
             let looked = self.look_into_logs(consumer, watermarks);
             passing(looked)?;
         }
-        Ok(self.open.is_empty())
+        Ok(self.open.is_empty() && self.away.is_empty())
+    }
+
+    /// Gives up partitions that no broker has led for some time.
+    fn ask_leaders<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+    ) -> Result<(), ArchiveError> {
+        let unknown: Vec<TopicPartition> = self
+            .away
+            .keys()
+            .filter(|partition| !self.open.contains_key(partition))
+            .cloned()
+            .collect();
+        if !unknown.is_empty() {
+            self.ask_ends(consumer, &unknown)?;
+        }
+        let open: Vec<TopicPartition> = self.open.keys().cloned().collect();
+        let without_leader = consumer.without_leader(&open)?;
+        for partition in open {
+            match without_leader.get(&partition) {
+                None => {
+                    self.away.remove(&partition);
+                }
+                Some(why) => {
+                    self.away
+                        .entry(partition)
+                        .or_insert_with(|| (why.clone(), Instant::now()));
+                }
+            }
+        }
+        for (partition, (why, _)) in self
+            .away
+            .extract_if(.., |_, (_, since)| since.elapsed() >= LEADER_TIMEOUT)
+        {
+            self.open.remove(&partition);
+            self.unread.insert(partition, why);
+        }
+        Ok(())
     }
 
     /// What other members have archived, and this one before: what the group
@@ -140,7 +255,7 @@ impl UntilEnd {
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.open.keys().cloned().collect();
-        let committed = consumer.group_offsets(&partitions)?;
+        let committed = consumer.group_offsets(&partitions)?.offsets;
         let keys: Vec<StreamKey> = committed
             .keys()
             .map(|partition| StreamKey {

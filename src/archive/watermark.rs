@@ -81,6 +81,13 @@ impl Watermarks {
         partition.received(offset, &self.signals)
     }
 
+    /// Offsets of this partition before `to` are not archived, by order.
+    pub fn skip_to(&self, partition: &TopicPartition, to: i64) {
+        if let Some(state) = lock(&self.partitions).get(partition) {
+            lock(&state.flight).skip_to(to);
+        }
+    }
+
     /// What may be committed and is not yet.
     pub fn uncommitted(&self) -> Vec<(TopicPartition, GroupOffset)> {
         lock(&self.partitions)

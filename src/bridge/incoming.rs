@@ -196,7 +196,7 @@ impl Membership {
     fn polled(&mut self, polled: Polled) -> Result<Option<Record>, KafkaFailure> {
         match polled {
             Polled::Record(record) => Ok(Some(record)),
-            Polled::Nothing => Ok(None),
+            Polled::Nothing | Polled::Stuck { .. } | Polled::OutOfRange { .. } => Ok(None),
             Polled::Fatal(failure) => Err(failure),
             Polled::Trouble(failure) => {
                 self.tell(failure.to_string());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -17,6 +18,7 @@ use super::watch::Watch;
 use crate::archive::{Progress, Summary, TopicCount};
 use crate::config::{GroupName, HopConfig, TopicSelection, Verdict};
 use crate::http::metrics::Metrics;
+use crate::http::probes::Probes;
 use crate::kafka::{Admin, Cluster, KafkaFailure, TopicPartition};
 
 /// Adds the counts of `progress` to what is scraped.
@@ -78,7 +80,54 @@ impl Collector for ArchiverCounts {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             gauge.encode(metric)?;
         }
+        let help = "Partitions that cannot be read on, with the offset that is due";
+        let mut family = encoder.encode_descriptor(
+            "archive_stuck_partition_offset",
+            help,
+            None,
+            MetricType::Gauge,
+        )?;
+        for stuck in &summary.stuck {
+            let partition = stuck.partition.to_string();
+            let labels = [
+                ("topic", stuck.topic.as_str()),
+                ("partition", partition.as_str()),
+            ];
+            ConstGauge::new(stuck.offset).encode(family.encode_family(&labels)?)?;
+        }
+        let unreadable = self.0.denied().len() as i64;
+        for (name, help, number) in [
+            (
+                "archive_stuck_partitions",
+                "Partitions that cannot be read on",
+                summary.stuck.len() as i64,
+            ),
+            (
+                "archive_unreadable_topics",
+                "Topics that the user may not read",
+                unreadable,
+            ),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(number).encode(metric)?;
+        }
         Ok(())
+    }
+}
+
+/// A partition that is stuck makes the archiver not ready.
+#[async_trait]
+impl Probes for Progress {
+    async fn not_ready(&self) -> Vec<String> {
+        let stuck = self.stuck().into_iter();
+        stuck
+            .map(|stuck| {
+                format!(
+                    "{} partition {} is stuck at offset {}: {}",
+                    stuck.topic, stuck.partition, stuck.offset, stuck.cause
+                )
+            })
+            .collect()
     }
 }
 

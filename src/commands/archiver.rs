@@ -13,6 +13,7 @@ use super::{Exit, archive_metrics, open, output, table, verify_metrics};
 use crate::archive::{Archiver, Bounds, Outcome, Progress, Summary};
 use crate::cli::RunArgs;
 use crate::config::{ArchiveConfig, Config, GroupName, HopConfig, Verdict, is_internal};
+use crate::http::probes::Probes;
 use crate::kafka::{Admin, Cluster, TopicInfo};
 
 /// An archiver with everything that it works with.
@@ -49,6 +50,11 @@ impl Archiving {
             archiver,
             cluster: cluster.clone(),
         })
+    }
+
+    /// Says whether it can read all that it is to read.
+    pub fn probe(&self) -> Arc<dyn Probes> {
+        self.archiver.progress.clone()
     }
 
     /// Tells Prometheus what it does, how far behind it is, and what was verified.
@@ -90,7 +96,9 @@ impl Archiving {
                 Err(error) if !output::reader_has_left(&error) => return Err(error),
                 _ => {}
             }
-            Ok(match outcome.complete {
+            let summary = &outcome.summary;
+            let is_whole = summary.stuck.is_empty() && summary.unread.is_empty();
+            Ok(match outcome.complete && is_whole {
                 true => found,
                 false => Exit::Failed,
             })
@@ -154,6 +162,15 @@ fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
     } else {
         output::print(&summary_table(&outcome.summary))?;
     }
+    for unread in &outcome.summary.unread {
+        warn!(
+            topic = unread.topic,
+            partition = unread.partition,
+            offset = unread.offset,
+            cause = unread.cause,
+            "not archived to its end"
+        );
+    }
     if !outcome.complete {
         warn!(
             "not everything that was received is archived and committed: the rest is read again by the next run"
@@ -203,8 +220,25 @@ fn summary_table(summary: &Summary) -> String {
             )
         })
         .collect();
+    let unread: String = summary
+        .unread
+        .iter()
+        .map(|unread| {
+            let partition = match (unread.partition, unread.offset) {
+                (None, _) => String::new(),
+                (Some(partition), None) => format!(" partition {partition}"),
+                (Some(partition), Some(offset)) => {
+                    format!(" partition {partition} from offset {offset}")
+                }
+            };
+            format!(
+                "NOT ARCHIVED: {}{partition}: {}\n",
+                unread.topic, unread.cause
+            )
+        })
+        .collect();
     format!(
-        "{table}{lost}{unreadable}{:.1} s, {:.0} messages a second\n",
+        "{table}{lost}{unreadable}{unread}{:.1} s, {:.0} messages a second\n",
         summary.seconds, summary.rate
     )
 }

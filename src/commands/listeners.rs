@@ -42,6 +42,8 @@ pub(super) struct Served {
     pub has_archive: bool,
     /// What is controlled, where the command runs one.
     pub producer: Option<Arc<RunningProducer>>,
+    /// What else says whether the process is ready.
+    pub probes: Vec<Arc<dyn Probes>>,
 }
 
 /// What the archive's requests work with.
@@ -98,7 +100,7 @@ impl Listeners {
             listeners.api = listeners.listen("archive API", &api.address, service, &end)?;
         }
         if let Some(control) = &served.control {
-            let service = listeners.control(control, served.producer);
+            let service = listeners.control(control, served.producer, served.probes);
             listeners.control = listeners.listen("control", &control.address, service, &end)?;
         }
         Ok(listeners)
@@ -118,6 +120,7 @@ impl Listeners {
             control: None,
             has_archive: true,
             producer: None,
+            probes: vec![],
         };
         Self::start(config, served, grace)
     }
@@ -126,8 +129,8 @@ impl Listeners {
         &self,
         config: &ControlConfig,
         producer: Option<Arc<RunningProducer>>,
+        mut parts: Vec<Arc<dyn Probes>>,
     ) -> Arc<dyn Service> {
-        let mut parts: Vec<Arc<dyn Probes>> = Vec::new();
         if let Some(Archive { catalogue, store }) = self.archive.clone() {
             parts.push(Arc::new(HealthCheck::new(catalogue, store)));
         }

@@ -38,6 +38,7 @@ mod row;
 pub mod run;
 mod select;
 pub mod serve;
+pub mod skip;
 pub mod status;
 mod status_loops;
 mod status_report;
@@ -132,6 +133,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => verify::verify(&config()?, args, json),
         Command::RebuildCatalogue(args) => rebuild_catalogue::rebuild(&config()?, args, json),
         Command::Restore(args) => restore::restore(&config()?, args, json),
+        Command::Skip(args) => skip::skip(&config()?, args, json),
         Command::Status(args) => status::status(&config()?, args, json),
         Command::Produce(args) => produce::produce(&config()?, args, json),
         Command::Rebuild(args) => produce::rebuild(&config()?, args, json),

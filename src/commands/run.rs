@@ -74,6 +74,7 @@ pub fn run(config: &Config, args: &RunArgs, json: bool) -> anyhow::Result<Exit> 
         control: plan.control,
         has_archive: plan.archives,
         producer: producer.clone(),
+        probes: archiving.iter().map(Archiving::probe).collect(),
     };
     let listeners = Listeners::start(config, served, LAST_ANSWERS)?;
     let (mut loops, mut watches) = (Vec::new(), Vec::new());

@@ -20,6 +20,9 @@ const QUEUE_BYTES: usize = 16 << 20;
 
 const POLL: Duration = Duration::from_millis(100);
 
+/// A record that cannot be read is tried so often.
+const MAX_FAILURES: u32 = 5;
+
 /// Records that are printed and not committed yet, and how long ago the first
 /// of them was: what is repeated after a kill.
 const MOST_PENDING: usize = 500;
@@ -83,6 +86,10 @@ pub fn consume(
 }
 
 struct Consuming<'a> {
+    /// Its name.
+    cluster: String,
+    /// Failures to read one offset, in a row.
+    failures: u32,
     consumer: RecordConsumer<Held>,
     held: Arc<Held>,
     asked: &'a Asked,
@@ -110,6 +117,8 @@ impl<'a> Consuming<'a> {
         }
         consumer.subscribe(std::slice::from_ref(&asked.topic))?;
         Ok(Self {
+            cluster: cluster.name().to_owned(),
+            failures: 0,
             consumer,
             held,
             asked,
@@ -129,6 +138,7 @@ impl<'a> Consuming<'a> {
             self.place()?;
             match polled {
                 Polled::Record(record) => {
+                    self.failures = 0;
                     let partition = TopicPartition::new(&record.topic, record.partition);
                     let next = record.offset + 1;
                     let before = self.held.state().start_after(&partition, &record);
@@ -141,6 +151,28 @@ impl<'a> Consuming<'a> {
                     self.held.state().done(partition, next);
                 }
                 Polled::Nothing => self.commit(),
+                Polled::OutOfRange { partition, .. } => {
+                    self.consumer.read_from(&partition, None)?;
+                }
+                Polled::Stuck {
+                    partition,
+                    offset,
+                    cause,
+                } => {
+                    self.failures += 1;
+                    if self.failures < MAX_FAILURES {
+                        self.consumer.retry(&partition)?;
+                        continue;
+                    }
+                    return Err(KafkaFailure::Unavailable {
+                        cluster: self.cluster.clone(),
+                        cause: format!(
+                            "{} partition {} offset {offset}: {cause}",
+                            partition.topic, partition.partition
+                        ),
+                    }
+                    .into());
+                }
                 Polled::Trouble(trouble) => self.tell(&trouble),
                 Polled::Fatal(failure) => return Err(failure.into()),
             }
@@ -177,7 +209,7 @@ impl<'a> Consuming<'a> {
     /// Where those of them begin of which the group has committed nothing.
     fn starts(&self, new: Vec<TopicPartition>) -> Result<Offsets, ConsumeError> {
         let committed = match self.asked.group {
-            Some(_) => self.consumer.group_offsets(&new)?,
+            Some(_) => self.consumer.group_offsets(&new)?.offsets,
             None => BTreeMap::new(),
         };
         let fresh: Vec<TopicPartition> = new

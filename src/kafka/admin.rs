@@ -1,6 +1,7 @@
 //! Questions about topics and offsets. All of them block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -13,6 +14,7 @@ use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::group_offset;
 use super::partition::{Offsets, TopicPartition};
 use super::topic_id::{self, TopicIds};
+use crate::record::TopicId;
 
 /// After this long without an answer it is looked whether the cluster refused.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,6 +36,9 @@ pub struct PartitionOffsets {
     pub start: i64,
     pub end: i64,
 }
+
+/// Partitions that have not answered a question, with the reason.
+pub type Unanswered = BTreeMap<TopicPartition, String>;
 
 /// A consumer group, as the cluster knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,13 +108,14 @@ impl Admin {
         }
     }
 
-    /// Begin and end of each partition.
+    /// Begin and end of each partition, of those that answer.
     pub fn offsets(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, PartitionOffsets>, KafkaFailure> {
-        let start = self.explained(offsets_at(&self.consumer, partitions, Offset::Beginning))?;
-        let end = self.explained(offsets_at(&self.consumer, partitions, Offset::End))?;
+        let (start, _) =
+            self.explained(offsets_at(&self.consumer, partitions, Offset::Beginning))?;
+        let (end, _) = self.explained(offsets_at(&self.consumer, partitions, Offset::End))?;
         Ok(start
             .into_iter()
             .filter_map(|(partition, start)| {
@@ -124,10 +130,23 @@ impl Admin {
         self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
     }
 
+    /// The id of a topic, where the brokers give ids.
+    pub fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, KafkaFailure> {
+        let ids = topic_id::ask(&self.consumer, &[topic], REQUEST_TIMEOUT);
+        Ok(self.explained(ids)?.get(topic).copied())
+    }
+
+    /// The topics of these that the user may see and not read.
+    pub fn unreadable(&self, topics: &[&str]) -> Result<BTreeSet<Arc<str>>, KafkaFailure> {
+        let answers = topic_id::describe(&self.consumer, topics, REQUEST_TIMEOUT);
+        Ok(self.explained(answers)?.unreadable)
+    }
+
     /// What the group has committed, where it has.
     pub fn committed(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
         let committed = self.explained(group_offset::committed(&self.consumer, partitions))?;
         Ok(committed
+            .offsets
             .into_iter()
             .map(|(partition, committed)| (partition, committed.offset))
             .collect())
@@ -195,25 +214,89 @@ fn topics_within<C: ConsumerContext>(
 }
 
 /// The offset at the beginning or the end of each partition, as the consumer's
-/// isolation level sees it; one request a broker. A partition whose leader
-/// cannot say it is an error.
+/// isolation level sees it; one request a broker. A partition that has no leader,
+/// or whose leader cannot say it, is among those that have not answered.
 pub(super) fn offsets_at<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
     place: Offset,
-) -> KafkaResult<Offsets> {
-    if partitions.is_empty() {
-        return Ok(BTreeMap::new());
+) -> KafkaResult<(Offsets, Unanswered)> {
+    let mut unanswered = without_leader(consumer, partitions)?;
+    let mut offsets = Offsets::new();
+    let asked: Vec<&TopicPartition> = partitions
+        .iter()
+        .filter(|partition| !unanswered.contains_key(partition))
+        .collect();
+    if asked.is_empty() {
+        return Ok((offsets, unanswered));
     }
-    let asked = partition_list(partitions.iter().map(|p| (p, place)))?;
+    let asked = partition_list(asked.into_iter().map(|p| (p, place)))?;
     let answer = consumer.offsets_for_times(asked, REQUEST_TIMEOUT)?;
-    concrete(&answer)?
-        .into_iter()
-        .map(|(partition, offset)| match offset {
-            Some(offset) => Ok((partition, offset)),
-            None => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::NoOffset)),
-        })
-        .collect()
+    for element in answer.elements() {
+        let partition = TopicPartition::new(element.topic(), element.partition());
+        match (element.error(), element.offset()) {
+            (Err(error), _) => {
+                unanswered.insert(partition, error.to_string());
+            }
+            (Ok(()), Offset::Offset(offset)) => {
+                offsets.insert(partition, offset);
+            }
+            (Ok(()), _) => {
+                unanswered.insert(partition, "no offset was told".to_owned());
+            }
+        }
+    }
+    Ok((offsets, unanswered))
+}
+
+/// As [`offsets_at`]; a partition that has not answered is an error.
+pub(super) fn all_offsets_at<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    place: Offset,
+) -> KafkaResult<Offsets> {
+    match offsets_at(consumer, partitions, place)? {
+        (offsets, unanswered) if unanswered.is_empty() => Ok(offsets),
+        _ => Err(KafkaError::OffsetFetch(
+            RDKafkaErrorCode::LeaderNotAvailable,
+        )),
+    }
+}
+
+/// Topics that are asked for one by one, so that a cluster with thousands of
+/// them need not tell all.
+const ASKED_BY_NAME: usize = 3;
+
+/// The partitions that no broker leads now, or that do not exist. Without this
+/// one of them makes the client wait for its time-out when it is asked for the
+/// offsets of many.
+pub(super) fn without_leader<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+) -> KafkaResult<Unanswered> {
+    let topics: BTreeSet<&str> = partitions.iter().map(|p| &*p.topic).collect();
+    let mut led = BTreeSet::new();
+    let asked: Vec<Option<&str>> = match topics.len() {
+        0 => return Ok(Unanswered::new()),
+        1..=ASKED_BY_NAME => topics.into_iter().map(Some).collect(),
+        _ => vec![None],
+    };
+    for topic in asked {
+        let metadata = consumer.fetch_metadata(topic, REQUEST_TIMEOUT)?;
+        for topic in metadata.topics() {
+            let of_topic = topic.partitions().iter();
+            led.extend(
+                of_topic
+                    .filter(|partition| partition.leader() >= 0)
+                    .map(|partition| TopicPartition::new(topic.name(), partition.id())),
+            );
+        }
+    }
+    Ok(partitions
+        .iter()
+        .filter(|partition| !led.contains(partition))
+        .map(|partition| (partition.clone(), "the partition has no leader".to_owned()))
+        .collect())
 }
 
 /// The offset of the first record of a time (ms since 1970-01-01 UTC) or later,

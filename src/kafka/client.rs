@@ -15,6 +15,9 @@ use crate::config::{HopAuth, HopConfig, HopKind, Mechanism, Protocol};
 /// One question to the cluster takes at most this long.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The most that librdkafka allows. What is fetched is bounded by other settings.
+const MAX_RECEIVED_BYTES: &str = "2147483647";
+
 /// Why Kafka could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaFailure {
@@ -107,6 +110,9 @@ impl Cluster {
             .set("allow.auto.create.topics", "false")
             // A broker that is back is found soon (default 10 s).
             .set("reconnect.backoff.max.ms", "2000")
+            // Bounds a response, and what a zstd batch may decompress to: the
+            // default of 100 MB is less than a default broker accepts.
+            .set("receive.message.max.bytes", MAX_RECEIVED_BYTES)
             .set_log_level(RDKafkaLogLevel::Info);
         if let Some(auth) = &self.auth {
             authenticate(&mut config, auth);

@@ -5,31 +5,34 @@
     reason = "what the client has seen of a log is only offered by the C interface"
 )]
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
-use rdkafka::{Message, TopicPartitionList};
-use tracing::warn;
+use rdkafka::types::RDKafkaRespErr;
+use tracing::{debug, warn};
 
-use super::admin::{self, TopicInfo};
+use super::admin::{self, TopicInfo, Unanswered};
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
+use super::client_events::{ClientError, ClientEvent, EventQueue};
 use super::commits::{CommitQueue, Committed};
 use super::fetch_memory;
-use super::group_offset::{self, GroupOffset, GroupOffsets};
+use super::group_offset::{self, GroupAnswer, GroupOffset};
 use super::leader_epochs::LeaderEpochs;
 use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
 use super::probe::Probe;
 use super::second_reader::{EpochEnd, SecondReader};
-use super::topic_id::{self, TopicIds};
+use super::topic_id::{self, TopicAnswers, TopicIds};
 use crate::record::Record;
 
 /// A commit that is waited for may take this long.
@@ -55,6 +58,20 @@ pub enum Polled {
     Record(Record),
     /// Nothing within the time given, or an event that was handled.
     Nothing,
+    /// One partition cannot be read on. It is not fetched until
+    /// [`RecordConsumer::retry`] or [`RecordConsumer::read_from`].
+    Stuck {
+        partition: TopicPartition,
+        offset: i64,
+        cause: String,
+    },
+    /// The offset that is due in a partition is not in its log. It is not
+    /// fetched until [`RecordConsumer::read_from`].
+    OutOfRange {
+        partition: TopicPartition,
+        /// What was asked for; `None` if the group has no offset.
+        offset: Option<i64>,
+    },
     /// The client goes on by itself; the owner may want to tell.
     Trouble(KafkaFailure),
     /// The client cannot go on.
@@ -64,8 +81,9 @@ pub enum Polled {
 /// A member of the archiver's group: committed data only, offsets committed
 /// only when told so, partitions moved one by one in a rebalance.
 pub struct RecordConsumer<E: ConsumerEvents> {
-    // Before the consumer, so that it is dropped before it.
+    // Before the consumer, so that they are dropped before it.
     commits: CommitQueue,
+    queue: EventQueue,
     consumer: BaseConsumer<Context<E>>,
     probe: Probe,
     messages: MessageReader,
@@ -73,6 +91,10 @@ pub struct RecordConsumer<E: ConsumerEvents> {
     complaints: Complaints,
     cluster: String,
     topic_names: HashSet<Arc<str>>,
+    /// One past the last record of each assigned partition that gave one.
+    next: RefCell<BTreeMap<TopicPartition, i64>>,
+    /// Partitions that are paused until they are tried again.
+    held: BTreeSet<TopicPartition>,
 }
 
 struct Context<E> {
@@ -94,18 +116,23 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         let complaints = Complaints::default();
         let queue_kbytes = (queue_bytes / 1024).max(1).to_string();
         let fetch_bytes = (queue_bytes / 4).max(1 << 20).to_string();
+        // Of one partition, in one response: others get their share of it.
+        let partition_bytes = (queue_bytes / 16).clamp(64 << 10, 1 << 20).to_string();
         let mut config = cluster.client_config();
         config
             .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest")
+            // Where to read on is decided here: a corrupt batch may lead the
+            // client to an offset that does not exist.
+            .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
             .set("check.crcs", "true")
             .set("partition.assignment.strategy", "cooperative-sticky");
         for (name, value) in [
             ("queued.max.messages.kbytes", &queue_kbytes),
             ("fetch.max.bytes", &fetch_bytes),
+            ("fetch.message.max.bytes", &partition_bytes),
         ] {
             if config.get(name).is_none() {
                 config.set(name, value);
@@ -121,6 +148,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             .map_err(|error| cluster.failure(error))?;
         Ok(Self {
             commits: CommitQueue::new(consumer.client().native_ptr()),
+            queue: EventQueue::new(consumer.client().native_ptr()),
             consumer,
             probe: Probe::new(cluster, group),
             messages: MessageReader::new(cluster),
@@ -128,6 +156,8 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             complaints,
             cluster: cluster.name().to_owned(),
             topic_names: HashSet::new(),
+            next: RefCell::default(),
+            held: BTreeSet::new(),
         })
     }
 
@@ -136,18 +166,30 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.explained(admin::topics(&self.consumer))
     }
 
-    /// The first offset that each partition still has.
+    /// The first offset that each partition still has, of those that answer.
     pub fn starts(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
-        self.explained(admin::offsets_at(
-            &self.consumer,
-            partitions,
-            Offset::Beginning,
-        ))
+        Ok(self.offsets_at(partitions, Offset::Beginning)?.0)
     }
 
-    /// The end (the last stable offset) of each partition.
+    /// The end (the last stable offset) of each partition, of those that answer.
     pub fn ends(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
-        self.explained(admin::offsets_at(&self.consumer, partitions, Offset::End))
+        Ok(self.offsets_at(partitions, Offset::End)?.0)
+    }
+
+    /// The partitions that no broker leads now, or that do not exist.
+    pub fn without_leader(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Unanswered, KafkaFailure> {
+        self.explained(admin::without_leader(&self.consumer, partitions))
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        place: Offset,
+    ) -> Result<(Offsets, Unanswered), KafkaFailure> {
+        self.explained(admin::offsets_at(&self.consumer, partitions, place))
     }
 
     /// The offset of the first record of a time or later, ms since 1970-01-01
@@ -181,6 +223,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
                 sought => self.explained(sought)?,
             }
         }
+        let places = offsets.iter();
+        let places = places.map(|(partition, offset)| (partition.clone(), *offset));
+        self.next.borrow_mut().extend(places);
         Ok(true)
     }
 
@@ -188,7 +233,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     pub fn group_offsets(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<GroupOffsets, KafkaFailure> {
+    ) -> Result<GroupAnswer, KafkaFailure> {
         self.explained(group_offset::committed(&self.consumer, partitions))
     }
 
@@ -210,6 +255,11 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         SecondReader::with_config(&self.config, &self.cluster)?.epoch_ends(epochs)
     }
 
+    /// What the cluster tells of these topics, each named once.
+    pub fn describe(&self, topics: &[&str]) -> Result<TopicAnswers, KafkaFailure> {
+        self.explained(topic_id::describe(&self.consumer, topics, REQUEST_TIMEOUT))
+    }
+
     /// The ids that these topics have now, each named once.
     pub fn topic_ids(&self, topics: &[&str]) -> Result<TopicIds, KafkaFailure> {
         self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
@@ -226,7 +276,10 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         let consumer: BaseConsumer<Context<E>> =
             self.explained(self.config.create_with_context(context))?;
         self.commits = CommitQueue::new(consumer.client().native_ptr());
+        self.queue = EventQueue::new(consumer.client().native_ptr());
         self.consumer = consumer;
+        self.next.get_mut().clear();
+        self.held.clear();
         Ok(())
     }
 
@@ -256,44 +309,209 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     /// The next record. Rebalances and commit results reach the events from
     /// within.
     pub fn poll(&mut self, timeout: Duration) -> Polled {
-        let polled = self.consumer.poll(timeout);
-        fetch_memory::polled(polled.is_none());
-        let message = match polled {
-            None => return Polled::Nothing,
-            Some(Err(error)) => return self.trouble(error),
-            Some(Ok(message)) => message,
-        };
-        let topic = match self.topic_names.get(message.topic()) {
-            Some(known) => known.clone(),
-            None => {
-                let name: Arc<str> = message.topic().into();
-                self.topic_names.insert(name.clone());
-                name
+        let event = self
+            .queue
+            .poll(timeout, &self.messages, &mut self.topic_names);
+        fetch_memory::polled(matches!(event, Ok(None)));
+        match event {
+            Err(error) => Polled::Fatal(super::client::failure(&self.cluster, &error, None)),
+            Ok(None | Some(ClientEvent::Other)) => Polled::Nothing,
+            Ok(Some(ClientEvent::Log {
+                level,
+                facility,
+                message,
+            })) => {
+                self.complaints.log(level, &facility, &message);
+                Polled::Nothing
             }
-        };
-        let partition = TopicPartition {
-            topic: topic.clone(),
-            partition: message.partition(),
-        };
-        self.consumer.context().epochs.read(&message, &partition);
-        match self.messages.read(&message, topic) {
-            Ok(Some(record)) => Polled::Record(record),
-            Ok(None) => Polled::Nothing,
-            Err(failure) => Polled::Fatal(failure),
+            Ok(Some(ClientEvent::Rebalance(code, mut list))) => {
+                let context = self.consumer.context().clone();
+                context.rebalance(&self.consumer, code, &mut list);
+                let is_assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+                for element in list.elements() {
+                    let partition = TopicPartition::new(element.topic(), element.partition());
+                    self.held.remove(&partition);
+                    match element.offset() {
+                        Offset::Offset(begin) if is_assigned => {
+                            self.next.get_mut().insert(partition, begin);
+                        }
+                        _ => {
+                            self.next.get_mut().remove(&partition);
+                        }
+                    }
+                }
+                Polled::Nothing
+            }
+            Ok(Some(ClientEvent::Error(error))) => self.error(error),
+            Ok(Some(ClientEvent::Record(record, leader_epoch))) => {
+                self.record(record, leader_epoch)
+            }
         }
     }
 
-    fn trouble(&self, error: KafkaError) -> Polled {
+    /// A record whose offset the log cannot have is the sign of a corrupt batch:
+    /// no checksum covers a batch's first offset.
+    fn record(&mut self, record: Record, leader_epoch: i32) -> Polled {
+        let partition = TopicPartition {
+            topic: record.topic.clone(),
+            partition: record.partition,
+        };
+        let due = self.next.borrow().get(&partition).copied();
+        if due != Some(record.offset)
+            && let Some(end) = self.known_end(&partition)
+            && record.offset >= end
+        {
+            let offset = due.unwrap_or(record.offset);
+            let cause = format!(
+                "a batch says that its record has offset {}, but the log ends at {end}",
+                record.offset
+            );
+            return self.stuck(partition, offset, cause);
+        }
+        let epochs = &self.consumer.context().epochs;
+        epochs.note(&partition, record.offset, leader_epoch);
+        self.next.get_mut().insert(partition, record.offset + 1);
+        Polled::Record(record)
+    }
+
+    /// The high watermark that the last fetch of a partition told.
+    fn known_end(&self, partition: &TopicPartition) -> Option<i64> {
+        let known = super::client_events::known_end(
+            self.consumer.client().native_ptr(),
+            &partition.topic,
+            partition.partition,
+        );
+        known.filter(|end| *end >= 0)
+    }
+
+    /// The next offset to read of a partition, as far as it is known: after its
+    /// last record, or where its reading was begun.
+    fn due(&self, partition: &TopicPartition) -> Option<i64> {
+        if let Some(next) = self.next.borrow().get(partition) {
+            return Some(*next);
+        }
+        let assignment = self.consumer.assignment().ok()?;
+        let element = assignment.find_partition(&partition.topic, partition.partition)?;
+        match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    fn error(&mut self, error: ClientError) -> Polled {
+        use RDKafkaErrorCode as Code;
+        self.complaints
+            .error(KafkaError::Global(error.code), &error.reason);
         if let Some(refusal) = self.complaints.refusal(&self.cluster) {
             return Polled::Fatal(refusal);
         }
-        match error {
-            KafkaError::PartitionEOF(_) => Polled::Nothing,
-            KafkaError::MessageConsumptionFatal(_) => {
-                Polled::Fatal(self.complaints.explain(&self.cluster, error))
-            }
-            error => Polled::Trouble(super::client::failure(&self.cluster, &error, None)),
+        let global = KafkaError::MessageConsumption(error.code);
+        if error.is_fatal {
+            return Polled::Fatal(self.complaints.explain(&self.cluster, global));
         }
+        let Some((partition, offset)) = error.place else {
+            return Polled::Trouble(super::client::failure(&self.cluster, &global, None));
+        };
+        match error.code {
+            Code::PartitionEOF => Polled::Nothing,
+            Code::AutoOffsetReset => {
+                let due = self.next.borrow().get(&partition).copied();
+                match due.filter(|due| offset > *due) {
+                    // A corrupt batch has led the client there.
+                    Some(due) => {
+                        let cause = format!(
+                            "a batch leads to offset {offset}, which the log does not have"
+                        );
+                        match self.read_from(&partition, Some(due)) {
+                            Ok(()) => self.stuck(partition, due, cause),
+                            Err(failure) => Polled::Trouble(failure),
+                        }
+                    }
+                    None => Polled::OutOfRange {
+                        partition,
+                        offset: (offset >= 0).then_some(offset),
+                    },
+                }
+            }
+            // The client asks for the topic or its leader again.
+            Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownTopicId
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::ReplicaNotAvailable
+            | Code::RequestTimedOut
+            | Code::OperationTimedOut
+            | Code::BrokerTransportFailure
+            | Code::AllBrokersDown => {
+                Polled::Trouble(super::client::failure(&self.cluster, &global, None))
+            }
+            code => {
+                let offset = offset.max(self.due(&partition).unwrap_or_default());
+                let cause = match code {
+                    Code::TopicAuthorizationFailed => {
+                        "no read access: grant the user READ on the topic".to_owned()
+                    }
+                    code => format!("{code}: {}", error.reason),
+                };
+                self.stuck(partition, offset, cause)
+            }
+        }
+    }
+
+    /// Fetches no more of a partition. What was fetched after its last record is
+    /// dropped: the client may have passed over what it could not read.
+    fn stuck(&mut self, partition: TopicPartition, offset: i64, cause: String) -> Polled {
+        let paused = one(&partition, Offset::Invalid)
+            .and_then(|list| self.consumer.pause(&list))
+            .and_then(|()| match self.next.borrow().get(&partition) {
+                // The client's own position may be behind a record that was refused.
+                Some(due) => one(&partition, Offset::Offset(*due))
+                    .and_then(|list| self.consumer.seek_partitions(list, REQUEST_TIMEOUT))
+                    .map(drop),
+                None => Ok(()),
+            });
+        match self.explained(paused) {
+            Ok(()) => {
+                self.held.insert(partition.clone());
+                Polled::Stuck {
+                    partition,
+                    offset,
+                    cause,
+                }
+            }
+            Err(failure) => Polled::Trouble(failure),
+        }
+    }
+
+    /// Fetches a partition again that was stuck.
+    pub fn retry(&mut self, partition: &TopicPartition) -> Result<(), KafkaFailure> {
+        self.held.remove(partition);
+        let list = self.explained(one(partition, Offset::Invalid))?;
+        self.explained(self.consumer.resume(&list))
+    }
+
+    /// Reads an assigned partition from this offset on (`None`: from its start),
+    /// also where the client has given up reading it. Nothing happens if it is not assigned any more.
+    pub fn read_from(
+        &mut self,
+        partition: &TopicPartition,
+        offset: Option<i64>,
+    ) -> Result<(), KafkaFailure> {
+        let assignment = self.explained(self.consumer.assignment())?;
+        if !partitions(&assignment).contains(partition) {
+            return Ok(());
+        }
+        self.held.remove(partition);
+        match offset {
+            Some(offset) => self.next.get_mut().insert(partition.clone(), offset),
+            None => self.next.get_mut().remove(partition),
+        };
+        let begin = offset.map_or(Offset::Beginning, Offset::Offset);
+        let list = self.explained(one(partition, begin))?;
+        self.explained(self.consumer.incremental_unassign(&list))?;
+        self.explained(self.consumer.incremental_assign(&list))
     }
 
     /// Those of the partitions whose range of offsets holds no record to read:
@@ -332,10 +550,16 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.explained(self.consumer.pause(&assignment))
     }
 
-    /// Undoes [`RecordConsumer::pause`].
+    /// Undoes [`RecordConsumer::pause`]; what is stuck stays paused.
     pub fn resume(&self) -> Result<(), KafkaFailure> {
         let assignment = self.explained(self.consumer.assignment())?;
-        self.explained(self.consumer.resume(&assignment))
+        let assigned = partitions(&assignment);
+        let resumed = assigned
+            .iter()
+            .filter(|partition| !self.held.contains(partition))
+            .map(|partition| (partition, Offset::Invalid));
+        let list = self.explained(admin::partition_list(resumed))?;
+        self.explained(self.consumer.resume(&list))
     }
 
     fn explained<T>(&self, result: KafkaResult<T>) -> Result<T, KafkaFailure> {
@@ -360,6 +584,39 @@ impl<E: ConsumerEvents> ClientContext for Context<E> {
 }
 
 impl<E: ConsumerEvents> ConsumerContext for Context<E> {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let assigns = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => true,
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => false,
+            code => {
+                let error = KafkaError::Rebalance(code.into());
+                warn!(%error, "rebalance failed, the client retries");
+                return;
+            }
+        };
+        let done = match assigns {
+            true => {
+                begin_at_committed(consumer, list);
+                consumer.incremental_assign(list)
+            }
+            false => {
+                self.pre_rebalance(consumer, &Rebalance::Revoke(list));
+                consumer.incremental_unassign(list)
+            }
+        };
+        if let Err(error) = done {
+            warn!(%error, assigns, "rebalance failed, the client retries");
+        }
+        if assigns {
+            self.post_rebalance(consumer, &Rebalance::Assign(list));
+        }
+    }
+
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(list) = rebalance else {
             return;
@@ -382,9 +639,36 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
                 self.events.assigned(&assigned);
             }
             Rebalance::Revoke(_) => {}
-            Rebalance::Error(error) => warn!(%error, "a rebalance failed; the client tries again"),
+            Rebalance::Error(_) => {}
         }
     }
+}
+
+/// Where reading begins: at the group's offset, or at the start of the log if it
+/// has none. A partition whose offset is not told now is asked for by the client.
+fn begin_at_committed<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    list: &mut TopicPartitionList,
+) {
+    let answer = match group_offset::committed(consumer, &partitions(list)) {
+        Ok(answer) => answer,
+        Err(error) => return debug!(%error, "group offsets not read on assignment"),
+    };
+    for partition in partitions(list) {
+        let begin = match answer.offsets.get(&partition) {
+            Some(committed) => Offset::Offset(committed.offset),
+            None if answer.unanswered.contains_key(&partition) => continue,
+            None => Offset::Beginning,
+        };
+        if let Err(error) = list.set_partition_offset(&partition.topic, partition.partition, begin)
+        {
+            debug!(%error, "first offset not set on assignment");
+        }
+    }
+}
+
+fn one(partition: &TopicPartition, offset: Offset) -> KafkaResult<TopicPartitionList> {
+    admin::partition_list(std::iter::once((partition, offset)))
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {

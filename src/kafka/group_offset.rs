@@ -18,7 +18,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka_sys as rd;
 
-use super::admin::partition_list;
+use super::admin::{Unanswered, partition_list};
 use super::client::REQUEST_TIMEOUT;
 use super::leader_epochs;
 use super::partition::TopicPartition;
@@ -41,24 +41,63 @@ pub struct GroupOffset {
 /// For each of some partitions.
 pub type GroupOffsets = BTreeMap<TopicPartition, GroupOffset>;
 
+/// What a group has committed for some partitions.
+#[derive(Debug, Default)]
+pub struct GroupAnswer {
+    /// Of those that have an offset.
+    pub offsets: GroupOffsets,
+    /// Those whose offset is not known now (one in a transaction that is not
+    /// decided yet, for example), with the reason.
+    pub unanswered: Unanswered,
+}
+
 /// What the consumer's group has committed, where it has.
 pub(super) fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
-) -> KafkaResult<GroupOffsets> {
+) -> KafkaResult<GroupAnswer> {
+    let mut known = GroupAnswer::default();
     if partitions.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(known);
     }
     let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-    let answer = fetch(consumer, &asked)?;
-    let mut offsets = BTreeMap::new();
+    let answer = fetch_some(consumer, &asked)?;
     for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
-        if let Offset::Offset(offset) = element.offset() {
-            let partition = TopicPartition::new(element.topic(), element.partition());
-            offsets.insert(partition, GroupOffset { offset, topic_id });
+        let partition = TopicPartition::new(element.topic(), element.partition());
+        match (element.error(), element.offset()) {
+            (Err(error), _) => {
+                known.unanswered.insert(partition, error.to_string());
+            }
+            (Ok(()), Offset::Offset(offset)) => {
+                known
+                    .offsets
+                    .insert(partition, GroupOffset { offset, topic_id });
+            }
+            (Ok(()), _) => {}
         }
     }
-    Ok(offsets)
+    Ok(known)
+}
+
+/// As [`fetch_some`]; the error of one partition is an error of all. The end of
+/// an open transaction that commits one of these offsets is waited for, where the
+/// consumer is `read_committed`.
+pub(super) fn fetch<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    asked: &TopicPartitionList,
+) -> KafkaResult<TopicPartitionList> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        let answer = fetch_some(consumer, asked)?;
+        let error = answer.elements().iter().find_map(|e| e.error().err());
+        match error {
+            None => return Ok(answer),
+            Some(error) if is_passing(&error) && Instant::now() < deadline => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            Some(error) => return Err(error),
+        }
+    }
 }
 
 /// As [`committed`], with the leader epoch that was committed, of those
@@ -85,10 +124,8 @@ pub(super) fn committed_epochs<C: ConsumerContext>(
 
 /// What the group has committed for each. Its coordinator is waited for: a
 /// cluster that has just begun, or whose brokers come and go, has none for a
-/// moment, and the client asks only once. So is the end of an open transaction
-/// that commits one of these offsets, where the consumer is `read_committed`.
-/// Blocks for 20 s at most.
-pub(super) fn fetch<C: ConsumerContext>(
+/// moment, and the client asks only once. Blocks for 20 s at most.
+fn fetch_some<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     asked: &TopicPartitionList,
 ) -> KafkaResult<TopicPartitionList> {
@@ -96,7 +133,7 @@ pub(super) fn fetch<C: ConsumerContext>(
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match ask(consumer, asked.clone(), left) {
-            Err(error) if left > LOOK_AGAIN && is_passing(&error) => {
+            Err(error) if left > LOOK_AGAIN && is_coordinator_missing(&error) => {
                 std::thread::sleep(LOOK_AGAIN);
             }
             answer => return answer,
@@ -104,7 +141,7 @@ pub(super) fn fetch<C: ConsumerContext>(
     }
 }
 
-/// Once; an error of one partition is the answer's.
+/// Once. That the coordinator is missing is an error of all.
 fn ask<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     asked: TopicPartitionList,
@@ -112,23 +149,24 @@ fn ask<C: ConsumerContext>(
 ) -> KafkaResult<TopicPartitionList> {
     let answer = consumer.committed_offsets(asked, within)?;
     for element in answer.elements() {
-        element.error()?;
+        match element.error() {
+            Err(error) if is_coordinator_missing(&error) => return Err(error),
+            _ => {}
+        }
     }
     Ok(answer)
 }
 
 fn is_passing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{
-        CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator, UnstableOffsetCommit,
-    };
+    is_coordinator_missing(error)
+        || error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnstableOffsetCommit)
+}
+
+fn is_coordinator_missing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
     matches!(
         error.rdkafka_error_code(),
-        Some(
-            CoordinatorLoadInProgress
-                | CoordinatorNotAvailable
-                | NotCoordinator
-                | UnstableOffsetCommit
-        )
+        Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
     )
 }
 

@@ -160,7 +160,7 @@ impl Inbox {
         if new.is_empty() {
             return Ok(());
         }
-        let starts = admin::offsets_at(&self.consumer, &new, Offset::Beginning)?;
+        let starts = admin::all_offsets_at(&self.consumer, &new, Offset::Beginning)?;
         self.consumer.commit(&offsets(&starts)?, CommitMode::Sync)
     }
 
@@ -187,7 +187,7 @@ impl Inbox {
         if committed.elements().iter().any(|e| is_known(e.offset())) {
             return Ok(());
         }
-        let ends = admin::offsets_at(&self.consumer, &partitions, Offset::End)?;
+        let ends = admin::all_offsets_at(&self.consumer, &partitions, Offset::End)?;
         match self.consumer.commit(&offsets(&ends)?, CommitMode::Sync) {
             Ok(()) => info!("a new group: it begins at the end of what is there"),
             // Others are in the group already, who know where they are.

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka_sys as rd;
 
 use super::partition::TopicPartition;
@@ -35,15 +34,9 @@ struct EpochStart {
 }
 
 impl LeaderEpochs {
-    /// A record was read. A broker that gives no epoch leaves the partition
+    /// A record was read. A broker that gives no epoch (−1) leaves the partition
     /// without any.
-    pub fn read(&self, message: &BorrowedMessage<'_>, partition: &TopicPartition) {
-        // SAFETY: the message is alive.
-        let epoch = unsafe { rd::rd_kafka_message_leader_epoch(message.ptr()) };
-        self.note(partition, message.offset(), epoch);
-    }
-
-    fn note(&self, partition: &TopicPartition, offset: i64, epoch: i32) {
+    pub fn note(&self, partition: &TopicPartition, offset: i64, epoch: i32) {
         let mut all = self.lock();
         let Some(ReadEpochs { starts, last }) = all.get_mut(partition) else {
             let starts = vec![EpochStart { offset, epoch }];

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::BorrowedMessage;
 use rdkafka_sys as rd;
 use tracing::debug;
 
@@ -40,13 +40,32 @@ impl MessageReader {
         message: &BorrowedMessage<'_>,
         topic: Arc<str>,
     ) -> Result<Option<Record>, KafkaFailure> {
-        let code = match read_record(message, topic) {
-            Ok(record) => return Ok(Some(record)),
-            Err(code) => code,
+        // SAFETY: the message is alive as long as `message`.
+        unsafe { self.read_raw(message.ptr(), &topic) }
+    }
+
+    /// As [`MessageReader::read`].
+    ///
+    /// # Safety
+    /// The message is alive, and a record.
+    pub unsafe fn read_raw(
+        &self,
+        raw: *const rd::rd_kafka_message_t,
+        topic: &Arc<str>,
+    ) -> Result<Option<Record>, KafkaFailure> {
+        // SAFETY: by the caller; its payload is null or valid for its length.
+        let (code, partition, offset, value) = unsafe {
+            match read_record(raw, topic.clone()) {
+                Ok(record) => return Ok(Some(record)),
+                Err(code) => (
+                    code,
+                    (*raw).partition,
+                    (*raw).offset,
+                    headers::bytes((*raw).payload, (*raw).len),
+                ),
+            }
         };
-        let (topic, partition) = (message.topic(), message.partition());
-        let offset = message.offset();
-        debug!(%code, topic, partition, offset, "headers not read, fetching the record again");
+        debug!(%code, topic = &**topic, partition, offset, "headers not read, fetching the record again");
         let reader = SecondReader::with_config(&self.config, &self.cluster);
         let record = reader.and_then(|mut reader| reader.record(topic, partition, offset));
         let record = record.map_err(|failure| {
@@ -55,19 +74,20 @@ impl MessageReader {
                  the client does not read its headers ({code})"
             ))
         })?;
-        let same = record.filter(|record| record.value.as_deref() == message.payload());
+        let same = record.filter(|record| record.value == value);
         Ok(same)
     }
 }
 
-fn read_record(
-    message: &BorrowedMessage<'_>,
+/// # Safety
+/// The message is alive, and a record.
+unsafe fn read_record(
+    raw: *const rd::rd_kafka_message_t,
     topic: Arc<str>,
 ) -> Result<Record, rd::RDKafkaErrorCode> {
-    let raw = message.ptr();
     let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    // SAFETY: the message is alive as long as `message`; key and payload are
-    // null or valid for their lengths.
+    // SAFETY: by the caller; key and payload are null or valid for their
+    // lengths.
     unsafe {
         let timestamp = rd::rd_kafka_message_timestamp(raw, &mut kind);
         Ok(Record {

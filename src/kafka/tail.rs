@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::{Message, TopicPartitionList};
 
-use super::admin::{offsets_at, partition_list};
+use super::admin::{all_offsets_at, partition_list};
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT, failure};
 use super::message::MessageReader;
 use super::partition::{Offsets, TopicPartition};
@@ -105,7 +105,7 @@ impl TailReader {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let ask = |consumer, place| {
-            offsets_at(consumer, &of_topic, place).map_err(|error| self.explain(error))
+            all_offsets_at(consumer, &of_topic, place).map_err(|error| self.explain(error))
         };
         let ends = ask(&self.uncommitted, Offset::End)?;
         let deadline = Instant::now() + OPEN_TRANSACTIONS;

@@ -9,7 +9,7 @@
     reason = "topic ids can only be had through the C interface"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::sync::Arc;
@@ -29,6 +29,14 @@ const TOPICS_A_REQUEST: usize = 1000;
 /// no ids, is not in it.
 pub type TopicIds = BTreeMap<Arc<str>, TopicId>;
 
+/// What a cluster tells of topics.
+#[derive(Debug, Default)]
+pub struct TopicAnswers {
+    pub ids: TopicIds,
+    /// Topics that the user may see and not read.
+    pub unreadable: BTreeSet<Arc<str>>,
+}
+
 /// Asks for the ids of these topics, each named once. `timeout` is for each
 /// request.
 pub(super) fn ask<C: ConsumerContext>(
@@ -36,9 +44,18 @@ pub(super) fn ask<C: ConsumerContext>(
     topics: &[&str],
     timeout: Duration,
 ) -> KafkaResult<TopicIds> {
-    let mut ids = TopicIds::new();
+    Ok(describe(consumer, topics, timeout)?.ids)
+}
+
+/// As [`ask`], with what the user may do.
+pub(super) fn describe<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[&str],
+    timeout: Duration,
+) -> KafkaResult<TopicAnswers> {
+    let mut answers = TopicAnswers::default();
     let Some(first) = topics.first() else {
-        return Ok(ids);
+        return Ok(answers);
     };
     // One that answers: left alone the client would wait for the controller,
     // which the broker inside the process does not have.
@@ -48,9 +65,11 @@ pub(super) fn ask<C: ConsumerContext>(
         let client = consumer.client().native_ptr();
         // SAFETY: the client lives as long as the consumer.
         let question = unsafe { Question::new(client, broker, some, timeout)? };
-        ids.extend(question.answer(timeout)?);
+        let some = question.answer(timeout)?;
+        answers.ids.extend(some.ids);
+        answers.unreadable.extend(some.unreadable);
     }
-    Ok(ids)
+    Ok(answers)
 }
 
 /// A request that is under way, and where its answer comes.
@@ -81,6 +100,8 @@ impl Question {
             let (no_text, milliseconds) = (ptr::null_mut(), milliseconds(timeout));
             rd::rd_kafka_AdminOptions_set_request_timeout(options, milliseconds, no_text, 0);
             rd::rd_kafka_AdminOptions_set_broker(options, broker, no_text, 0);
+            let refused = rd::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+            rd::rd_kafka_error_destroy(refused);
             let topics =
                 rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
             rd::rd_kafka_DescribeTopics(client, topics, options, question.0);
@@ -90,7 +111,7 @@ impl Question {
         }
     }
 
-    fn answer(self, timeout: Duration) -> KafkaResult<TopicIds> {
+    fn answer(self, timeout: Duration) -> KafkaResult<TopicAnswers> {
         // SAFETY: the queue is ours; an event is until it is destroyed.
         unsafe {
             let event = rd::rd_kafka_queue_poll(self.0, milliseconds(timeout));
@@ -119,7 +140,7 @@ fn milliseconds(timeout: Duration) -> i32 {
 
 /// # Safety
 /// The event is alive, and the answer to a question about topics.
-unsafe fn read(event: *mut rd::rd_kafka_event_t) -> KafkaResult<TopicIds> {
+unsafe fn read(event: *mut rd::rd_kafka_event_t) -> KafkaResult<TopicAnswers> {
     // SAFETY: by this function's contract; what the event gives lives as long
     // as it does, a topic's name and id are never null, and `count` topics are
     // there.
@@ -130,19 +151,36 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> KafkaResult<TopicIds> {
         }
         let result = rd::rd_kafka_event_DescribeTopics_result(event);
         if result.is_null() {
-            return Ok(TopicIds::new());
+            return Ok(TopicAnswers::default());
         }
         let mut count = 0;
         let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        let ids = (0..count).filter_map(|index| {
+        let mut answers = TopicAnswers::default();
+        for index in 0..count {
             let topic = *topics.add(index);
+            let name = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic));
+            let name: Arc<str> = name.to_string_lossy().into();
             let id = rd::rd_kafka_TopicDescription_topic_id(topic);
             let high = rd::rd_kafka_Uuid_most_significant_bits(id) as u64;
             let low = rd::rd_kafka_Uuid_least_significant_bits(id) as u64;
-            let id = TopicId::new(u128::from(high) << 64 | u128::from(low))?;
-            let name = CStr::from_ptr(rd::rd_kafka_TopicDescription_name(topic));
-            Some((name.to_string_lossy().into(), id))
-        });
-        Ok(ids.collect())
+            if let Some(id) = TopicId::new(u128::from(high) << 64 | u128::from(low)) {
+                answers.ids.insert(name.clone(), id);
+            }
+            let mut operations = 0;
+            let list = rd::rd_kafka_TopicDescription_authorized_operations(topic, &mut operations);
+            if list.is_null() || operations == 0 {
+                // A broker that does not say what is allowed.
+                continue;
+            }
+            let allowed = std::slice::from_raw_parts(list, operations);
+            let reads = [
+                rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_READ,
+                rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_ALL,
+            ];
+            if !allowed.iter().any(|operation| reads.contains(operation)) {
+                answers.unreadable.insert(name);
+            }
+        }
+        Ok(answers)
     }
 }

@@ -28,6 +28,7 @@ mod readme;
 mod real_clients;
 mod retention;
 mod stopping;
+mod stuck_partitions;
 mod topics;
 mod truncation;
 mod two_workers;

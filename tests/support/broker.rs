@@ -123,6 +123,15 @@ impl Broker {
         topic
     }
 
+    /// As [`Broker::create`], with so many replicas.
+    pub fn create_with_replicas(&self, name: &str, partitions: i32, replicas: i32) -> String {
+        let topic = self.name(name);
+        let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(replicas))
+            .set("message.timestamp.after.max.ms", "9223372036854775807");
+        self.create_topics(&[new]);
+        topic
+    }
+
     /// Makes topics of one partition at once, and gives their whole names.
     pub fn create_all(&self, names: &[String]) -> Vec<String> {
         let topics: Vec<String> = names.iter().map(|name| self.name(name)).collect();

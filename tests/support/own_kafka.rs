@@ -77,6 +77,12 @@ impl OwnKafka {
         Some(kafka)
     }
 
+    /// The file that holds the log of a partition of a node, in its first segment.
+    pub fn log_file(&self, id: usize, topic: &str, partition: i32) -> PathBuf {
+        let folder = format!("data/{topic}-{partition}/00000000000000000000.log");
+        self.nodes[id].folder.join(folder)
+    }
+
     /// Starts a node that does not run.
     pub fn begin(&mut self, id: usize) {
         self.nodes[id].start();
@@ -135,6 +141,20 @@ impl OwnKafka {
             assert!(Instant::now() < deadline, "{}", self.logs());
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The partitions of the topic that node `id` leads.
+    pub fn partitions_led_by(&self, topic: &str, id: usize) -> Vec<i32> {
+        let answer = self
+            .client()
+            .fetch_metadata(Some(topic), Duration::from_secs(10));
+        let cluster = answer.expect("an answer");
+        let topics = cluster.topics().iter();
+        let partitions = topics.flat_map(|topic| topic.partitions());
+        let led = partitions.filter(|partition| partition.leader() == id as i32 + 1);
+        let mut led: Vec<i32> = led.map(|partition| partition.id()).collect();
+        led.sort_unstable();
+        led
     }
 
     fn client(&self) -> BaseConsumer {
