@@ -511,7 +511,9 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         let begin = offset.map_or(Offset::Beginning, Offset::Offset);
         let list = self.explained(one(partition, begin))?;
         self.explained(self.consumer.incremental_unassign(&list))?;
-        self.explained(self.consumer.incremental_assign(&list))
+        self.explained(self.consumer.incremental_assign(&list))?;
+        // It stays paused over that, if it was.
+        self.explained(self.consumer.resume(&list))
     }
 
     /// Those of the partitions whose range of offsets holds no record to read:
