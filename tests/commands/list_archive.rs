@@ -98,11 +98,8 @@ fn topics_are_selected_by_name_and_by_glob() {
 #[test]
 fn a_topic_that_the_archive_does_not_have_is_a_note_and_no_output() {
     let archive = Archive::known();
-    for command in ["list-archive", "verify"] {
-        let ran = archive.run(&[command, "--topic", "gcn.*"]).clean();
-        ran.says(&["note: the archive has no topic \"gcn.*\""]);
-    }
     let none = archive.run(&["list-archive", "--topic", "gcn.*"]).clean();
+    let none = none.says(&["note: the archive has no topic \"gcn.*\""]);
     assert!(none.stdout.is_empty());
 }
 
