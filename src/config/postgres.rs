@@ -74,18 +74,17 @@ pub(super) struct PostgresKeys {
 
 impl PostgresConfig {
     pub(super) fn read(settings: &Settings, keys: &PostgresKeys) -> Result<Self, ConfigError> {
-        let host = host(settings, keys)?;
-        let sslmode = settings
-            .optional(&keys.sslmode)?
-            .unwrap_or_else(|| SslMode::default_for(&host));
+        let sslmode = settings.optional(&keys.sslmode)?;
         let sslrootcert = settings.existing_file(&keys.sslrootcert)?;
-        if sslrootcert.is_some() && sslmode == SslMode::Disable {
+        if sslrootcert.is_some() && sslmode == Some(SslMode::Disable) {
             let why = format!(
                 "{} is disable, so it would not be used: change one of the two",
                 keys.sslmode.name
             );
             return Err(settings.refused(&keys.sslrootcert, why));
         }
+        let host = host(settings, keys)?;
+        let sslmode = sslmode.unwrap_or_else(|| SslMode::default_for(&host));
         Ok(PostgresConfig {
             host,
             port: settings.require(&keys.port)?,

@@ -2,7 +2,7 @@
 
 use crate::catalogue::{Claim, Owner, Retry, Row};
 use crate::envelope;
-use crate::record::Record;
+use crate::record::{Record, TopicId};
 use crate::verify::defect::{Defect, Kind};
 use crate::verify::describe::row_of;
 use crate::verify::finding::Repair;
@@ -43,7 +43,7 @@ impl Verifier {
             offset: record.offset,
             timestamp: record.timestamp,
             timestamp_type: record.timestamp_type,
-            topic_id: None,
+            topic_id: self.topic_id_of(record).await?,
         };
         if !self.is_dry_run() {
             self.ask(move |catalogue| catalogue.add(&[], std::slice::from_ref(&retry)))
@@ -80,11 +80,29 @@ impl Verifier {
         ))
     }
 
+    /// The life of its topic that a record of Kafka belongs to; `None` where more
+    /// than one may be it, or none.
+    async fn topic_id_of(&self, record: &Record) -> Result<Option<TopicId>> {
+        let positions = self
+            .ask(|catalogue| catalogue.positions().all_positions())
+            .await?;
+        let mut lives = positions.into_iter().filter(|position| {
+            position.key.topic == record.topic
+                && position.key.partition == record.partition
+                && (position.first..position.next).contains(&record.offset)
+        });
+        Ok(match (lives.next(), lives.next()) {
+            (Some(position), None) => position.key.topic_id,
+            _ => None,
+        })
+    }
+
     async fn archive_under(&self, record: &Record, uuid: uuid::Uuid) -> Result<Repair> {
         let is_public = |stream: &super::Stream| (stream.is_public)(&record.topic);
         let public = self.stream.as_ref().is_some_and(is_public);
         let digest = envelope::delivery(record).digest;
         let mut notes = envelope::annotate(record, digest, uuid, public);
+        notes.topic_id = self.topic_id_of(record).await?;
         notes.sign(record, self.keys.as_ref());
         let bytes = envelope::encode(record, &notes);
         let own = envelope::object_key(&record.topic, record.timestamp, uuid);
