@@ -25,7 +25,8 @@ fn commits_whose_answers_are_lost_and_connections_that_are_reset_archive_each_re
     let (lost, reset) = (commits.clone(), others.clone());
     proxy.decide(move |request| match is_commit(request) {
         true if lost.next() % 3 == 0 => Deed::LoseAnswer,
-        false if reset.next() % 20 == 0 => Deed::Reset,
+        // A batch on a new connection prepares its statements first: some 30 requests.
+        false if reset.next() % 75 == 0 => Deed::Reset,
         _ => Deed::Pass,
     });
     broker.send(&records);
