@@ -47,8 +47,11 @@ fn puts_that_are_refused_reset_half_answered_or_stored_without_an_answer_are_arc
     let process = place.start(&["run", "--json"]);
     let ended = finish(&place, process, &records);
     assert!(puts.count() > records.len(), "{} PUTs", puts.count());
-    // Told as one thing, not as a hundred.
-    assert_eq!(lines(&ended.stderr, "WARN").len(), 1, "{ended}");
+    // Told as one thing, not as a hundred; the probe at start meets faults too.
+    let is_of_probe = |line: &&str| line.contains("conditional PUT could not be probed");
+    let warnings = lines(&ended.stderr, "WARN");
+    let of_records = warnings.iter().filter(|line| !is_of_probe(line)).count();
+    assert_eq!(of_records, 1, "{ended}");
     assert_eq!(ended.summary().archived, records.len() as u64);
 }
 
