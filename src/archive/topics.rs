@@ -74,6 +74,12 @@ impl Topics {
             .is_ok()
     }
 
+    /// Topics to archive that the user could see and not read when they were
+    /// last asked for.
+    pub fn unreadable(&self) -> &BTreeSet<Arc<str>> {
+        &self.unreadable
+    }
+
     /// The id that this topic had when the topics were last asked for.
     pub fn id(&self, topic: &str) -> Option<TopicId> {
         self.ids.get(topic).copied()
@@ -103,7 +109,12 @@ impl Topics {
         // again at once, or the client is hardly polled any more.
         self.asked = Some(Instant::now());
         match answer {
-            Ok((wanted, TopicAnswers { ids, unreadable })) => {
+            Ok((
+                wanted,
+                TopicAnswers {
+                    ids, unreadable, ..
+                },
+            )) => {
                 self.unanswered = 0;
                 self.report_unreadable(unreadable);
                 self.is_outdated |= ids

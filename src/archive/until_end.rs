@@ -73,7 +73,9 @@ impl UntilEnd {
     ) -> Result<Self, ArchiveError> {
         let mut wanted = topics.wanted(consumer.topics()?);
         let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
-        let TopicAnswers { ids, unreadable } = consumer.describe(&names)?;
+        let TopicAnswers {
+            ids, unreadable, ..
+        } = consumer.describe(&names)?;
         wanted.retain(|topic| !unreadable.contains(topic.name.as_str()));
         let partitions: Vec<TopicPartition> = wanted
             .iter()
@@ -176,14 +178,23 @@ impl UntilEnd {
             return Ok(false);
         }
         self.looked = Instant::now();
-        // The end of a topic that was deleted meanwhile is nowhere any more,
-        // whether it was made anew or not.
+        // READ may be withdrawn while this runs.
+        for topic in topics.unreadable() {
+            if self.partitions.iter().any(|p| p.topic == *topic) {
+                self.unreadable.insert(topic.clone());
+            }
+        }
+        // A topic that was deleted meanwhile has no end to reach, whether it was
+        // created again or not.
         let ids = &self.ids;
-        self.open.retain(|partition, _| {
+        let is_there = |partition: &TopicPartition| {
             let topic = &partition.topic;
             let asked_of = ids.get(topic).copied();
             topics.reads(topic) && made_anew(asked_of, topics.id(topic)).is_none()
-        });
+        };
+        self.open.retain(|partition, _| is_there(partition));
+        self.away.retain(|partition, _| is_there(partition));
+        self.unread.retain(|partition, _| is_there(partition));
         self.ask_watermarks(watermarks);
         if self
             .asked_archive
@@ -238,12 +249,28 @@ impl UntilEnd {
                 }
             }
         }
-        for (partition, (why, _)) in self
+        let over: BTreeMap<TopicPartition, (String, Instant)> = self
             .away
             .extract_if(.., |_, (_, since)| since.elapsed() >= LEADER_TIMEOUT)
-        {
+            .collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        // Topics may have been deleted since they were last listed.
+        let topics: BTreeSet<&str> = over.keys().map(|partition| &*partition.topic).collect();
+        let topics: Vec<&str> = topics.into_iter().collect();
+        let deleted = match consumer.describe(&topics) {
+            Ok(answers) => answers.deleted,
+            Err(error) => {
+                self.away.extend(over);
+                return Err(error.into());
+            }
+        };
+        for (partition, (why, _)) in over {
             self.open.remove(&partition);
-            self.unread.insert(partition, why);
+            if !deleted.contains(&partition.topic) {
+                self.unread.insert(partition, why);
+            }
         }
         Ok(())
     }

@@ -187,6 +187,10 @@ unsafe fn copy(list: *mut rd::rd_kafka_topic_partition_list_t) -> KafkaResult<To
     if list.is_null() {
         return Ok(copied);
     }
+    // SAFETY: by the caller.
+    if unsafe { (*list).elems.is_null() } {
+        return Ok(copied);
+    }
     // SAFETY: by the caller; `elems` holds `cnt` elements.
     let elements = unsafe { std::slice::from_raw_parts((*list).elems, (*list).cnt as usize) };
     for element in elements {

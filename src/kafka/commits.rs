@@ -94,7 +94,8 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Committed {
         )
     };
     let mut result = Committed::default();
-    if !list.is_null() {
+    // SAFETY: the list is null or alive; an empty one has no elements to point to.
+    if !list.is_null() && !unsafe { (*list).elems.is_null() } {
         // SAFETY: `elems` holds `cnt` elements.
         let elements = unsafe { std::slice::from_raw_parts((*list).elems, (*list).cnt as usize) };
         for element in elements {

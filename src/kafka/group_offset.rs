@@ -197,6 +197,9 @@ pub(super) fn metadata(list: &TopicPartitionList) -> Vec<Option<Vec<u8>>> {
     // is null or valid for its size.
     unsafe {
         let raw: *mut rd::rd_kafka_topic_partition_list_t = list.ptr();
+        if (*raw).elems.is_null() {
+            return vec![];
+        }
         let elements = std::slice::from_raw_parts((*raw).elems, (*raw).cnt as usize);
         elements
             .iter()

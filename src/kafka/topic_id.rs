@@ -35,6 +35,8 @@ pub struct TopicAnswers {
     pub ids: TopicIds,
     /// Topics that the user may see and not read.
     pub unreadable: BTreeSet<Arc<str>>,
+    /// Topics that the cluster does not have.
+    pub deleted: BTreeSet<Arc<str>>,
 }
 
 /// Asks for the ids of these topics, each named once. `timeout` is for each
@@ -68,6 +70,7 @@ pub(super) fn describe<C: ConsumerContext>(
         let some = question.answer(timeout)?;
         answers.ids.extend(some.ids);
         answers.unreadable.extend(some.unreadable);
+        answers.deleted.extend(some.deleted);
     }
     Ok(answers)
 }
@@ -165,6 +168,13 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> KafkaResult<TopicAnswers> {
             let low = rd::rd_kafka_Uuid_least_significant_bits(id) as u64;
             if let Some(id) = TopicId::new(u128::from(high) << 64 | u128::from(low)) {
                 answers.ids.insert(name.clone(), id);
+            }
+            let error = rd::rd_kafka_TopicDescription_error(topic);
+            if rd::rd_kafka_error_code(error)
+                == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            {
+                answers.deleted.insert(name);
+                continue;
             }
             let mut operations = 0;
             let list = rd::rd_kafka_TopicDescription_authorized_operations(topic, &mut operations);
