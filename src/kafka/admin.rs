@@ -12,8 +12,9 @@ use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::group_offset;
+use super::mock;
 use super::partition::{Offsets, TopicPartition};
-use super::topic_id::{self, TopicIds};
+use super::topic_id::{self, TopicAnswers, TopicIds};
 use crate::record::TopicId;
 
 /// After this long without an answer it is looked whether the cluster refused.
@@ -55,6 +56,7 @@ pub struct Admin {
     consumer: BaseConsumer<Complaints>,
     complaints: Complaints,
     cluster: String,
+    is_mock: bool,
 }
 
 impl Admin {
@@ -71,6 +73,7 @@ impl Admin {
                 .map_err(|error| cluster.failure(error))?,
             complaints,
             cluster: cluster.name().to_owned(),
+            is_mock: cluster.is_mock(),
         })
     }
 
@@ -127,19 +130,26 @@ impl Admin {
 
     /// The ids that these topics have now, each named once.
     pub fn topic_ids(&self, topics: &[&str]) -> Result<TopicIds, KafkaFailure> {
-        self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
+        Ok(self.describe(topics)?.ids)
     }
 
     /// The id of a topic, where the brokers give ids.
     pub fn topic_id(&self, topic: &str) -> Result<Option<TopicId>, KafkaFailure> {
-        let ids = topic_id::ask(&self.consumer, &[topic], REQUEST_TIMEOUT);
-        Ok(self.explained(ids)?.get(topic).copied())
+        Ok(self.topic_ids(&[topic])?.get(topic).copied())
     }
 
     /// The topics of these that the user may see and not read.
     pub fn unreadable(&self, topics: &[&str]) -> Result<BTreeSet<Arc<str>>, KafkaFailure> {
+        Ok(self.describe(topics)?.unreadable)
+    }
+
+    fn describe(&self, topics: &[&str]) -> Result<TopicAnswers, KafkaFailure> {
         let answers = topic_id::describe(&self.consumer, topics, REQUEST_TIMEOUT);
-        Ok(self.explained(answers)?.unreadable)
+        let mut answers = self.explained(answers)?;
+        if self.is_mock {
+            mock::forget_loaded(&mut answers.ids);
+        }
+        Ok(answers)
     }
 
     /// What the group has committed, where it has.

@@ -29,6 +29,7 @@ use super::fetch_memory;
 use super::group_offset::{self, GroupAnswer, GroupOffset};
 use super::leader_epochs::LeaderEpochs;
 use super::message::MessageReader;
+use super::mock;
 use super::partition::{Offsets, TopicPartition};
 use super::probe::Probe;
 use super::second_reader::{EpochEnd, SecondReader};
@@ -90,6 +91,7 @@ pub struct RecordConsumer<E: ConsumerEvents> {
     config: ClientConfig,
     complaints: Complaints,
     cluster: String,
+    is_mock: bool,
     topic_names: HashSet<Arc<str>>,
     /// One past the last record of each assigned partition that gave one.
     next: RefCell<BTreeMap<TopicPartition, i64>>,
@@ -155,6 +157,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             config,
             complaints,
             cluster: cluster.name().to_owned(),
+            is_mock: cluster.is_mock(),
             topic_names: HashSet::new(),
             next: RefCell::default(),
             held: BTreeSet::new(),
@@ -257,12 +260,17 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
 
     /// What the cluster tells of these topics, each named once.
     pub fn describe(&self, topics: &[&str]) -> Result<TopicAnswers, KafkaFailure> {
-        self.explained(topic_id::describe(&self.consumer, topics, REQUEST_TIMEOUT))
+        let answers = topic_id::describe(&self.consumer, topics, REQUEST_TIMEOUT);
+        let mut answers = self.explained(answers)?;
+        if self.is_mock {
+            mock::forget_loaded(&mut answers.ids);
+        }
+        Ok(answers)
     }
 
     /// The ids that these topics have now, each named once.
     pub fn topic_ids(&self, topics: &[&str]) -> Result<TopicIds, KafkaFailure> {
-        self.explained(topic_id::ask(&self.consumer, topics, REQUEST_TIMEOUT))
+        Ok(self.describe(topics)?.ids)
     }
 
     /// Leaves the group, which gives up all partitions, and begins again as a

@@ -39,17 +39,8 @@ pub struct TopicAnswers {
     pub deleted: BTreeSet<Arc<str>>,
 }
 
-/// Asks for the ids of these topics, each named once. `timeout` is for each
-/// request.
-pub(super) fn ask<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topics: &[&str],
-    timeout: Duration,
-) -> KafkaResult<TopicIds> {
-    Ok(describe(consumer, topics, timeout)?.ids)
-}
-
-/// As [`ask`], with what the user may do.
+/// Asks for the ids of these topics, each named once, and what the user may do
+/// with them. `timeout` is for each request.
 pub(super) fn describe<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topics: &[&str],
