@@ -32,6 +32,8 @@ mod adding;
 mod claims;
 #[path = "catalogue_contract/counts.rs"]
 mod counts;
+#[path = "catalogue_contract/gaps.rs"]
+mod gaps;
 #[path = "catalogue_contract/paging.rs"]
 mod paging;
 #[path = "catalogue_contract/postgres_connecting.rs"]

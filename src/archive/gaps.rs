@@ -636,11 +636,13 @@ impl GapWatch {
             return Ok(());
         }
         let new = self.catalogue.add_gaps(&gaps)?;
-        if new == 0 {
-            info!("{} known gaps were met again", gaps.len());
-            return Ok(());
+        if new.is_empty() {
+            info!(
+                count = gaps.len(),
+                "gaps are known, or were archived meanwhile"
+            );
         }
-        for gap in &gaps {
+        for gap in &new {
             warn!(
                 "LOST: {} partition {} offsets {} to {}: Kafka's retention removed them before they were archived",
                 gap.topic,
@@ -649,7 +651,7 @@ impl GapWatch {
                 gap.to - 1
             );
         }
-        self.progress.lost(gaps);
+        self.progress.lost(new);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::info;
 use uuid::Uuid;
 
 use super::batch::Item;
@@ -169,6 +170,12 @@ async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result
         catalogue.add_read(&rows, &retries, &spans)
     })
     .await?;
+    if added.offsets_recovered > 0 {
+        info!(
+            offsets = added.offsets_recovered,
+            "offsets recorded as lost are archived after all"
+        );
+    }
     let added: HashSet<Uuid> = added.rows.into_iter().collect();
     for message in messages {
         match message.next {

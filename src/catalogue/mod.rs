@@ -240,6 +240,8 @@ pub struct Added {
     pub rows: Vec<Uuid>,
     /// How many of the retries were not known before.
     pub retries: u64,
+    /// Offsets that were recorded as a gap, and no longer are: they are archived.
+    pub offsets_recovered: u64,
 }
 
 /// One row of `topics`.
@@ -317,7 +319,8 @@ pub trait Catalogue: Send + Sync {
     }
 
     /// As [`Catalogue::add`], and notes in the same transaction what was read
-    /// of the streams: their positions move over what is contiguous.
+    /// of the streams: their positions move over what is contiguous, and gaps
+    /// keep only what is missing, unless the log was truncated.
     fn add_read(
         &self,
         rows: &[Row],
@@ -377,9 +380,10 @@ pub trait Catalogue: Send + Sync {
         offsets: Range<i64>,
     ) -> Result<Vec<Retry>, CatalogueError>;
 
-    /// Remembers gaps for good; one that is known is left as it is. How many
-    /// were not known. The positions of their streams pass them.
-    fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError>;
+    /// Records gaps, and returns what was not recorded before. Of what retention
+    /// removed only that is recorded which was not archived. The positions of
+    /// their streams pass them.
+    fn add_gaps(&self, gaps: &[Gap]) -> Result<Vec<Gap>, CatalogueError>;
 
     /// All gaps, ordered by topic, partition and offset.
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError>;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::CatalogueError;
+use super::{CatalogueError, Gap, GapReason};
 use crate::record::TopicId;
 
 /// Names a stream.
@@ -136,8 +136,24 @@ pub(super) struct Recorded {
     pub next: i64,
     /// Ordered, disjoint.
     pub intervals: Vec<ReadInterval>,
-    /// Recorded gaps that end after `next`.
-    pub gaps: Vec<Range<i64>>,
+    /// Recorded gaps that end after `next` or after the first span.
+    pub gaps: Vec<RecordedGap>,
+}
+
+/// A gap of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RecordedGap {
+    pub offsets: Range<i64>,
+    pub reason: GapReason,
+}
+
+/// A gap of which a part was archived after it was recorded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ShrunkGap {
+    /// As it is recorded.
+    pub recorded: Range<i64>,
+    /// What is still missing.
+    pub missing: Vec<Range<i64>>,
 }
 
 /// What is to be written of a stream.
@@ -147,10 +163,26 @@ pub(super) struct Change {
     /// `from` of intervals that are part of others now.
     pub removed: Vec<i64>,
     pub written: Vec<ReadInterval>,
+    pub shrunk: Vec<ShrunkGap>,
+}
+
+impl Change {
+    /// Offsets that were recorded as a gap and are archived now.
+    pub fn offsets_recovered(&self) -> u64 {
+        let length = |range: &Range<i64>| range.end - range.start;
+        let of =
+            |gap: &ShrunkGap| length(&gap.recorded) - gap.missing.iter().map(length).sum::<i64>();
+        self.shrunk.iter().map(of).sum::<i64>() as u64
+    }
 }
 
 /// Adds `spans` (from, to, whether it holds a record) to what is recorded. What
 /// was read before is not counted again.
+///
+/// A worker that lost a partition may still archive what it has in memory, after
+/// its successor found that the log no longer has it and recorded a gap: the gap
+/// keeps only what is missing. A truncated log is another matter: its gap is
+/// about a lost branch, whose records may well be archived.
 pub(super) fn advance(recorded: &Recorded, spans: &mut [(i64, i64, bool)]) -> Change {
     let before: BTreeMap<i64, ReadInterval> =
         recorded.intervals.iter().map(|i| (i.from, *i)).collect();
@@ -167,8 +199,20 @@ pub(super) fn advance(recorded: &Recorded, spans: &mut [(i64, i64, bool)]) -> Ch
     while let Some(end) = end_of(&all, &recorded.gaps, next) {
         next = end;
     }
+    let read: Vec<Range<i64>> = spans.iter().map(|&(from, to, _)| from..to).collect();
+    let shrunk = recorded
+        .gaps
+        .iter()
+        .filter(|gap| gap.reason != GapReason::Truncated)
+        .map(|gap| ShrunkGap {
+            recorded: gap.offsets.clone(),
+            missing: subtract(gap.offsets.clone(), &read),
+        })
+        .filter(|gap| gap.missing != std::slice::from_ref(&gap.recorded))
+        .collect();
     Change {
         next,
+        shrunk,
         removed: before
             .keys()
             .filter(|from| !all.contains_key(from))
@@ -183,9 +227,10 @@ pub(super) fn advance(recorded: &Recorded, spans: &mut [(i64, i64, bool)]) -> Ch
 }
 
 /// The end of what begins at or before `next` and goes beyond it.
-fn end_of(all: &BTreeMap<i64, ReadInterval>, gaps: &[Range<i64>], next: i64) -> Option<i64> {
+fn end_of(all: &BTreeMap<i64, ReadInterval>, gaps: &[RecordedGap], next: i64) -> Option<i64> {
     let read = all.range(..=next).next_back().map(|(_, i)| i.to);
-    let lost = gaps.iter().filter(|g| g.start <= next).map(|g| g.end).max();
+    let gaps = gaps.iter().map(|gap| &gap.offsets);
+    let lost = gaps.filter(|g| g.start <= next).map(|g| g.end).max();
     read.into_iter().chain(lost).max().filter(|&end| end > next)
 }
 
@@ -239,14 +284,16 @@ fn insert(all: &mut BTreeMap<i64, ReadInterval>, part: Range<i64>, records: i64)
 }
 
 /// The parts of `offsets` that neither intervals nor gaps cover.
-pub(super) fn unread(
-    intervals: &[ReadInterval],
-    gaps: &[Range<i64>],
-    offsets: Range<i64>,
-) -> Vec<Range<i64>> {
-    let mut covered: Vec<Range<i64>> = intervals.iter().map(|i| i.from..i.to).collect();
-    covered.extend_from_slice(gaps);
+pub(super) fn unread(recorded: &Recorded, offsets: Range<i64>) -> Vec<Range<i64>> {
+    let mut covered: Vec<Range<i64>> = recorded.intervals.iter().map(|i| i.from..i.to).collect();
+    covered.extend(recorded.gaps.iter().map(|gap| gap.offsets.clone()));
     covered.sort_unstable_by_key(|range| range.start);
+    subtract(offsets, &covered)
+}
+
+/// The parts of `offsets` that no range in `covered` has; those are ordered by
+/// their starts.
+fn subtract(offsets: Range<i64>, covered: &[Range<i64>]) -> Vec<Range<i64>> {
     let mut parts = Vec::new();
     let mut at = offsets.start;
     for range in covered {
@@ -262,6 +309,23 @@ pub(super) fn unread(
         parts.push(at..offsets.end);
     }
     parts
+}
+
+/// The parts of a gap that are to be recorded. Of what retention removed that is
+/// what nobody archived; what an operator skips or a truncation lost is recorded
+/// whole.
+pub(super) fn parts_to_record(gap: &Gap, recorded: &Recorded) -> Vec<Gap> {
+    match gap.reason {
+        GapReason::Skipped | GapReason::Truncated => vec![gap.clone()],
+        GapReason::Retention => unread(recorded, gap.from..gap.to)
+            .into_iter()
+            .map(|part| Gap {
+                from: part.start,
+                to: part.end,
+                ..gap.clone()
+            })
+            .collect(),
+    }
 }
 
 /// Spans that count, by stream: those whose row was added, or that need none.
@@ -305,7 +369,17 @@ mod tests {
             .retain(|i| !change.removed.contains(&i.from) && !changed(&i.from));
         recorded.intervals.extend(&change.written);
         recorded.intervals.sort_by_key(|i| i.from);
+        for gap in change.shrunk {
+            recorded.gaps.retain(|of| of.offsets != gap.recorded);
+            let missing = gap.missing.into_iter().map(retention_gap);
+            recorded.gaps.extend(missing);
+        }
         recorded.next = change.next;
+    }
+
+    fn retention_gap(offsets: Range<i64>) -> RecordedGap {
+        let reason = GapReason::Retention;
+        RecordedGap { offsets, reason }
     }
 
     #[test]
@@ -321,15 +395,67 @@ mod tests {
     #[test]
     fn next_offset_passes_recorded_gaps() {
         let mut stream = recorded(0);
-        stream.gaps.push(4..10);
+        stream.gaps.push(retention_gap(4..10));
         apply(&mut stream, &[(10, 11, true)]);
         assert_eq!(stream.next, 0);
         apply(&mut stream, &[(0, 4, true)]);
         assert_eq!(stream.next, 11);
-        assert_eq!(unread(&stream.intervals, &stream.gaps, 2..20), vec![11..20]);
+        assert_eq!(unread(&stream, 2..20), vec![11..20]);
+    }
+
+    #[test]
+    fn gap_of_a_truncated_log_stays_whole() {
+        let mut stream = recorded(10);
+        stream.gaps.push(RecordedGap {
+            offsets: 4..10,
+            reason: GapReason::Truncated,
+        });
+        let change = advance(&stream, &mut [(4, 5, true), (5, 6, true)]);
+        assert_eq!(change.shrunk, []);
     }
 
     proptest! {
+        /// Gaps and records are noted in any order. An offset is archived or in a
+        /// gap, never both, and the next offset is the first one that is neither.
+        #[test]
+        fn gaps_hold_what_is_missing(
+            notes in prop::collection::vec((any::<bool>(), 0i64..40, 1i64..12), 1..30),
+        ) {
+            let mut stream = recorded(0);
+            let (mut read, mut lost) = (BTreeSet::new(), BTreeSet::new());
+            for (is_gap, from, length) in notes {
+                let offsets = from..from + length;
+                if is_gap {
+                    let gap = Gap {
+                        topic: "t".into(),
+                        partition: 0,
+                        from: offsets.start,
+                        to: offsets.end,
+                        found_at: 0,
+                        acknowledged_at: None,
+                        topic_id: None,
+                        reason: GapReason::Retention,
+                    };
+                    for part in parts_to_record(&gap, &stream) {
+                        stream.gaps.push(retention_gap(part.from..part.to));
+                    }
+                    lost.extend(offsets.filter(|offset| !read.contains(offset)));
+                    apply(&mut stream, &[]);
+                } else {
+                    let spans: Vec<_> = offsets.clone().map(|at| (at, at + 1, true)).collect();
+                    apply(&mut stream, &spans);
+                    lost.retain(|offset| !offsets.contains(offset));
+                    read.extend(offsets);
+                }
+                let recorded: Vec<i64> =
+                    stream.gaps.iter().flat_map(|gap| gap.offsets.clone()).collect();
+                prop_assert_eq!(recorded.len(), lost.len(), "gaps overlap");
+                prop_assert_eq!(&recorded.into_iter().collect::<BTreeSet<_>>(), &lost);
+                let next = (0..).find(|at| !read.contains(at) && !lost.contains(at));
+                prop_assert_eq!(Some(stream.next), next);
+            }
+        }
+
         /// Records at some offsets, read in pieces of any order, some twice.
         #[test]
         fn intervals_say_what_was_read(

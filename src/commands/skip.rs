@@ -68,8 +68,8 @@ pub fn skip(config: &Config, args: &SkipArgs, json: bool) -> anyhow::Result<Exit
         reason: GapReason::Skipped,
     }])?;
     let text = match json {
-        true => format!("{}\n", serde_json::json!({ "recorded": new })),
-        false if new == 0 => "this gap was recorded before\n".to_owned(),
+        true => format!("{}\n", serde_json::json!({ "recorded": new.len() })),
+        false if new.is_empty() => "this gap was recorded before\n".to_owned(),
         false => format!(
             "recorded: offsets {} to {} of {} partition {} are left out\n",
             offsets.start,

@@ -41,10 +41,14 @@ pub fn add(
         if let Some(statements) = &positions {
             let mut spans = by_stream(spans, &added.rows);
             // Redeliveries mostly change nothing: then nothing is locked.
-            let may_be_known = added == Added::default();
-            if !may_be_known || !add_spans(transaction, statements, &mut spans, false)? {
-                add_spans(transaction, statements, &mut spans, true)?;
-            }
+            let recovered = match added == Added::default() {
+                true => add_spans(transaction, statements, &mut spans, false)?,
+                false => None,
+            };
+            added.offsets_recovered = match recovered {
+                Some(recovered) => recovered,
+                None => add_spans(transaction, statements, &mut spans, true)?.unwrap_or(0),
+            };
         }
         Ok(added)
     })

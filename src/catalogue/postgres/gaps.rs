@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::positions::{Statements, add_spans};
+use super::positions::{Statements, add_spans, lock, parts_of, reason};
 use super::row::topic_id;
-use crate::catalogue::{Gap, GapReason, StreamKey};
+use crate::catalogue::{Gap, StreamKey};
 use crate::postgres_server::{Fault, Session};
 use crate::record::TopicId;
 
@@ -17,33 +17,74 @@ const ADD: &str = "
     )
     ORDER BY 1, 2, 3, 4
     ON CONFLICT DO NOTHING
+    RETURNING topic, kafka_partition, from_offset, to_offset,
+        (extract(epoch FROM found_at) * 1000)::bigint,
+        (extract(epoch FROM acknowledged_at) * 1000)::bigint, topic_id, reason
 ";
 
-pub fn add(session: &mut Session, gaps: &[Gap]) -> Result<u64, Fault> {
-    let topics: Vec<&str> = gaps.iter().map(|gap| &*gap.topic).collect();
-    let partitions: Vec<i32> = gaps.iter().map(|gap| gap.partition).collect();
-    let from: Vec<i64> = gaps.iter().map(|gap| gap.from).collect();
-    let to: Vec<i64> = gaps.iter().map(|gap| gap.to).collect();
-    let topic_ids: Vec<Option<Uuid>> = gaps
-        .iter()
-        .map(|gap| gap.topic_id.map(TopicId::as_uuid))
-        .collect();
-    let reasons: Vec<&str> = gaps.iter().map(|gap| gap.reason.as_str()).collect();
-    let mut streams: BTreeMap<&StreamKey, Vec<_>> = BTreeMap::new();
-    let keys: Vec<StreamKey> = gaps.iter().map(Gap::stream).collect();
-    streams.extend(keys.iter().map(|key| (key, vec![])));
+/// The streams are locked first: what is archived until then is in no gap, and
+/// what is archived later shrinks the gaps that it finds.
+pub fn add(session: &mut Session, gaps: &[Gap]) -> Result<Vec<Gap>, Fault> {
     let adopt = session.prepare(ADOPT)?;
     let add = session.prepare(ADD)?;
     let statements = Statements::prepare(session)?;
+    let keys: Vec<StreamKey> = gaps.iter().map(Gap::stream).collect();
     session.in_transaction(|transaction| {
-        transaction.execute(&adopt, &[&topics, &partitions, &from, &to, &topic_ids])?;
-        let added = transaction.execute(
-            &add,
-            &[&topics, &partitions, &from, &to, &topic_ids, &reasons],
+        lock(transaction, &statements, &keys)?;
+        let of = GapColumns::new(gaps);
+        let (topics, partitions) = (&of.topics, &of.partitions);
+        transaction.execute(
+            &adopt,
+            &[topics, partitions, &of.from, &of.to, &of.topic_ids],
         )?;
+        let mut parts = Vec::new();
+        for gap in gaps {
+            parts.extend(parts_of(transaction, &statements, gap)?);
+        }
+        let of = GapColumns::new(&parts);
+        let (topics, partitions) = (&of.topics, &of.partitions);
+        let added = transaction.query(
+            &add,
+            &[
+                topics,
+                partitions,
+                &of.from,
+                &of.to,
+                &of.topic_ids,
+                &of.reasons,
+            ],
+        )?;
+        let mut streams: BTreeMap<&StreamKey, Vec<_>> =
+            keys.iter().map(|key| (key, vec![])).collect();
         add_spans(transaction, &statements, &mut streams, true)?;
-        Ok(added)
+        added.iter().map(gap).collect()
     })
+}
+
+/// Gaps as the arrays that one statement takes.
+struct GapColumns<'a> {
+    topics: Vec<&'a str>,
+    partitions: Vec<i32>,
+    from: Vec<i64>,
+    to: Vec<i64>,
+    topic_ids: Vec<Option<Uuid>>,
+    reasons: Vec<&'static str>,
+}
+
+impl<'a> GapColumns<'a> {
+    fn new(gaps: &'a [Gap]) -> Self {
+        Self {
+            topics: gaps.iter().map(|gap| &*gap.topic).collect(),
+            partitions: gaps.iter().map(|gap| gap.partition).collect(),
+            from: gaps.iter().map(|gap| gap.from).collect(),
+            to: gaps.iter().map(|gap| gap.to).collect(),
+            topic_ids: gaps
+                .iter()
+                .map(|gap| gap.topic_id.map(TopicId::as_uuid))
+                .collect(),
+            reasons: gaps.iter().map(|gap| gap.reason.as_str()).collect(),
+        }
+    }
 }
 
 /// A gap that an older version recorded without a topic id.
@@ -70,23 +111,20 @@ const ALL: &str = "
 ";
 
 pub fn all(session: &mut Session) -> Result<Vec<Gap>, Fault> {
-    session
-        .query(ALL, &[])?
-        .iter()
-        .map(|row| {
-            Ok(Gap {
-                topic: row.try_get::<_, &str>(0)?.into(),
-                partition: row.try_get(1)?,
-                from: row.try_get(2)?,
-                to: row.try_get(3)?,
-                found_at: row.try_get(4)?,
-                acknowledged_at: row.try_get(5)?,
-                topic_id: topic_id(row, 6)?,
-                reason: GapReason::parse(row.try_get(7)?)
-                    .ok_or_else(|| Fault::Refused("a row of gaps has no known reason".into()))?,
-            })
-        })
-        .collect()
+    session.query(ALL, &[])?.iter().map(gap).collect()
+}
+
+fn gap(row: &tokio_postgres::Row) -> Result<Gap, Fault> {
+    Ok(Gap {
+        topic: row.try_get::<_, &str>(0)?.into(),
+        partition: row.try_get(1)?,
+        from: row.try_get(2)?,
+        to: row.try_get(3)?,
+        found_at: row.try_get(4)?,
+        acknowledged_at: row.try_get(5)?,
+        topic_id: topic_id(row, 6)?,
+        reason: reason(row, 7)?,
+    })
 }
 
 const ACKNOWLEDGE: &str = "

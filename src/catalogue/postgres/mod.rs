@@ -152,7 +152,7 @@ impl Catalogue for PostgresCatalogue {
         self.call(|session| read::retries(session, topic, partition, offsets))
     }
 
-    fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError> {
+    fn add_gaps(&self, gaps: &[Gap]) -> Result<Vec<Gap>, CatalogueError> {
         self.call(|session| gaps::add(session, gaps))
     }
 

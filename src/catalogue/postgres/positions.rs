@@ -7,9 +7,10 @@ use tokio_postgres::Statement;
 use uuid::Uuid;
 
 use crate::catalogue::positions::{
-    ArchivedExtent, Change, ReadInterval, Recorded, StreamKey, StreamPosition, StreamStart,
-    advance, unread,
+    ArchivedExtent, Change, ReadInterval, Recorded, RecordedGap, StreamKey, StreamPosition,
+    StreamStart, advance, parts_to_record, unread,
 };
+use crate::catalogue::{Gap, GapReason};
 use crate::postgres_server::{Fault, Session, Transaction};
 use crate::record::TopicId;
 
@@ -21,6 +22,7 @@ pub struct Statements {
     intervals: Statement,
     gaps: Statement,
     write: Statement,
+    shrink: Statement,
 }
 
 impl Statements {
@@ -32,6 +34,7 @@ impl Statements {
             intervals: session.prepare(INTERVALS)?,
             gaps: session.prepare(GAPS)?,
             write: session.prepare(WRITE)?,
+            shrink: session.prepare(SHRINK)?,
         })
     }
 }
@@ -76,7 +79,7 @@ const INTERVALS: &str = "
 ";
 
 const GAPS: &str = "
-    SELECT w.id, g.from_offset, g.to_offset
+    SELECT w.id, g.from_offset, g.to_offset, g.reason
     FROM unnest($1::int[], $2::bigint[]) AS w (id, low)
     JOIN streams s ON s.id = w.id
     JOIN gaps g ON g.topic = s.topic AND g.kafka_partition = s.kafka_partition
@@ -98,6 +101,27 @@ const WRITE: &str = "
     ON CONFLICT (stream, from_offset) DO UPDATE SET
         to_offset = EXCLUDED.to_offset, records = EXCLUDED.records,
         holes_confirmed = EXCLUDED.holes_confirmed
+";
+
+/// Gaps are replaced by the parts of them that are still missing.
+const SHRINK: &str = "
+    WITH shrunk AS (
+        DELETE FROM gaps g USING streams s,
+            unnest($1::int[], $2::bigint[], $3::bigint[]) AS w (id, from_offset, to_offset)
+        WHERE s.id = w.id AND g.topic = s.topic AND g.kafka_partition = s.kafka_partition
+            AND COALESCE(g.topic_id, '00000000-0000-0000-0000-000000000000') = s.topic_id
+            AND g.from_offset = w.from_offset AND g.to_offset = w.to_offset
+        RETURNING w.id, g.topic, g.kafka_partition, g.from_offset, g.found_at,
+            g.acknowledged_at, g.topic_id, g.reason
+    )
+    INSERT INTO gaps
+        (topic, kafka_partition, from_offset, to_offset, found_at, acknowledged_at, topic_id,
+         reason)
+    SELECT o.topic, o.kafka_partition, p.from_offset, p.to_offset, o.found_at,
+        o.acknowledged_at, o.topic_id, o.reason
+    FROM shrunk o JOIN unnest($4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
+        AS p (id, of, from_offset, to_offset) ON p.id = o.id AND p.of = o.from_offset
+    ON CONFLICT DO NOTHING
 ";
 
 /// Streams as the arrays that a statement takes.
@@ -144,12 +168,14 @@ fn found(row: &tokio_postgres::Row) -> Result<Found, Fault> {
 type Spans<'a> = BTreeMap<&'a StreamKey, Vec<(i64, i64, bool)>>;
 
 /// Adds what was read to the streams, which begin with it where they are new.
+/// Returns how many offsets are no longer recorded as a gap; `None` where nothing
+/// is locked and something is to be written.
 pub fn add_spans(
     transaction: &mut Transaction<'_>,
     statements: &Statements,
     spans: &mut Spans<'_>,
     locked: bool,
-) -> Result<bool, Fault> {
+) -> Result<Option<u64>, Fault> {
     let keys = Keys::new(spans.keys().copied());
     let find = if locked {
         &statements.lock
@@ -161,7 +187,7 @@ pub fn add_spans(
     let mut rows = transaction.query(find, &params)?;
     if rows.len() < spans.len() {
         if !locked {
-            return Ok(false);
+            return Ok(None);
         }
         let read = || spans.iter().filter(|(_, spans)| !spans.is_empty());
         let new = Keys::new(read().map(|(key, _)| *key));
@@ -194,13 +220,13 @@ pub fn add_spans(
         write.add(stream.id, recorded.next, advance(&recorded, spans));
     }
     if write.is_empty() {
-        return Ok(true);
+        return Ok(Some(0));
     }
     if !locked {
-        return Ok(false);
+        return Ok(None);
     }
     write.execute(transaction, statements)?;
-    Ok(true)
+    Ok(Some(write.recovered))
 }
 
 fn recorded(
@@ -232,10 +258,19 @@ fn recorded(
     }
     for row in transaction.query(&statements.gaps, &[&ids, lows])? {
         if let Some(recorded) = recorded.get_mut(&row.try_get(0)?) {
-            recorded.gaps.push(row.try_get(1)?..row.try_get(2)?);
+            recorded.gaps.push(RecordedGap {
+                offsets: row.try_get(1)?..row.try_get(2)?,
+                reason: reason(&row, 3)?,
+            });
         }
     }
     Ok(recorded)
+}
+
+/// Why a gap is one.
+pub fn reason(row: &tokio_postgres::Row, column: usize) -> Result<GapReason, Fault> {
+    GapReason::parse(row.try_get(column)?)
+        .ok_or_else(|| Fault::Refused("a row of gaps has no known reason".into()))
 }
 
 fn interval(row: &tokio_postgres::Row, first: usize) -> Result<ReadInterval, Fault> {
@@ -259,10 +294,30 @@ struct Writes {
     to: Vec<i64>,
     records: Vec<i64>,
     confirmed: Vec<i64>,
+    shrunk_of: Vec<i32>,
+    shrunk_from: Vec<i64>,
+    shrunk_to: Vec<i64>,
+    part_of: Vec<i32>,
+    part_of_from: Vec<i64>,
+    part_from: Vec<i64>,
+    part_to: Vec<i64>,
+    recovered: u64,
 }
 
 impl Writes {
     fn add(&mut self, stream: i32, next_before: i64, change: Change) {
+        self.recovered += change.offsets_recovered();
+        for gap in change.shrunk {
+            self.shrunk_of.push(stream);
+            self.shrunk_from.push(gap.recorded.start);
+            self.shrunk_to.push(gap.recorded.end);
+            for part in gap.missing {
+                self.part_of.push(stream);
+                self.part_of_from.push(gap.recorded.start);
+                self.part_from.push(part.start);
+                self.part_to.push(part.end);
+            }
+        }
         for from in change.removed {
             self.removed_of.push(stream);
             self.removed.push(from);
@@ -281,7 +336,10 @@ impl Writes {
     }
 
     fn is_empty(&self) -> bool {
-        self.moved.is_empty() && self.written_of.is_empty() && self.removed.is_empty()
+        self.moved.is_empty()
+            && self.written_of.is_empty()
+            && self.removed.is_empty()
+            && self.shrunk_of.is_empty()
     }
 
     fn execute(
@@ -303,6 +361,20 @@ impl Writes {
                 &self.confirmed,
             ],
         )?;
+        if !self.shrunk_of.is_empty() {
+            transaction.execute(
+                &statements.shrink,
+                &[
+                    &self.shrunk_of,
+                    &self.shrunk_from,
+                    &self.shrunk_to,
+                    &self.part_of,
+                    &self.part_of_from,
+                    &self.part_from,
+                    &self.part_to,
+                ],
+            )?;
+        }
         Ok(())
     }
 }
@@ -444,9 +516,44 @@ pub fn unread_of(
         let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
         let recorded = recorded(transaction, &statements, &streams, &vec![offsets.start])?;
         Ok(match recorded.into_values().next() {
-            Some(recorded) => unread(&recorded.intervals, &recorded.gaps, offsets),
+            Some(recorded) => unread(&recorded, offsets),
             None => vec![offsets],
         })
+    })
+}
+
+/// Locks the streams of gaps, so that nothing is archived of them meanwhile.
+pub fn lock(
+    transaction: &mut Transaction<'_>,
+    statements: &Statements,
+    streams: &[StreamKey],
+) -> Result<(), Fault> {
+    let keys = Keys::new(streams);
+    transaction.query(
+        &statements.lock,
+        &[&keys.topics, &keys.partitions, &keys.topic_ids],
+    )?;
+    Ok(())
+}
+
+/// The parts of a gap that are to be recorded, of a stream that is locked: all
+/// of it where the stream has no position.
+pub fn parts_of(
+    transaction: &mut Transaction<'_>,
+    statements: &Statements,
+    gap: &Gap,
+) -> Result<Vec<Gap>, Fault> {
+    let stream = gap.stream();
+    let keys = Keys::new([&stream]);
+    let rows = transaction.query(
+        &statements.find,
+        &[&keys.topics, &keys.partitions, &keys.topic_ids],
+    )?;
+    let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
+    let recorded = recorded(transaction, statements, &streams, &vec![gap.from])?;
+    Ok(match recorded.into_values().next() {
+        Some(recorded) => parts_to_record(gap, &recorded),
+        None => vec![gap.clone()],
     })
 }
 

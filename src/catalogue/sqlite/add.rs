@@ -24,7 +24,7 @@ pub fn add(
             added.rows.push(row.uuid);
         }
     }
-    add_spans(file, &mut by_stream(spans, &added.rows))?;
+    added.offsets_recovered = add_spans(file, &mut by_stream(spans, &added.rows))?;
     Ok(added)
 }
 

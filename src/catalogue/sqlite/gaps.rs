@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Row, Transaction, params};
 
-use super::positions::add_spans;
+use super::positions::{add_spans, parts_of, reason};
 use super::row::{id_text, topic_id};
-use crate::catalogue::{Gap, GapReason};
+use crate::catalogue::Gap;
 use crate::sqlite_file::Fault;
 
 const ADD: &str = "
@@ -14,9 +14,8 @@ const ADD: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ";
 
-pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
-    let mut insert = file.prepare_cached(ADD)?;
-    let mut added = 0;
+pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<Vec<Gap>, Fault> {
+    let mut added = Vec::new();
     for gap in gaps {
         if let Some(id) = gap.topic_id {
             file.prepare_cached(ADOPT)?.execute(params![
@@ -27,17 +26,22 @@ pub fn add(file: &Transaction<'_>, gaps: &[Gap]) -> Result<u64, Fault> {
                 id_text(id),
             ])?;
         }
-        added += insert.execute(params![
-            &*gap.topic,
-            gap.partition,
-            gap.from,
-            gap.to,
-            gap.topic_id.map(id_text),
-            gap.reason.as_str(),
-        ])?;
+        for part in parts_of(file, gap)? {
+            let inserted = file.prepare_cached(ADD)?.execute(params![
+                &*part.topic,
+                part.partition,
+                part.from,
+                part.to,
+                part.topic_id.map(id_text),
+                part.reason.as_str(),
+            ])?;
+            if inserted == 1 {
+                added.push(part);
+            }
+        }
         add_spans(file, &mut BTreeMap::from([(&gap.stream(), vec![])]))?;
     }
-    Ok(added as u64)
+    Ok(added)
 }
 
 /// A gap that an older version recorded without a topic id.
@@ -68,8 +72,7 @@ fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
         found_at: row.get(4)?,
         acknowledged_at: row.get(5)?,
         topic_id: topic_id(row, 6)?,
-        reason: GapReason::parse(row.get_ref(7)?.as_str()?)
-            .ok_or(rusqlite::types::FromSqlError::InvalidType)?,
+        reason: reason(row, 7)?,
     })
 }
 

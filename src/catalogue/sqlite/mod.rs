@@ -145,7 +145,7 @@ impl Catalogue for SqliteCatalogue {
             .read(|file| read::retries(file, topic, partition, offsets))?)
     }
 
-    fn add_gaps(&self, gaps: &[Gap]) -> Result<u64, CatalogueError> {
+    fn add_gaps(&self, gaps: &[Gap]) -> Result<Vec<Gap>, CatalogueError> {
         Ok(self.connections.write(|file| gaps::add(file, gaps))?)
     }
 

@@ -7,8 +7,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::row::{UuidText, topic};
 use crate::catalogue::positions::{
-    ArchivedExtent, ReadInterval, Recorded, StreamKey, StreamPosition, StreamStart, advance, unread,
+    ArchivedExtent, ReadInterval, Recorded, RecordedGap, StreamKey, StreamPosition, StreamStart,
+    advance, parts_to_record, unread,
 };
+use crate::catalogue::{Gap, GapReason};
 use crate::record::TopicId;
 use crate::sqlite_file::Fault;
 
@@ -70,7 +72,7 @@ const INTERVALS: &str = "
 ";
 
 const GAPS: &str = "
-    SELECT from_offset, to_offset FROM gaps
+    SELECT from_offset, to_offset, reason FROM gaps
     WHERE topic = ?1 AND kafka_partition = ?2
         AND COALESCE(topic_id, '00000000-0000-0000-0000-000000000000') = ?3 AND to_offset > ?4
 ";
@@ -82,7 +84,12 @@ fn recorded(file: &Transaction<'_>, stream: &Found, low: i64) -> Result<Recorded
     let mut gaps = file.prepare_cached(GAPS)?;
     let gaps = gaps.query_map(
         params![key.topic, key.partition, UuidText(key.id_column()), low],
-        |row| Ok(row.get(0)?..row.get(1)?),
+        |row| {
+            Ok(RecordedGap {
+                offsets: row.get(0)?..row.get(1)?,
+                reason: reason(row, 2)?,
+            })
+        },
     )?;
     Ok(Recorded {
         next: stream.position.next,
@@ -100,6 +107,12 @@ fn interval(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReadInterval> {
     })
 }
 
+/// Why a gap is one.
+pub fn reason(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<GapReason> {
+    Ok(GapReason::parse(row.get_ref(column)?.as_str()?)
+        .ok_or(rusqlite::types::FromSqlError::InvalidType)?)
+}
+
 const REMOVE: &str = "DELETE FROM read_intervals WHERE stream = ?1 AND from_offset = ?2";
 const MOVE: &str = "UPDATE streams SET next_offset = ?2 WHERE id = ?1 AND next_offset < ?2";
 const WRITE: &str = "
@@ -108,11 +121,31 @@ const WRITE: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5)
 ";
 
+/// Adds a part of a gap.
+const ADD_PART: &str = "
+    INSERT OR IGNORE INTO gaps
+        (topic, kafka_partition, from_offset, to_offset, found_at, acknowledged_at, topic_id,
+         reason)
+    SELECT topic, kafka_partition, ?6, ?7, found_at, acknowledged_at, topic_id, reason
+    FROM gaps
+    WHERE topic = ?1 AND kafka_partition = ?2
+        AND COALESCE(topic_id, '00000000-0000-0000-0000-000000000000') = ?3
+        AND from_offset = ?4 AND to_offset = ?5
+";
+const REMOVE_GAP: &str = "
+    DELETE FROM gaps
+    WHERE topic = ?1 AND kafka_partition = ?2
+        AND COALESCE(topic_id, '00000000-0000-0000-0000-000000000000') = ?3
+        AND from_offset = ?4 AND to_offset = ?5
+";
+
 /// Adds what was read to the streams, which begin with it where they are new.
+/// Returns how many offsets are no longer recorded as a gap.
 pub fn add_spans(
     file: &Transaction<'_>,
     spans: &mut BTreeMap<&StreamKey, Vec<(i64, i64, bool)>>,
-) -> Result<(), Fault> {
+) -> Result<u64, Fault> {
+    let mut recovered = 0;
     for (key, spans) in spans {
         let from = spans.iter().map(|span| span.0).min();
         if let Some(from) = from {
@@ -124,6 +157,28 @@ pub fn add_spans(
         let next = stream.position.next;
         let recorded = recorded(file, &stream, from.map_or(next, |from| from.min(next)))?;
         let change = advance(&recorded, spans);
+        recovered += change.offsets_recovered();
+        for gap in change.shrunk {
+            let (id, of) = (UuidText(key.id_column()), gap.recorded);
+            for part in gap.missing {
+                file.prepare_cached(ADD_PART)?.execute(params![
+                    key.topic,
+                    key.partition,
+                    id,
+                    of.start,
+                    of.end,
+                    part.start,
+                    part.end,
+                ])?;
+            }
+            file.prepare_cached(REMOVE_GAP)?.execute(params![
+                key.topic,
+                key.partition,
+                id,
+                of.start,
+                of.end,
+            ])?;
+        }
         for from in change.removed {
             file.prepare_cached(REMOVE)?
                 .execute(params![stream.id, from])?;
@@ -142,7 +197,7 @@ pub fn add_spans(
             ])?;
         }
     }
-    Ok(())
+    Ok(recovered)
 }
 
 pub fn positions(
@@ -259,7 +314,16 @@ pub fn unread_of(
         return Ok(vec![offsets]);
     };
     let recorded = recorded(file, &found, offsets.start)?;
-    Ok(unread(&recorded.intervals, &recorded.gaps, offsets))
+    Ok(unread(&recorded, offsets))
+}
+
+/// The parts of a gap that are to be recorded: all of it where its stream has no
+/// position.
+pub fn parts_of(file: &Transaction<'_>, gap: &Gap) -> Result<Vec<Gap>, Fault> {
+    let Some(found) = find(file, &gap.stream())? else {
+        return Ok(vec![gap.clone()]);
+    };
+    Ok(parts_to_record(gap, &recorded(file, &found, gap.from)?))
 }
 
 const OF_STREAM: &str = "

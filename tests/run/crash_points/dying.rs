@@ -177,7 +177,7 @@ impl Catalogue for DyingCatalogue {
         self.inner.retries(topic, partition, offsets)
     }
 
-    fn add_gaps(&self, gaps: &[Gap]) -> Answer<u64> {
+    fn add_gaps(&self, gaps: &[Gap]) -> Answer<Vec<Gap>> {
         self.inner.add_gaps(gaps)
     }
 
