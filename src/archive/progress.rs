@@ -51,6 +51,9 @@ pub struct Unread {
     pub partition: Option<i32>,
     /// The first offset that is not archived, where it is known.
     pub offset: Option<i64>,
+    /// Offsets behind the last stable offset, where an open transaction is the
+    /// cause: an upper bound of the records, as it counts control records.
+    pub unstable_records: Option<i64>,
     pub cause: String,
 }
 

@@ -26,6 +26,10 @@ const ASK_ARCHIVE_AGAIN: Duration = Duration::from_secs(1);
 /// less.
 const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// An open transaction is waited for this long after the start: the others end
+/// within it.
+const OPEN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Nothing came for this long: what is still open may have nothing to give.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -46,6 +50,14 @@ pub(super) struct UntilEnd {
     /// Partitions whose end is not known, or that no broker leads now, and since
     /// when.
     away: BTreeMap<TopicPartition, (String, Instant)>,
+    /// The high watermark of partitions in which a transaction was open at the
+    /// start.
+    unstable: Offsets,
+    started: Instant,
+    asked_unstable: Instant,
+    /// Offsets behind the last stable offset of partitions that are given up for
+    /// that.
+    unstable_records: BTreeMap<TopicPartition, i64>,
     /// What is given up: it cannot be read.
     unread: BTreeMap<TopicPartition, String>,
     /// Topics that the user may not read.
@@ -93,6 +105,10 @@ impl UntilEnd {
             next: Offsets::new(),
             catalogue,
             away: BTreeMap::new(),
+            unstable: Offsets::new(),
+            started: Instant::now(),
+            asked_unstable: Instant::now(),
+            unstable_records: BTreeMap::new(),
             unread: BTreeMap::new(),
             unreadable,
             ids,
@@ -106,7 +122,13 @@ impl UntilEnd {
             },
         };
         let asked = end.partitions.clone();
-        end.ask_ends(consumer, &asked)?;
+        // Before the ends: what comes in between is in no transaction that was
+        // open.
+        let high_watermarks = consumer.high_watermarks(&asked)?;
+        let ends = end.ask_ends(consumer, &asked)?;
+        end.unstable = high_watermarks;
+        end.unstable
+            .retain(|partition, high| ends.get(partition).is_some_and(|end| *end < *high));
         Ok(end)
     }
 
@@ -120,7 +142,7 @@ impl UntilEnd {
         &mut self,
         consumer: &RecordConsumer<E>,
         partitions: &[TopicPartition],
-    ) -> Result<(), ArchiveError> {
+    ) -> Result<Offsets, ArchiveError> {
         let starts = consumer.starts(partitions)?;
         let ends = consumer.ends(partitions)?;
         for partition in partitions {
@@ -140,7 +162,7 @@ impl UntilEnd {
                 }
             }
         }
-        Ok(())
+        Ok(ends)
     }
 
     /// What was to be archived up to its end and cannot be read.
@@ -149,12 +171,14 @@ impl UntilEnd {
             topic: topic.to_string(),
             partition: None,
             offset: None,
+            unstable_records: None,
             cause: "no read access".to_owned(),
         });
         let partitions = self.unread.iter().map(|(partition, cause)| Unread {
             topic: partition.topic.to_string(),
             partition: Some(partition.partition),
             offset: self.next.get(partition).copied(),
+            unstable_records: self.unstable_records.get(partition).copied(),
             cause: cause.clone(),
         });
         topics.chain(partitions).collect()
@@ -171,7 +195,7 @@ impl UntilEnd {
         stuck: &StuckPartitions,
         received: u64,
     ) -> Result<bool, ArchiveError> {
-        if self.open.is_empty() && self.away.is_empty() {
+        if self.is_empty() {
             return Ok(true);
         }
         if self.looked.elapsed() < LOOK_AGAIN {
@@ -193,6 +217,7 @@ impl UntilEnd {
             topics.reads(topic) && made_anew(asked_of, topics.id(topic)).is_none()
         };
         self.open.retain(|partition, _| is_there(partition));
+        self.unstable.retain(|partition, _| is_there(partition));
         self.away.retain(|partition, _| is_there(partition));
         self.unread.retain(|partition, _| is_there(partition));
         self.ask_watermarks(watermarks);
@@ -214,11 +239,63 @@ impl UntilEnd {
         let unread = &self.unread;
         self.open
             .retain(|partition, _| !unread.contains_key(partition));
+        self.unstable
+            .retain(|partition, _| !unread.contains_key(partition));
         if self.quiet.is_due(received) {
             let looked = self.look_into_logs(consumer, watermarks);
             passing(looked)?;
         }
-        Ok(self.open.is_empty() && self.away.is_empty())
+        if self.open.is_empty() && !self.unstable.is_empty() {
+            passing(self.ask_unstable(consumer))?;
+        }
+        Ok(self.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.away.is_empty() && self.unstable.is_empty()
+    }
+
+    /// Reads on where a transaction has ended that was open at the start, and
+    /// gives up partitions whose transaction stays open.
+    fn ask_unstable<E: ConsumerEvents>(
+        &mut self,
+        consumer: &RecordConsumer<E>,
+    ) -> Result<(), ArchiveError> {
+        let is_over = self.started.elapsed() >= OPEN_TRANSACTION_TIMEOUT;
+        if !is_over && self.asked_unstable.elapsed() < ASK_ARCHIVE_AGAIN {
+            return Ok(());
+        }
+        self.asked_unstable = Instant::now();
+        let partitions: Vec<TopicPartition> = self.unstable.keys().cloned().collect();
+        let ends = consumer.ends(&partitions)?;
+        for partition in partitions {
+            let (Some(&high), end) = (self.unstable.get(&partition), ends.get(&partition)) else {
+                continue;
+            };
+            match end {
+                Some(&end) if end >= high => {
+                    self.unstable.remove(&partition);
+                    self.open.insert(partition, high);
+                }
+                Some(&end) if is_over => {
+                    self.unstable.remove(&partition);
+                    let cause = format!(
+                        "a transaction is open, so {} offsets from the last stable offset {end} on cannot be read: find its producer with kafka-transactions.sh find-hanging",
+                        high - end
+                    );
+                    self.next.insert(partition.clone(), end);
+                    self.unstable_records.insert(partition.clone(), high - end);
+                    self.unread.insert(partition, cause);
+                }
+                None if is_over => {
+                    self.unstable.remove(&partition);
+                    let why = "its leader did not tell where it ends".to_owned();
+                    self.unread.insert(partition, why);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives up partitions that no broker has led for some time.

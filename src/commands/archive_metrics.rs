@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use prometheus_client::collector::Collector;
@@ -13,13 +13,14 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tracing::debug;
 
 use super::listeners::Listeners;
+use super::open_transactions::{OpenTransactions, Unstable};
 use super::topics::{lag, partitions_of};
 use super::watch::Watch;
 use crate::archive::{Progress, Summary, TopicCount};
 use crate::config::{GroupName, HopConfig, TopicSelection, Verdict};
 use crate::http::metrics::Metrics;
 use crate::http::probes::Probes;
-use crate::kafka::{Admin, Cluster, KafkaFailure, TopicPartition};
+use crate::kafka::{Admin, Cluster, KafkaFailure, Offsets, PartitionOffsets, TopicPartition};
 
 /// Adds the counts of `progress` to what is scraped.
 pub(super) fn register(metrics: &Metrics, progress: &Arc<Progress>) {
@@ -146,43 +147,66 @@ fn counter_by_topic(
     Ok(())
 }
 
-/// Of each archived topic, as it was when it was last asked.
+/// What Kafka answered when it was last asked.
 #[derive(Clone, Default)]
-struct Lags(Arc<Mutex<BTreeMap<String, i64>>>);
+struct KafkaState(Arc<Mutex<KafkaAnswers>>);
 
-/// Asks Kafka now and then how far the group is behind, for as long as anybody
-/// can ask for it. `None`: nobody can, or the group is a new one at each start,
-/// which has no lag to speak of.
-pub(super) fn watch_lag(
+#[derive(Clone, Default)]
+struct KafkaAnswers {
+    /// Of each archived topic; `None` where the group has no lag to speak of, as
+    /// it is a new one at each start.
+    lags: Option<BTreeMap<String, i64>>,
+    unstable: Vec<Unstable>,
+}
+
+/// Asks Kafka now and then how far the group is behind, and which transactions
+/// stay open: of these it warns. `None`: a run to the end, which says at its end
+/// what it could not read, and nobody can ask for metrics.
+pub(super) fn watch_kafka(
     listeners: &Listeners,
     cluster: &Arc<Cluster>,
     hop: &HopConfig,
     group: &str,
     every: Duration,
 ) -> std::io::Result<Option<Watch>> {
-    if listeners.control.is_none() || hop.group == GroupName::Random {
+    if listeners.control.is_none() && hop.until_eos {
         return Ok(None);
     }
-    let lags = Lags::default();
-    let shown = lags.clone();
+    let state = KafkaState::default();
+    let shown = state.clone();
     listeners
         .metrics
         .register(|r| r.register_collector(Box::new(shown)));
     let (cluster, topics, group) = (cluster.clone(), hop.topics.clone(), group.to_owned());
+    let has_lag = hop.group != GroupName::Random;
+    let every = every.min(hop.open_transaction_warning);
+    let mut open = OpenTransactions::new(hop.open_transaction_warning);
     let mut admin = None;
-    let look = move || match asked(&mut admin, &cluster, &topics, &group) {
-        Ok(asked) => *lags.0.lock().unwrap_or_else(PoisonError::into_inner) = asked,
-        Err(error) => debug!("the lag is not known: {error}"),
+    let look = move || match ask_kafka(&mut admin, &cluster, &topics, &group, has_lag) {
+        Ok((lags, offsets, high_watermarks)) => {
+            open.update(&offsets, &high_watermarks, Instant::now());
+            let unstable = open.unstable(Instant::now());
+            *state.0.lock().unwrap_or_else(PoisonError::into_inner) =
+                KafkaAnswers { lags, unstable };
+        }
+        Err(error) => debug!(%error, "lag and open transactions are not known"),
     };
-    Watch::start("lag", every, look).map(Some)
+    Watch::start("kafka-offsets", every, look).map(Some)
 }
 
-fn asked(
+type Asked = (
+    Option<BTreeMap<String, i64>>,
+    BTreeMap<TopicPartition, PartitionOffsets>,
+    Offsets,
+);
+
+fn ask_kafka(
     admin: &mut Option<Admin>,
     cluster: &Cluster,
     topics: &TopicSelection,
     group: &str,
-) -> Result<BTreeMap<String, i64>, KafkaFailure> {
+    has_lag: bool,
+) -> Result<Asked, KafkaFailure> {
     let admin = match admin {
         Some(admin) => admin,
         None => admin.insert(Admin::open(cluster, group)?),
@@ -191,7 +215,14 @@ fn asked(
     let is_wanted = |topic: &str| matches!(topics.archives(topic), Verdict::Wanted);
     let wanted = infos.iter().filter(|info| is_wanted(&info.name));
     let partitions: Vec<TopicPartition> = wanted.flat_map(partitions_of).collect();
-    let (offsets, committed) = (admin.offsets(&partitions)?, admin.committed(&partitions)?);
+    // Before the last stable offsets: what comes in between is in no transaction
+    // that was open.
+    let high_watermarks = admin.high_watermarks(&partitions)?;
+    let offsets = admin.offsets(&partitions)?;
+    if !has_lag {
+        return Ok((None, offsets, high_watermarks));
+    }
+    let committed = admin.committed(&partitions)?;
     let mut lags = BTreeMap::new();
     for partition in &partitions {
         if let Some(at) = offsets.get(partition) {
@@ -199,28 +230,44 @@ fn asked(
             *lags.entry(partition.topic.to_string()).or_default() += behind;
         }
     }
-    Ok(lags)
+    Ok((Some(lags), offsets, high_watermarks))
 }
 
-impl std::fmt::Debug for Lags {
+impl std::fmt::Debug for KafkaState {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Lags")
+        out.write_str("KafkaState")
     }
 }
 
-impl Collector for Lags {
+impl Collector for KafkaState {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let lags = self
+        let KafkaAnswers { lags, unstable } = self
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        let gauge = MetricType::Gauge;
         let help = "Offsets that the group has not committed yet";
-        let mut family = encoder.encode_descriptor("archive_lag", help, None, MetricType::Gauge)?;
-        for (topic, lag) in &lags {
+        let mut family = encoder.encode_descriptor("archive_lag", help, None, gauge)?;
+        for (topic, lag) in lags.iter().flatten() {
             let label = [("topic", topic.as_str())];
             ConstGauge::new(*lag).encode(family.encode_family(&label)?)?;
         }
-        Ok(())
+        let help = "Offsets between last stable offset and high watermark, of partitions with an open transaction";
+        let name = "archive_partition_unstable_records";
+        let mut family = encoder.encode_descriptor(name, help, None, gauge)?;
+        for of in &unstable {
+            let partition = of.partition.partition.to_string();
+            let labels = [
+                ("topic", &*of.partition.topic),
+                ("partition", partition.as_str()),
+            ];
+            ConstGauge::new(of.records).encode(family.encode_family(&labels)?)?;
+        }
+        let help = "Partitions with a transaction that is open for longer than hop-open-transaction-warning-seconds";
+        let name = "archive_hanging_transactions";
+        let metric = encoder.encode_descriptor(name, help, None, gauge)?;
+        let hanging = unstable.iter().filter(|of| of.is_hanging).count();
+        ConstGauge::new(hanging as i64).encode(metric)
     }
 }

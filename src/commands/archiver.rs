@@ -68,7 +68,7 @@ impl Archiving {
         archive_metrics::register(&listeners.metrics, progress);
         let every = config.status_interval;
         let watches = [
-            archive_metrics::watch_lag(listeners, &self.cluster, hop, group, every)?,
+            archive_metrics::watch_kafka(listeners, &self.cluster, hop, group, every)?,
             verify_metrics::watch(listeners, every)?,
         ];
         Ok(watches.into_iter().flatten().collect())
@@ -167,6 +167,7 @@ fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<()> {
             topic = unread.topic,
             partition = unread.partition,
             offset = unread.offset,
+            unstable_records = unread.unstable_records,
             cause = unread.cause,
             "not archived to its end"
         );

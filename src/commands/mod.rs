@@ -22,6 +22,7 @@ mod loops;
 mod message_json;
 mod message_text;
 pub mod open;
+mod open_transactions;
 mod output;
 pub mod produce;
 mod producer;

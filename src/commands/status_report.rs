@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::status_loops::Loops;
+use super::topics::{TopicLag, UnstablePartition, unstable_text};
 use super::verifications::Verifications;
 use super::{output, table};
 use crate::catalogue::{CatalogueState, Gap, Row, TopicSummary, Verification};
@@ -42,23 +43,42 @@ pub(super) enum Lag {
     NotAsked,
     /// Why it is not known.
     Unknown(String),
-    /// By topic; `None` for one that is not archived.
-    Of(BTreeMap<String, Option<i64>>),
+    /// By topic.
+    Of(BTreeMap<String, TopicLag>),
 }
 
 impl Lag {
     fn of(&self, topic: &str) -> Option<i64> {
         match self {
-            Self::Of(topics) => topics.get(topic).copied().flatten(),
+            Self::Of(topics) => topics.get(topic).and_then(|of| of.lag),
             _ => None,
         }
     }
 
     fn total(&self) -> Option<i64> {
         match self {
-            Self::Of(topics) => Some(topics.values().flatten().sum()),
+            Self::Of(topics) => Some(topics.values().filter_map(|of| of.lag).sum()),
             _ => None,
         }
+    }
+
+    /// Partitions in which a transaction is open, with their topics.
+    fn unstable(&self) -> impl Iterator<Item = (&str, &UnstablePartition)> {
+        let topics = match self {
+            Self::Of(topics) => Some(topics),
+            _ => None,
+        };
+        topics.into_iter().flatten().flat_map(|(topic, of)| {
+            let partitions = of.unstable.iter();
+            partitions.map(move |partition| (topic.as_str(), partition))
+        })
+    }
+
+    /// Their offsets, of all topics or of one.
+    fn unstable_records(&self, topic: Option<&str>) -> Option<i64> {
+        let is_chosen = |of: &str| topic.is_none_or(|topic| topic == of);
+        let chosen = self.unstable().filter(|(of, _)| is_chosen(of));
+        matches!(self, Self::Of(_)).then(|| chosen.map(|(_, of)| of.records).sum())
     }
 }
 
@@ -126,6 +146,14 @@ impl Status {
             "messages_last_24_hours": self.total(|topic| topic.day),
             "messages_last_hour": self.total(|topic| topic.hour),
             "lag": self.lag.total(),
+            "unstable_records": self.lag.unstable_records(None),
+            "unstable": self.lag.unstable().map(|(topic, of)| json!({
+                "topic": topic,
+                "partition": of.partition,
+                "last_stable_offset": of.last_stable_offset,
+                "high_watermark": of.high_watermark,
+                "records": of.records,
+            })).collect::<Vec<_>>(),
             "lag_unknown": match &self.lag {
                 Lag::Unknown(why) => Some(why.as_str()),
                 Lag::NotAsked => Some("no Kafka is chosen"),
@@ -161,6 +189,7 @@ impl Status {
             "latest": summary.latest,
             "latest_time": output::date(summary.latest),
             "lag": self.lag.of(&summary.topic),
+            "unstable_records": self.lag.unstable_records(Some(&summary.topic)),
         })
     }
 
@@ -228,6 +257,9 @@ impl Status {
             Lag::NotAsked => facts.push(fact("lag", "unknown: no Kafka is chosen (-H)".to_owned())),
             Lag::Of(_) => {}
         }
+        let unstable = self.lag.unstable();
+        facts
+            .extend(unstable.map(|(topic, of)| fact("open transaction", unstable_text(topic, of))));
         let loops = self.loops.as_text().into_iter();
         facts.extend(loops.map(|(name, state)| fact(name, state)));
         let attention = self.attention().into_iter();

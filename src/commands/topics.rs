@@ -29,9 +29,24 @@ struct Line {
     /// topic that is not archived, and for a group that is a new one at each
     /// start.
     lag: Option<i64>,
+    /// Offsets between last stable offset and high watermark, over all
+    /// partitions: nothing of them is archived while a transaction is open.
+    unstable_records: i64,
+    /// The partitions of which there are any.
+    unstable: Vec<UnstablePartition>,
     is_archived: bool,
     /// Why not, where it is not.
     reason: Option<String>,
+}
+
+/// A partition in which a transaction is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct UnstablePartition {
+    pub partition: i32,
+    pub last_stable_offset: i64,
+    pub high_watermark: i64,
+    /// The difference: an upper bound, as it counts control records.
+    pub records: i64,
 }
 
 /// `topics`: a line for each topic that the credential may see; with
@@ -90,6 +105,9 @@ fn kafka_topics(
     let admin = Admin::open(&cluster, group.unwrap_or("archive_ingest"))?;
     let topics = admin.topics()?;
     let partitions: Vec<TopicPartition> = topics.iter().flat_map(partitions_of).collect();
+    // Before the last stable offsets: what comes in between is in no transaction
+    // that was open.
+    let high_watermarks = admin.high_watermarks(&partitions)?;
     let offsets = admin.offsets(&partitions)?;
     let committed = match group {
         Some(_) => Some(admin.committed(&partitions)?),
@@ -102,6 +120,19 @@ fn kafka_topics(
                 Some((*offsets.get(&partition)?, committed.copied()))
             })
             .collect();
+        let unstable: Vec<UnstablePartition> = partitions_of(topic)
+            .filter_map(|partition| {
+                let last_stable_offset = offsets.get(&partition)?.end;
+                let high_watermark = *high_watermarks.get(&partition)?;
+                let records = high_watermark - last_stable_offset;
+                (records > 0).then_some(UnstablePartition {
+                    partition: partition.partition,
+                    last_stable_offset,
+                    high_watermark,
+                    records,
+                })
+            })
+            .collect();
         let (is_archived, reason) = told(&hop.topics, &topic.name);
         Line {
             topic: topic.name.clone(),
@@ -111,6 +142,8 @@ fn kafka_topics(
             lag: group
                 .filter(|_| is_archived)
                 .map(|_| partitions.iter().map(lag).sum()),
+            unstable_records: unstable.iter().map(|of| of.records).sum(),
+            unstable,
             is_archived,
             reason,
         }
@@ -118,14 +151,38 @@ fn kafka_topics(
     Ok(topics.iter().map(line).collect())
 }
 
-/// What the group has not committed yet, by topic; `None` for a topic that is
-/// not archived.
-pub(super) fn lags(hop: &HopConfig) -> Result<BTreeMap<String, Option<i64>>, KafkaFailure> {
+/// How far a topic is archived.
+pub(super) struct TopicLag {
+    /// Offsets that the group has not committed yet; `None` for a topic that is
+    /// not archived.
+    pub lag: Option<i64>,
+    /// Partitions in which a transaction is open; none of a topic that is not
+    /// archived.
+    pub unstable: Vec<UnstablePartition>,
+}
+
+/// How far each topic is archived.
+pub(super) fn lags(hop: &HopConfig) -> Result<BTreeMap<String, TopicLag>, KafkaFailure> {
     let lines = kafka_topics(hop, &BTreeMap::new())?;
     Ok(lines
         .into_iter()
-        .map(|line| (line.topic, line.lag))
+        .map(|line| {
+            let unstable = match line.is_archived {
+                true => line.unstable,
+                false => vec![],
+            };
+            let lag = line.lag;
+            (line.topic, TopicLag { lag, unstable })
+        })
         .collect())
+}
+
+/// An open transaction in a sentence.
+pub(super) fn unstable_text(topic: &str, of: &UnstablePartition) -> String {
+    format!(
+        "{topic} partition {}: {} offsets from {} on are not archived until an open transaction ends",
+        of.partition, of.records, of.last_stable_offset
+    )
 }
 
 pub(super) fn partitions_of(topic: &TopicInfo) -> impl Iterator<Item = TopicPartition> {
@@ -162,6 +219,7 @@ fn print(lines: &[Line], json: bool, out: &mut Stdout) -> io::Result<()> {
             line.records.to_string(),
             line.archived.to_string(),
             or_dash(line.lag),
+            line.unstable_records.to_string(),
             line.reason.clone().unwrap_or_else(|| "yes".to_owned()),
         ]
     });
@@ -171,9 +229,16 @@ fn print(lines: &[Line], json: bool, out: &mut Stdout) -> io::Result<()> {
         "records",
         "in archive",
         "lag",
+        "unstable",
         "archived",
     ];
-    out.write_all(table::render(columns, rows).as_bytes())
+    out.write_all(table::render(columns, rows).as_bytes())?;
+    for line in lines {
+        for of in &line.unstable {
+            writeln!(out, "{}", unstable_text(&line.topic, of))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

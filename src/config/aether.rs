@@ -140,6 +140,7 @@ impl Aether<'_> {
             },
             test_max_messages: None,
             topic_refresh: Duration::from_secs(60),
+            open_transaction_warning: Duration::from_secs(300),
             properties: BTreeMap::new(),
         })
     }

@@ -31,6 +31,9 @@ pub struct HopConfig {
     pub test_max_messages: Option<u64>,
     /// `hop-topic-refresh-interval-seconds`. Default 60 s.
     pub topic_refresh: Duration,
+    /// `hop-open-transaction-warning-seconds`: a transaction that stays open for
+    /// longer is reported. Default 300 s.
+    pub open_transaction_warning: Duration,
     /// `hop-properties`: handed to librdkafka as they are, after everything
     /// that this program sets itself.
     pub properties: BTreeMap<String, String>,
@@ -109,6 +112,13 @@ const TOPIC_REFRESH: Key = Key::number(
     "seconds between two looks for new topics",
 )
 .default("60");
+const OPEN_TRANSACTION_WARNING: Key = Key::number(
+    "hop-open-transaction-warning-seconds",
+    1,
+    86_400,
+    "seconds after which a transaction that stays open is reported",
+)
+.default("300");
 pub(super) const TEST_TOPIC: Key =
     Key::text("hop-test-topic", "archive this one topic and no other");
 const TEST_MAX_MESSAGES: Key = Key::number(
@@ -138,6 +148,7 @@ pub(super) const KEYS: &[&Key] = &[
     &VETOED_TOPICS,
     &PUBLIC_TOPICS,
     &TOPIC_REFRESH,
+    &OPEN_TRANSACTION_WARNING,
     &TEST_TOPIC,
     &TEST_MAX_MESSAGES,
     &PROPERTIES,
@@ -161,6 +172,9 @@ impl HopConfig {
             topics: topics(settings, vetoes)?,
             test_max_messages: settings.optional(&TEST_MAX_MESSAGES)?,
             topic_refresh: Duration::from_secs(settings.require(&TOPIC_REFRESH)?),
+            open_transaction_warning: Duration::from_secs(
+                settings.require(&OPEN_TRANSACTION_WARNING)?,
+            ),
             properties: settings.optional(&PROPERTIES)?.unwrap_or_default(),
         })
     }
@@ -195,6 +209,7 @@ impl HopConfig {
             },
             test_max_messages: None,
             topic_refresh: Duration::from_secs(60),
+            open_transaction_warning: Duration::from_secs(300),
             properties: BTreeMap::new(),
         })
     }
@@ -291,6 +306,7 @@ impl fmt::Debug for HopConfig {
             .field("topics", &self.topics)
             .field("test_max_messages", &self.test_max_messages)
             .field("topic_refresh", &self.topic_refresh)
+            .field("open_transaction_warning", &self.open_transaction_warning)
             .field("properties", &shown_properties(&self.properties))
             .finish()
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataBroker;
 use rdkafka::topic_partition_list::Offset;
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::group_offset;
@@ -54,6 +54,7 @@ impl ConsumerContext for Complaints {}
 /// A connection that only asks.
 pub struct Admin {
     consumer: BaseConsumer<Complaints>,
+    config: ClientConfig,
     complaints: Complaints,
     cluster: String,
     is_mock: bool,
@@ -71,6 +72,7 @@ impl Admin {
             consumer: config
                 .create_with_context(complaints.clone())
                 .map_err(|error| cluster.failure(error))?,
+            config,
             complaints,
             cluster: cluster.name().to_owned(),
             is_mock: cluster.is_mock(),
@@ -126,6 +128,12 @@ impl Admin {
                 Some((partition, PartitionOffsets { start, end }))
             })
             .collect())
+    }
+
+    /// The high watermark of each partition, of those that answer: where its log
+    /// ends, records of open transactions included.
+    pub fn high_watermarks(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
+        self.explained(high_watermarks(&self.config, &self.complaints, partitions))
     }
 
     /// The ids that these topics have now, each named once.
@@ -257,6 +265,19 @@ pub(super) fn offsets_at<C: ConsumerContext>(
         }
     }
     Ok((offsets, unanswered))
+}
+
+/// The high watermark of each partition, of those that answer. Opens a client for
+/// the question, since a client has one isolation level.
+pub(super) fn high_watermarks(
+    config: &ClientConfig,
+    complaints: &Complaints,
+    partitions: &[TopicPartition],
+) -> KafkaResult<Offsets> {
+    let mut config = config.clone();
+    config.set("isolation.level", "read_uncommitted");
+    let consumer: BaseConsumer<Complaints> = config.create_with_context(complaints.clone())?;
+    Ok(offsets_at(&consumer, partitions, Offset::End)?.0)
 }
 
 /// As [`offsets_at`]; a partition that has not answered is an error.

@@ -179,6 +179,16 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         Ok(self.offsets_at(partitions, Offset::End)?.0)
     }
 
+    /// The high watermark of each partition, of those that answer: where its log
+    /// ends, records of open transactions included. Opens a client for it.
+    pub fn high_watermarks(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
+        self.explained(admin::high_watermarks(
+            &self.config,
+            &self.complaints,
+            partitions,
+        ))
+    }
+
     /// The partitions that no broker leads now, or that do not exist.
     pub fn without_leader(
         &self,

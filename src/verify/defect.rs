@@ -87,6 +87,15 @@ pub enum Kind {
     },
     /// A record that Kafka has and the archive has not.
     NotArchived { partition: i32, offset: i64 },
+    /// A transaction is open since before the verification began: the records
+    /// between these offsets could not be read, so nothing is known of them.
+    UnstableRecords {
+        partition: i32,
+        last_stable_offset: i64,
+        high_watermark: i64,
+        /// The difference: an upper bound, as it counts control records.
+        records: i64,
+    },
     /// A record that Kafka has otherwise than the archive.
     UnlikeKafka {
         partition: i32,
@@ -217,6 +226,7 @@ impl Kind {
             Self::Gap { .. } => "gap",
             Self::Unaccounted { .. } => "unaccounted",
             Self::NotArchived { .. } => "not_archived",
+            Self::UnstableRecords { .. } => "unstable_records",
             Self::UnlikeKafka { .. } => "unlike_kafka",
             Self::RetryNotRecorded { .. } => "retry_not_recorded",
             Self::SignatureInvalid { .. } => "signature_invalid",
@@ -286,6 +296,12 @@ mod tests {
             Kind::NotArchived {
                 partition: 0,
                 offset: 1,
+            },
+            Kind::UnstableRecords {
+                partition: 0,
+                last_stable_offset: 1,
+                high_watermark: 3,
+                records: 2,
             },
             Kind::UnlikeKafka {
                 partition: 0,

@@ -124,6 +124,16 @@ impl fmt::Display for Kind {
                 out,
                 "partition {partition} offset {offset}: Kafka has it, the archive has not"
             ),
+            Self::UnstableRecords {
+                partition,
+                last_stable_offset,
+                high_watermark,
+                records,
+            } => write!(
+                out,
+                "partition {partition}: a transaction is open, so {records} records, offsets {last_stable_offset} to {}, cannot be read or compared",
+                high_watermark - 1
+            ),
             Self::UnlikeKafka {
                 partition,
                 offset,

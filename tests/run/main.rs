@@ -22,6 +22,7 @@ mod log_shapes;
 mod many_headers;
 mod memory;
 mod newcomer;
+mod open_transactions;
 mod power_loss;
 mod python_readers;
 mod readme;

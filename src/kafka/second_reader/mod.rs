@@ -26,7 +26,7 @@ use tracing::debug;
 
 use super::admin::{PartitionOffsets, TopicInfo};
 use super::client::{Cluster, KafkaFailure};
-use super::partition::TopicPartition;
+use super::partition::{Offsets, TopicPartition};
 use super::reader::Reading;
 use crate::record::Record;
 use batch::{Aborted, Consumed, Wanted, read_batches};
@@ -44,6 +44,7 @@ const FETCH_WAIT_MS: i32 = 500;
 const FETCH_BYTES: i32 = 4 << 20;
 const FETCH_PARTITION_BYTES: i32 = 1 << 20;
 
+const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
@@ -138,8 +139,8 @@ impl SecondReader {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, PartitionOffsets>, KafkaFailure> {
-        let starts = self.patiently(|reader| reader.list_offsets(partitions, EARLIEST))?;
-        let mut ends = self.patiently(|reader| reader.list_offsets(partitions, LATEST))?;
+        let starts = self.list_offsets_patiently(partitions, EARLIEST, READ_COMMITTED)?;
+        let mut ends = self.list_offsets_patiently(partitions, LATEST, READ_COMMITTED)?;
         Ok(starts
             .into_iter()
             .filter_map(|(partition, start)| {
@@ -147,6 +148,24 @@ impl SecondReader {
                 Some((partition, PartitionOffsets { start, end }))
             })
             .collect())
+    }
+
+    /// The high watermark of each partition: where its log ends, records of open
+    /// transactions included.
+    pub fn high_watermarks(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<Offsets, KafkaFailure> {
+        self.list_offsets_patiently(partitions, LATEST, READ_UNCOMMITTED)
+    }
+
+    fn list_offsets_patiently(
+        &mut self,
+        partitions: &[TopicPartition],
+        time: i64,
+        isolation: i8,
+    ) -> Result<Offsets, KafkaFailure> {
+        self.patiently(|reader| reader.list_offsets(partitions, time, isolation))
     }
 
     /// Where the log of each partition ends that has this leader epoch. Those
@@ -351,7 +370,8 @@ impl SecondReader {
                 };
                 if error == OFFSET_OUT_OF_RANGE {
                     let place = TopicPartition::new(topic, partition);
-                    let starts = self.list_offsets(std::slice::from_ref(&place), EARLIEST)?;
+                    let starts =
+                        self.list_offsets(std::slice::from_ref(&place), EARLIEST, READ_COMMITTED)?;
                     let start = starts.get(&place).copied().unwrap_or_default();
                     if start > position.next {
                         position.next = start;
@@ -465,9 +485,10 @@ impl SecondReader {
         &mut self,
         partitions: &[TopicPartition],
         time: i64,
-    ) -> Result<BTreeMap<TopicPartition, i64>, ReadError> {
+        isolation: i8,
+    ) -> Result<Offsets, ReadError> {
         let mut head = Writer::default();
-        head.i32(-1).i8(READ_COMMITTED);
+        head.i32(-1).i8(isolation);
         let request = |partition: &TopicPartition, body: &mut Writer| {
             body.i32(partition.partition).i64(time);
         };

@@ -9,9 +9,11 @@ mod source;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::defect::{Defect, Kind};
 use super::finding::Findings;
 use super::logbook::Logbook;
 use super::place::Place;
@@ -37,8 +39,24 @@ pub struct Stream {
     pub is_public: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
+/// An open transaction is waited for this long after the start: the others end
+/// within it.
+const OPEN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+const OPEN_TRANSACTION_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What is compared of a topic: offsets a partition.
 type Ranges = BTreeMap<i32, Range<i64>>;
+
+/// Offsets from last stable offset to high watermark.
+type Unstable = BTreeMap<TopicPartition, Range<i64>>;
+
+/// What is compared.
+struct Compared {
+    topics: BTreeMap<String, Ranges>,
+    /// Of partitions in which a transaction was open.
+    unstable: Unstable,
+    asked_at: Instant,
+}
 
 /// What the reading thread gives.
 enum Part {
@@ -56,7 +74,11 @@ impl Verifier {
         log: &mut Logbook,
         findings: &Findings,
     ) -> Result<()> {
-        let topics = self.ranges(stream.clone()).await?;
+        let Compared {
+            topics,
+            unstable,
+            asked_at,
+        } = self.ranges(stream.clone()).await?;
         let offsets = topics.values().flat_map(BTreeMap::values);
         let expected: i64 = offsets.map(|range| range.end - range.start).sum();
         self.progress
@@ -64,6 +86,7 @@ impl Verifier {
         let is_left = move |topic: &String| after.as_ref().is_none_or(|after| topic > after);
         let (sender, mut parts) = mpsc::channel(2);
         let stream = stream.clone();
+        let cluster = stream.cluster.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let left = topics.into_iter().filter(|(topic, _)| is_left(topic));
             read(&stream, left, &sender)
@@ -84,12 +107,25 @@ impl Verifier {
             }
         }
         reading.await??;
+
+        let unstable =
+            tokio::task::spawn_blocking(move || still_unstable(&cluster, unstable, asked_at));
+        for (partition, offsets) in unstable.await?? {
+            let kind = Kind::UnstableRecords {
+                partition: partition.partition,
+                last_stable_offset: offsets.start,
+                high_watermark: offsets.end,
+                records: offsets.end - offsets.start,
+            };
+            let defect = Defect::of_topic(partition.topic.to_string(), kind);
+            findings.tell(defect).await?;
+        }
         Ok(())
     }
 
     /// What Kafka holds and the group has read, of the topics that are archived
     /// and the partitions that the subset has.
-    async fn ranges(&self, stream: Stream) -> Result<BTreeMap<String, Ranges>> {
+    async fn ranges(&self, stream: Stream) -> Result<Compared> {
         let subset = self.subset;
         let has = move |partition: &TopicPartition| {
             let name = format!("{}/{}", partition.topic, partition.partition);
@@ -118,7 +154,7 @@ impl Stream {
 fn ranges(
     stream: &Stream,
     has: impl Fn(&TopicPartition) -> bool,
-) -> std::result::Result<BTreeMap<String, Ranges>, KafkaFailure> {
+) -> std::result::Result<Compared, KafkaFailure> {
     let mut reader = SecondReader::open(&stream.cluster)?;
     let partitions: Vec<TopicPartition> = reader
         .topics()?
@@ -135,15 +171,56 @@ fn ranges(
         Some(_) => Admin::open(&stream.cluster, stream.group())?.committed(&partitions)?,
         None => BTreeMap::new(),
     };
+    // Before the last stable offsets: what comes in between is in no transaction
+    // that was open.
+    let mut high_watermarks = reader.high_watermarks(&partitions)?;
     let mut topics: BTreeMap<String, Ranges> = BTreeMap::new();
+    let mut unstable = BTreeMap::new();
     for (partition, at) in reader.offsets(&partitions)? {
+        if let Some(high) = high_watermarks.remove(&partition)
+            && at.end < high
+        {
+            unstable.insert(partition.clone(), at.end..high);
+        }
         let end = committed
             .get(&partition)
             .map_or(at.end, |committed| at.end.min(*committed));
         let ranges = topics.entry(partition.topic.to_string()).or_default();
         ranges.insert(partition.partition, at.start..end.max(at.start));
     }
-    Ok(topics)
+    Ok(Compared {
+        topics,
+        unstable,
+        asked_at: Instant::now(),
+    })
+}
+
+/// Those of the partitions whose transaction was open at the start and is open
+/// still, a short one's time later.
+fn still_unstable(
+    cluster: &Cluster,
+    mut unstable: Unstable,
+    asked_at: Instant,
+) -> std::result::Result<Unstable, KafkaFailure> {
+    if unstable.is_empty() {
+        return Ok(unstable);
+    }
+    let mut reader = SecondReader::open(cluster)?;
+    loop {
+        let is_last = asked_at.elapsed() >= OPEN_TRANSACTION_TIMEOUT;
+        let partitions: Vec<TopicPartition> = unstable.keys().cloned().collect();
+        let offsets = reader.offsets(&partitions)?;
+        unstable.retain(|partition, range| {
+            if let Some(at) = offsets.get(partition) {
+                range.start = at.end;
+            }
+            !range.is_empty()
+        });
+        if is_last || unstable.is_empty() {
+            return Ok(unstable);
+        }
+        std::thread::sleep(OPEN_TRANSACTION_INTERVAL);
+    }
 }
 
 /// Reads topics, one after another, into batches.
