@@ -63,6 +63,7 @@ fn archive(catalogue: &dyn Catalogue, rows: &[Row]) -> (Duration, Duration) {
         .iter()
         .filter_map(|row| {
             Some(Claim {
+                topic_id: None,
                 uuid: row.uuid,
                 delivery: row.delivery()?,
             })

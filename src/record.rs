@@ -143,6 +143,15 @@ impl TopicId {
         Self::new(u128::from_be_bytes(bytes.try_into().ok()?))
     }
 
+    /// Whether two records of one topic name may be of the same topic: their ids
+    /// are equal, or one of them is not known.
+    pub fn may_be_same(one: Option<Self>, other: Option<Self>) -> bool {
+        match (one, other) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+
     /// `None` for the nil UUID.
     pub fn from_uuid(uuid: Uuid) -> Option<Self> {
         Self::new(uuid.as_u128())

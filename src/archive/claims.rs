@@ -14,8 +14,8 @@ use super::message::{Message, Next};
 use super::progress::UnreadableRow;
 use super::workshop::{Workshop, ask};
 use super::write::{origin_of, store_message};
-use crate::catalogue::{Claim, Owner, Row, StoredRow};
-use crate::record::{Delivery, Record};
+use crate::catalogue::{Claim, Owner, StoredRow};
+use crate::record::{Delivery, Record, TopicId};
 
 /// A claim whose row is missing for longer than this (ms) is one of a worker
 /// that died, and whose record Kafka may hold no more: whoever has a retry of
@@ -57,14 +57,21 @@ async fn judge(
         message.next = match message.candidate.judge(owners.get(&uuid)) {
             Verdict::Free => Next::Claim,
             Verdict::Mine => Next::Store,
-            // An equal record of another life of the topic is archived once, and
-            // remembered as a retry of that one.
-            Verdict::Redelivery => match owners.get(&uuid) {
-                Some(Owner::Row(row)) if is_of_another_life(message, &row.row) => Next::Remember,
-                _ => Next::Known,
-            },
+            Verdict::Redelivery => Next::Known,
             Verdict::Retry => Next::Remember,
-            Verdict::Wait { holder, age_ms } => wait(workshop, message, holder, age_ms).await?,
+            Verdict::Wait {
+                holder,
+                topic_id,
+                age_ms,
+            } => {
+                if age_ms >= ABANDONED_CLAIM {
+                    info!(
+                        "{uuid} was claimed {age_ms} ms ago and never archived: done for the one that did"
+                    );
+                    archive_for(workshop, message, holder, topic_id).await?;
+                }
+                Next::Wait
+            }
             Verdict::Compare(row) => compare_with(workshop, message, &row).await?,
             Verdict::Taken => {
                 debug!("{uuid} belongs to another message; the next one is tried");
@@ -75,14 +82,6 @@ async fn judge(
         };
     }
     Ok(())
-}
-
-fn is_of_another_life(message: &Message, row: &Row) -> bool {
-    let archived = row.origin.as_ref().and_then(|origin| origin.topic_id);
-    match (archived, message.item.stream.topic_id) {
-        (Some(archived), Some(read)) => archived != read,
-        _ => false,
-    }
 }
 
 /// Of several messages of one batch that want the same UUID, the first goes
@@ -97,20 +96,6 @@ fn one_each(messages: &mut [Message]) {
     }
 }
 
-async fn wait(
-    workshop: &Arc<Workshop>,
-    message: &Message,
-    holder: Delivery,
-    age_ms: i64,
-) -> Result<Next, ArchiveError> {
-    if age_ms >= ABANDONED_CLAIM {
-        let uuid = message.candidate.uuid();
-        info!("{uuid} was claimed {age_ms} ms ago and never archived: done for the one that did");
-        archive_for(workshop, message, holder).await?;
-    }
-    Ok(Next::Wait)
-}
-
 /// Archives the delivery that claimed the message's UUID, of which the message
 /// is a retry: its content is the same, and where it was the claim says. Its
 /// worker may have stored the object already, and may come back at any time.
@@ -118,6 +103,7 @@ async fn archive_for(
     workshop: &Arc<Workshop>,
     message: &Message,
     holder: Delivery,
+    topic_id: Option<TopicId>,
 ) -> Result<(), ArchiveError> {
     let first = Record {
         partition: holder.partition,
@@ -125,7 +111,6 @@ async fn archive_for(
         timestamp: holder.timestamp,
         ..message.item.record.clone()
     };
-    let topic_id = message.item.stream.topic_id;
     let uuid = message.candidate.uuid();
     let row = store_message(workshop, &first, topic_id, &holder, uuid).await?;
     let bytes = row.size as u64;
@@ -217,8 +202,12 @@ pub(super) async fn find_foreign(
     let mut foreign = ask(workshop, move |catalogue| catalogue.foreign_rows(&alike)).await?;
     for message in messages.iter_mut().filter(|m| m.next == Next::Claim) {
         let delivery = message.candidate.delivery.clone();
+        let topic_id = message.item.stream.topic_id;
         // Before any comparison: an equal message may have a row without one.
-        let is_own = |row: &StoredRow| row.row.delivery().as_ref() == Some(&delivery);
+        let is_own = |row: &StoredRow| {
+            row.row.delivery().as_ref() == Some(&delivery)
+                && TopicId::may_be_same(row.row.topic_id(), topic_id)
+        };
         if foreign.iter().any(is_own) {
             message.next = Next::Known;
             continue;

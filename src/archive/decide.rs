@@ -5,11 +5,13 @@ use uuid::Uuid;
 
 use crate::catalogue::{Owner, StoredRow};
 use crate::envelope;
-use crate::record::{Delivery, Record};
+use crate::record::{Delivery, Record, TopicId};
 
 /// A delivery on its way to a UUID of its own.
 pub(super) struct Candidate {
     pub delivery: Delivery,
+    /// Of the topic that it was read of; `None` where the broker gives none.
+    topic_id: Option<TopicId>,
     /// What the client asked for.
     pub client_uuid: Option<Uuid>,
     /// Which of the delivery's possible UUIDs it asks for now: the client's (if
@@ -26,22 +28,29 @@ pub(super) enum Verdict {
     Mine,
     /// This very delivery has a row: nothing is to be done.
     Redelivery,
-    /// The message has a row; this delivery repeats it.
+    /// The message has a row; this delivery repeats it, perhaps after the topic
+    /// was deleted and created again.
     Retry,
     /// The message is claimed by a delivery that repeats it and has no row
-    /// yet: look again later.
-    Wait { holder: Delivery, age_ms: i64 },
+    /// yet: look again later. `topic_id`: the holder's.
+    Wait {
+        holder: Delivery,
+        topic_id: Option<TopicId>,
+        age_ms: i64,
+    },
     /// The UUID has a row that does not say which delivery it was: the object
     /// has to be compared.
     Compare(Box<StoredRow>),
-    /// Another message owns the UUID: the delivery needs another one.
+    /// Another message owns the UUID, if only an equal one of an earlier topic of
+    /// this name: the delivery needs another UUID.
     Taken,
 }
 
 impl Candidate {
-    pub fn new(record: &Record) -> Self {
+    pub fn new(record: &Record, topic_id: Option<TopicId>) -> Self {
         Self {
             delivery: envelope::delivery(record),
+            topic_id,
             client_uuid: envelope::client_uuid(&record.headers),
             attempt: 0,
         }
@@ -49,11 +58,7 @@ impl Candidate {
 
     /// The UUID that the delivery asks for now.
     pub fn uuid(&self) -> Uuid {
-        match (self.client_uuid, self.attempt) {
-            (Some(client), 0) => client,
-            (Some(_), later) => envelope::derived_uuid(&self.delivery, later - 1),
-            (None, attempt) => envelope::derived_uuid(&self.delivery, attempt),
-        }
+        envelope::wanted_uuid(self.client_uuid, &self.delivery, self.attempt)
     }
 
     /// Asks for the next possible UUID, after [`Verdict::Taken`].
@@ -67,22 +72,30 @@ impl Candidate {
 
     /// What becomes of the delivery when `owner` owns [`Candidate::uuid`].
     pub fn judge(&self, owner: Option<&Owner>) -> Verdict {
-        let (holder, claimed_for) = match owner {
+        let (holder, topic_id, claimed_for) = match owner {
             None => return Verdict::Free,
-            Some(Owner::Claim { delivery, age_ms }) => (delivery.clone(), Some(*age_ms)),
+            Some(Owner::Claim {
+                delivery,
+                topic_id,
+                age_ms,
+            }) => (delivery.clone(), *topic_id, Some(*age_ms)),
             Some(Owner::Row(row)) => match row.row.delivery() {
-                Some(delivery) => (delivery, None),
+                Some(delivery) => (delivery, row.row.topic_id(), None),
                 None => return Verdict::Compare(row.clone()),
             },
         };
-        let same = holder == self.delivery;
+        let same = holder == self.delivery && TopicId::may_be_same(topic_id, self.topic_id);
         // Only a client can say that two deliveries are one message: without
         // its UUID equal content is still two messages.
         let repeats = self.asks_for_client_uuid() && holder.same_message(&self.delivery);
         match claimed_for {
             Some(_) if same => Verdict::Mine,
             None if same => Verdict::Redelivery,
-            Some(age_ms) if repeats => Verdict::Wait { holder, age_ms },
+            Some(age_ms) if repeats => Verdict::Wait {
+                holder,
+                topic_id,
+                age_ms,
+            },
             None if repeats => Verdict::Retry,
             _ => Verdict::Taken,
         }
@@ -116,6 +129,7 @@ mod tests {
     fn claim_of(record: &Record) -> Owner {
         Owner::Claim {
             delivery: envelope::delivery(record),
+            topic_id: TopicId::new(1),
             age_ms: 5,
         }
     }
@@ -125,9 +139,12 @@ mod tests {
         let first = record(0, b"v", Some([1; 16]));
         let retry = record(1, b"v", Some([1; 16]));
         let owner = claim_of(&first);
-        assert_eq!(Candidate::new(&first).judge(Some(&owner)), Verdict::Mine);
+        assert_eq!(
+            Candidate::new(&first, TopicId::new(1)).judge(Some(&owner)),
+            Verdict::Mine
+        );
         assert!(matches!(
-            Candidate::new(&retry).judge(Some(&owner)),
+            Candidate::new(&retry, TopicId::new(1)).judge(Some(&owner)),
             Verdict::Wait { age_ms: 5, .. }
         ));
     }
@@ -136,7 +153,7 @@ mod tests {
     fn another_message_with_the_same_client_uuid_gets_a_derived_one() {
         let first = record(0, b"v", Some([1; 16]));
         let other = record(1, b"w", Some([1; 16]));
-        let mut candidate = Candidate::new(&other);
+        let mut candidate = Candidate::new(&other, TopicId::new(1));
         assert_eq!(candidate.judge(Some(&claim_of(&first))), Verdict::Taken);
         candidate.next_uuid();
         assert_eq!(
@@ -151,8 +168,27 @@ mod tests {
         let first = record(0, b"v", None);
         let second = record(1, b"v", None);
         assert_eq!(
-            Candidate::new(&second).judge(Some(&claim_of(&first))),
+            Candidate::new(&second, TopicId::new(1)).judge(Some(&claim_of(&first))),
             Verdict::Taken
         );
+    }
+
+    /// Without a client UUID, an equal record of a recreated topic is a message of
+    /// its own; with one it is a retry. An unknown topic id tells nothing.
+    #[test]
+    fn equal_record_of_a_recreated_topic_is_no_redelivery() {
+        let judge = |record: &Record, topic_id| {
+            Candidate::new(record, topic_id).judge(Some(&claim_of(record)))
+        };
+        let (plain, chosen) = (record(0, b"v", None), record(0, b"v", Some([1; 16])));
+        assert_eq!(judge(&plain, TopicId::new(2)), Verdict::Taken);
+        assert!(matches!(
+            judge(&chosen, TopicId::new(2)),
+            Verdict::Wait { .. }
+        ));
+        for topic_id in [None, TopicId::new(1)] {
+            assert_eq!(judge(&plain, topic_id), Verdict::Mine);
+            assert_eq!(judge(&chosen, topic_id), Verdict::Mine);
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(super) enum Next {
 impl Message {
     pub fn new(item: Item) -> Self {
         Self {
-            candidate: Candidate::new(&item.record),
+            candidate: Candidate::new(&item.record, item.stream.topic_id),
             item,
             row: None,
             next: Next::Decide,
@@ -59,6 +59,7 @@ impl Message {
         Claim {
             uuid: self.candidate.uuid(),
             delivery: self.candidate.delivery.clone(),
+            topic_id: self.item.stream.topic_id,
         }
     }
 }

@@ -24,6 +24,7 @@ use super::progress::Progress;
 use super::workshop::{Workshop, ask};
 use super::write::store_message;
 use crate::catalogue::{ReadSpan, Retry, Row};
+use crate::record::TopicId;
 
 /// Archives all of `items`, which are begun, however long it takes. An error is
 /// one that no retry helps against.
@@ -151,6 +152,9 @@ async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result
     let mut spans: Vec<ReadSpan> = Vec::new();
     for message in messages.iter() {
         match (message.next, &message.row) {
+            // The object of an equal record of an earlier topic of that name, which
+            // had lost its row. This record gets another UUID in the next round.
+            (Next::Store, Some(row)) if is_of_earlier_topic(message, row) => rows.push(row.clone()),
             (Next::Store, Some(row)) => {
                 spans.push(message.span(Some(row.uuid)));
                 rows.push(row.clone());
@@ -163,7 +167,7 @@ async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result
             _ => {}
         }
     }
-    if spans.is_empty() {
+    if spans.is_empty() && rows.is_empty() {
         return Ok(());
     }
     let added = ask(workshop, move |catalogue| {
@@ -178,8 +182,10 @@ async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result
     }
     let added: HashSet<Uuid> = added.rows.into_iter().collect();
     for message in messages {
+        let is_other = |row: &Row| is_of_earlier_topic(message, row);
         match message.next {
             Next::Store if message.row.is_none() => {}
+            Next::Store if message.row.as_ref().is_some_and(is_other) => message.row = None,
             Next::Store if added.contains(&message.candidate.uuid()) => {
                 message.next = Next::Done { new: true };
             }
@@ -190,6 +196,10 @@ async fn catalogue(workshop: &Arc<Workshop>, messages: &mut [Message]) -> Result
         }
     }
     Ok(())
+}
+
+fn is_of_earlier_topic(message: &Message, row: &Row) -> bool {
+    !TopicId::may_be_same(row.topic_id(), message.item.stream.topic_id)
 }
 
 fn retry(message: &Message) -> Retry {

@@ -122,6 +122,11 @@ impl Row {
         })
     }
 
+    /// The id of the topic that the message was read of, where it is known.
+    pub fn topic_id(&self) -> Option<TopicId> {
+        self.origin.as_ref()?.topic_id
+    }
+
     /// The delivery that this row archives, where it is known.
     pub fn delivery(&self) -> Option<Delivery> {
         self.origin.as_ref().map(|origin| Delivery {
@@ -148,7 +153,11 @@ pub enum Owner {
     Row(Box<StoredRow>),
     /// A claim whose row is not there yet. `age_ms`: how long ago it was made,
     /// by the catalogue's clock.
-    Claim { delivery: Delivery, age_ms: i64 },
+    Claim {
+        delivery: Delivery,
+        topic_id: Option<TopicId>,
+        age_ms: i64,
+    },
 }
 
 /// A UUID and the delivery that asks for it.
@@ -156,6 +165,8 @@ pub enum Owner {
 pub struct Claim {
     pub uuid: Uuid,
     pub delivery: Delivery,
+    /// As [`Origin::topic_id`]; `None` in claims of older versions and of uploads.
+    pub topic_id: Option<TopicId>,
 }
 
 /// Another delivery of a message that is already archived under `uuid`: a

@@ -9,6 +9,10 @@ use crate::record::{ContentDigest, Delivery, Header, Record};
 /// every redelivery a second time.
 const DERIVED: Uuid = Uuid::from_u128(0x4dd07c11_22f8_576d_8fe2_fd061f8bf789);
 
+/// How many UUIDs a delivery may ask for, one after another. A topic that is created
+/// again and again with equal records needs one each time.
+pub const MAX_UUID_ATTEMPTS: u32 = 10_000;
+
 /// Written in place of a length where there is no value.
 const NULL: [u8; 4] = [0xff; 4];
 
@@ -68,9 +72,9 @@ pub fn client_uuid(headers: &[Header]) -> Option<Uuid> {
 /// The UUID of a delivery that has none of its own, always the same one: a
 /// UUIDv5 over `topic\npartition\noffset\ntimestamp\ndigest`.
 ///
-/// `attempt` 0 is that UUID. Somebody who chooses client UUIDs on purpose may
-/// have taken it; then the caller asks for attempt 1, 2, …, which append
-/// `\n1`, `\n2`, … to the text.
+/// `attempt` 0 is that UUID. It may belong to another message: to an equal record
+/// of an earlier topic of that name, or because a client chose it. Then the caller
+/// asks for attempt 1, 2, …, which append `\n1`, `\n2`, … to the text.
 pub fn derived_uuid(delivery: &Delivery, attempt: u32) -> Uuid {
     let Delivery {
         topic,
@@ -84,6 +88,16 @@ pub fn derived_uuid(delivery: &Delivery, attempt: u32) -> Uuid {
         name.push_str(&format!("\n{attempt}"));
     }
     Uuid::new_v5(&DERIVED, name.as_bytes())
+}
+
+/// The UUID that a delivery asks for with its attempt 0, 1, 2, …: the client's,
+/// if there is one, then the derived ones.
+pub fn wanted_uuid(client_uuid: Option<Uuid>, delivery: &Delivery, attempt: u32) -> Uuid {
+    match (client_uuid, attempt) {
+        (Some(client), 0) => client,
+        (Some(_), later) => derived_uuid(delivery, later - 1),
+        (None, attempt) => derived_uuid(delivery, attempt),
+    }
 }
 
 #[cfg(test)]

@@ -17,5 +17,7 @@ mod media_type;
 pub use annotations::{Annotations, annotate};
 pub use decode::{DecodeError, Document, decode};
 pub use encode::{encode, encode_document, encoded_bytes};
-pub use identity::{client_uuid, content_digest, delivery, derived_uuid};
+pub use identity::{
+    MAX_UUID_ATTEMPTS, client_uuid, content_digest, delivery, derived_uuid, wanted_uuid,
+};
 pub use key::{key_beside, object_key};

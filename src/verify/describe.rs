@@ -5,9 +5,6 @@ use crate::catalogue::{Lying, Origin, Row};
 use crate::envelope::{self, Annotations, Document};
 use crate::record::{Record, TimestampType};
 
-/// Derived UUIDs that a delivery may have had to ask for, one after another.
-const ATTEMPTS: u32 = 100;
-
 /// What an object says about itself that can be checked without a catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proof {
@@ -38,7 +35,10 @@ pub(super) fn prove(bytes: &[u8], document: &Document) -> Option<Proof> {
     }
     let record = record_of(document)?;
     let delivery = envelope::delivery(&record);
-    let is_derived = || (0..ATTEMPTS).any(|n| envelope::derived_uuid(&delivery, n) == notes.uuid);
+    let is_derived = || {
+        let mut attempts = 0..envelope::MAX_UUID_ATTEMPTS;
+        attempts.any(|attempt| envelope::derived_uuid(&delivery, attempt) == notes.uuid)
+    };
     let is_the_clients = envelope::client_uuid(&document.headers) == Some(notes.uuid);
     let proof = match is_the_clients || notes.direct_upload {
         true => Proof::Content,
@@ -192,9 +192,8 @@ fn origin_of(document: &Document) -> Option<Origin> {
 /// The document that this program writes for a record under that UUID.
 pub(super) fn encode(record: &Record, row: &Row) -> Vec<u8> {
     let digest = envelope::delivery(record).digest;
-    let origin = row.origin.as_ref();
     let notes = Annotations {
-        topic_id: origin.and_then(|origin| origin.topic_id),
+        topic_id: row.topic_id(),
         signature: row.signature.clone(),
         ..envelope::annotate(record, digest, row.uuid, row.public)
     };

@@ -1,6 +1,7 @@
 //! Whose a UUID is.
 
-use archive_ingest::catalogue::Owner;
+use archive_ingest::catalogue::{Claim, Owner};
+use archive_ingest::record::TopicId;
 
 use crate::messages::*;
 use crate::place::Place;
@@ -13,6 +14,7 @@ on_every_backend!(
     a_row_outranks_a_claim_that_a_crash_left_beside_it,
     uuids_that_nobody_owns_are_left_out,
     a_claim_tells_its_age,
+    a_claim_tells_the_topic_id_that_it_was_made_with,
     nothing_asked_is_nothing_answered,
 );
 
@@ -104,6 +106,24 @@ fn a_claim_tells_its_age(place: &Place) {
         "{}",
         age(place)
     );
+}
+
+fn a_claim_tells_the_topic_id_that_it_was_made_with(place: &Place) {
+    let claim = |topic_id| Claim {
+        topic_id,
+        ..claim_of(&message(1))
+    };
+    let id_of = |owner: &Owner| match owner {
+        Owner::Claim { topic_id, .. } => *topic_id,
+        Owner::Row(_) => panic!("a row"),
+    };
+    let (first, second) = (TopicId::new(1), TopicId::new(2));
+    for asked in [first, second, None] {
+        let owners = place.catalogue.claim(&[claim(asked)]).unwrap();
+        assert_eq!(id_of(&owners[0].1), first, "asked with {asked:?}");
+    }
+    let owners = place.open().owners(&[message(1).uuid]).unwrap();
+    assert_eq!(id_of(&owners[0].1), first);
 }
 
 fn nothing_asked_is_nothing_answered(place: &Place) {

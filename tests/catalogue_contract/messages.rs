@@ -78,6 +78,7 @@ pub fn claim_of(row: &Row) -> Claim {
     Claim {
         uuid: row.uuid,
         delivery: delivery(row),
+        topic_id: row.topic_id(),
     }
 }
 

@@ -19,6 +19,7 @@ fn claim_of(n: u64) -> Claim {
     Claim {
         uuid: row.uuid,
         delivery: row.delivery().expect("a delivery"),
+        topic_id: row.topic_id(),
     }
 }
 

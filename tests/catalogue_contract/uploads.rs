@@ -32,6 +32,7 @@ fn upload(n: u64) -> (Row, Delivery) {
 
 fn claim(place: &Place, row: &Row, delivery: &Delivery) {
     let claim = Claim {
+        topic_id: None,
         uuid: row.uuid,
         delivery: delivery.clone(),
     };

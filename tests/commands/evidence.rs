@@ -122,6 +122,7 @@ fn an_object_without_a_row_needs_a_claim_or_the_word_of_a_person() {
     assert_eq!(scene.listed().len(), 34);
 
     let claim = Claim {
+        topic_id: None,
         uuid: uuid.parse().expect("a UUID"),
         delivery: envelope::delivery(&record(&scene.objects.read(&key(&row)))),
     };

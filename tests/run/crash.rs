@@ -70,6 +70,7 @@ fn claims_of_a_killed_worker_hold_up_nothing_that_they_depend_on() {
     let claims: Vec<Claim> = records[20..]
         .iter()
         .map(|record| Claim {
+            topic_id: None,
             uuid: envelope::client_uuid(&record.headers).expect("just made"),
             delivery: envelope::delivery(record),
         })

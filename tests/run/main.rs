@@ -27,6 +27,7 @@ mod power_loss;
 mod python_readers;
 mod readme;
 mod real_clients;
+mod recreated_topics;
 mod retention;
 mod stopping;
 mod stuck_partitions;

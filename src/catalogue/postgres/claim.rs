@@ -27,10 +27,10 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::row::{MESSAGE_COLUMNS, digest, message_columns, stored_row, topic};
+use super::row::{MESSAGE_COLUMNS, digest, message_columns, stored_row, topic, topic_id};
 use crate::catalogue::{Claim, Owner};
 use crate::postgres_server::{Fault, Session};
-use crate::record::Delivery;
+use crate::record::{Delivery, TopicId};
 
 /// See the module's documentation, 1 to 3.
 pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner)>, Fault> {
@@ -60,6 +60,7 @@ pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner
             claim.uuid,
             Owner::Claim {
                 delivery,
+                topic_id: claim.topic_id,
                 age_ms: 0,
             },
         )
@@ -71,9 +72,9 @@ pub fn claim(session: &mut Session, claims: &[Claim]) -> Result<Vec<(Uuid, Owner
 /// incomplete catalogue takes no claim: then nobody is the owner.
 const CLAIM: &str = r#"
     INSERT INTO uuid_claims
-        (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest)
-    SELECT c.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[])
-        AS c (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest)
+        (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest, topic_id)
+    SELECT c.* FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bytea[], $7::uuid[])
+        AS c (uuid, topic, kafka_partition, kafka_offset, "timestamp", content_digest, topic_id)
     WHERE NOT EXISTS (SELECT FROM messages m WHERE m.uuid = c.uuid)
         AND (SELECT is_complete FROM catalogue_state)
     ORDER BY c.uuid
@@ -84,6 +85,10 @@ const CLAIM: &str = r#"
 /// The UUIDs whose claims are new.
 fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<HashSet<Uuid>, Fault> {
     let of = DeliveryColumns::new(claims.iter().map(|claim| &claim.delivery));
+    let topic_ids: Vec<Option<Uuid>> = claims
+        .iter()
+        .map(|claim| claim.topic_id.map(TopicId::as_uuid))
+        .collect();
     let rows = session.query(
         CLAIM,
         &[
@@ -93,6 +98,7 @@ fn insert(session: &mut Session, uuids: &[Uuid], claims: &[Claim]) -> Result<Has
             &of.offsets,
             &of.timestamps,
             &of.digests,
+            &topic_ids,
         ],
     )?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
@@ -129,7 +135,7 @@ const OWNERS: &str = concat!(
     "SELECT ",
     message_columns!(),
     r#", c.uuid, c.topic, c.kafka_partition, c.kafka_offset, c."timestamp", c.content_digest,
-        (extract(epoch FROM clock_timestamp() - c.claimed_at) * 1000)::bigint
+        c.topic_id, (extract(epoch FROM clock_timestamp() - c.claimed_at) * 1000)::bigint
     FROM unnest($1::uuid[]) AS asked (uuid)
     LEFT JOIN messages m ON m.uuid = asked.uuid
     LEFT JOIN (SELECT * FROM uuid_claims WHERE uuid = ANY ($2)) AS c ON c.uuid = asked.uuid
@@ -171,9 +177,10 @@ fn claimant(row: &tokio_postgres::Row) -> Result<Owner, Fault> {
         digest: digest(row, first + 4)?,
     };
     // The clock may have been set back since.
-    let age_ms: i64 = row.try_get(first + 5)?;
+    let age_ms: i64 = row.try_get(first + 6)?;
     Ok(Owner::Claim {
         delivery,
+        topic_id: topic_id(row, first + 5)?,
         age_ms: age_ms.max(0),
     })
 }

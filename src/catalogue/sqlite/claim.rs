@@ -6,15 +6,16 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use uuid::Uuid;
 
 use super::read::row_of;
-use super::row::{UuidText, digest, topic};
+use super::row::{UuidText, digest, id_text, topic, topic_id};
 use crate::catalogue::{Claim, Owner};
 use crate::record::Delivery;
 use crate::sqlite_file::Fault;
 
 const CLAIM: &str = "
     INSERT INTO uuid_claims
-        (uuid, topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 FROM catalogue_state WHERE is_complete
+        (uuid, topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at,
+            topic_id)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM catalogue_state WHERE is_complete
     ON CONFLICT (uuid) DO NOTHING
 ";
 
@@ -23,7 +24,8 @@ pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owne
     let mut insert = file.prepare_cached(CLAIM)?;
     let mut remove = file.prepare_cached("DELETE FROM uuid_claims WHERE uuid = ?1")?;
     let mut owners = Vec::with_capacity(claims.len());
-    for Claim { uuid, delivery } in claims {
+    for claim in claims {
+        let Claim { uuid, delivery, .. } = claim;
         let owner = match owner(file, *uuid)? {
             Some(row @ Owner::Row(_)) => {
                 // Another program's row may have come while a claim stood.
@@ -40,6 +42,7 @@ pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owne
                     delivery.timestamp,
                     delivery.digest.0,
                     now,
+                    claim.topic_id.map(id_text),
                 ])?;
                 if inserted == 0 {
                     // The catalogue is incomplete: nobody is known to own it.
@@ -47,6 +50,7 @@ pub fn claim(file: &Transaction<'_>, claims: &[Claim]) -> Result<Vec<(Uuid, Owne
                 }
                 Owner::Claim {
                     delivery: delivery.clone(),
+                    topic_id: claim.topic_id,
                     age_ms: 0,
                 }
             }
@@ -74,7 +78,7 @@ fn owner(file: &Transaction<'_>, uuid: Uuid) -> Result<Option<Owner>, Fault> {
 }
 
 const CLAIMANT: &str = "
-    SELECT topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at
+    SELECT topic, kafka_partition, kafka_offset, timestamp, content_digest, claimed_at, topic_id
     FROM uuid_claims WHERE uuid = ?1
 ";
 
@@ -91,7 +95,11 @@ fn claimant(file: &Transaction<'_>, uuid: Uuid) -> Result<Option<Owner>, Fault> 
         };
         // The clock may have been set back since.
         let age_ms = now.saturating_sub(row.get(5)?).max(0);
-        Ok(Owner::Claim { delivery, age_ms })
+        Ok(Owner::Claim {
+            delivery,
+            topic_id: topic_id(row, 6)?,
+            age_ms,
+        })
     });
     Ok(owner.optional()?)
 }

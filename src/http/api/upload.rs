@@ -182,6 +182,7 @@ impl Archive {
         let claim = Claim {
             uuid,
             delivery: delivery.clone(),
+            topic_id: None,
         };
         let claims = [claim];
         let owners = self.ask(move |catalogue| catalogue.claim(&claims)).await?;

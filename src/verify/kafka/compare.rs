@@ -10,22 +10,20 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::catalogue::StoredRow;
+use crate::catalogue::{Retry, StoredRow};
 use crate::envelope;
-use crate::record::{Delivery, Record};
+use crate::record::{Delivery, Record, TopicId};
 use crate::store::StoreError;
 use crate::verify::content::digest_of;
 use crate::verify::defect::{Defect, Kind};
 use crate::verify::finding::Findings;
 use crate::verify::{Result, Verifier};
 
-/// UUIDs that a record may have been given, one after another, because others
-/// had taken them.
-const ATTEMPTS: u32 = 8;
-
 /// A record on the way to its row.
 struct Sought {
     record: Record,
+    /// Of the topic that it was read of.
+    topic_id: Option<TopicId>,
     delivery: Delivery,
     client_uuid: Option<Uuid>,
     attempt: u32,
@@ -45,8 +43,9 @@ enum Found {
 }
 
 impl Sought {
-    fn new(record: Record) -> Self {
+    fn new(record: Record, topic_id: Option<TopicId>) -> Self {
         Self {
+            topic_id,
             delivery: envelope::delivery(&record),
             client_uuid: envelope::client_uuid(&record.headers),
             record,
@@ -62,17 +61,12 @@ impl Sought {
 
     /// The UUID that it may have.
     fn uuid(&self) -> Uuid {
-        match (self.client_uuid, self.attempt) {
-            (Some(client), 0) => client,
-            (Some(_), later) => envelope::derived_uuid(&self.delivery, later - 1),
-            (None, attempt) => envelope::derived_uuid(&self.delivery, attempt),
-        }
+        envelope::wanted_uuid(self.client_uuid, &self.delivery, self.attempt)
     }
 
-    /// The UUID that it would get.
+    /// The UUID that it asks for first.
     fn own_uuid(&self) -> Uuid {
-        self.client_uuid
-            .unwrap_or_else(|| envelope::derived_uuid(&self.delivery, 0))
+        envelope::wanted_uuid(self.client_uuid, &self.delivery, 0)
     }
 
     fn defect(&self) -> Option<Defect> {
@@ -139,9 +133,13 @@ impl Verifier {
     pub(super) async fn compare_records(
         &self,
         batch: Vec<Record>,
+        topic_id: Option<TopicId>,
         findings: &Findings,
     ) -> Result<()> {
-        let mut sought: Vec<Sought> = batch.into_iter().map(Sought::new).collect();
+        let mut sought: Vec<Sought> = batch
+            .into_iter()
+            .map(|record| Sought::new(record, topic_id))
+            .collect();
         while sought.iter().any(|one| matches!(one.found, Found::NotYet)) {
             self.seek(&mut sought).await?;
         }
@@ -149,7 +147,7 @@ impl Verifier {
         let known = self.known_retries(&sought).await?;
         for one in &sought {
             let defect = match one.found {
-                Found::Retry(uuid) if !known.contains(&retry_key(one, uuid)) => {
+                Found::Retry(uuid) if !is_known(&known, one, uuid) => {
                     let (partition, offset) = (one.record.partition, one.record.offset);
                     let unlike = one.near.as_ref().and_then(|row| one.difference(row));
                     let kind = unlike.unwrap_or(Kind::RetryNotRecorded { partition, offset });
@@ -158,7 +156,7 @@ impl Verifier {
                 _ => one.defect(),
             };
             if let Some(defect) = defect {
-                let repair = self.mend_record(&one.record, &defect).await?;
+                let repair = self.mend_record(&one.record, topic_id, &defect).await?;
                 findings.tell_of(vec![defect], repair).await?;
             }
         }
@@ -182,9 +180,6 @@ impl Verifier {
             };
             if matches!(one.found, Found::NotYet) {
                 one.attempt += 1;
-                if one.attempt > ATTEMPTS {
-                    one.found = Found::Missing;
-                }
             }
         }
         Ok(())
@@ -197,15 +192,17 @@ impl Verifier {
         let is_same_place = delivery.topic == one.delivery.topic
             && delivery.partition == one.delivery.partition
             && delivery.offset == one.delivery.offset;
-        if delivery == one.delivery {
+        let is_same_topic = TopicId::may_be_same(row.row.topic_id(), one.topic_id);
+        if is_same_topic && delivery == one.delivery {
             // Only the timestamp's type is not a part of a delivery.
             one.near = Some(row.clone());
             return Ok(Found::Archived);
         }
         // A derived UUID is of this delivery and of no other, unless a client
-        // has chosen it.
+        // has chosen it, or the topic had equal records before it was created
+        // again.
         let is_derived = !one.is_client_attempt() && !row.row.is_client_uuid;
-        if is_same_place || is_derived {
+        if is_same_topic && (is_same_place || is_derived) {
             one.near = Some(row.clone());
         }
         if one.is_client_attempt() && delivery.same_message(&one.delivery) {
@@ -236,7 +233,12 @@ impl Verifier {
                 let is_alike = rows[index].row.topic == one.record.topic
                     && rows[index].row.timestamp == one.record.timestamp;
                 let found = match rows[index].row.delivery() {
-                    Some(delivery) if delivery == one.delivery => Found::Archived,
+                    Some(delivery) if delivery == one.delivery => {
+                        match TopicId::may_be_same(rows[index].row.topic_id(), one.topic_id) {
+                            true => Found::Archived,
+                            false => continue,
+                        }
+                    }
                     None if is_alike => self.compare_content(&rows[index], &one.delivery).await?,
                     _ => continue,
                 };
@@ -276,7 +278,7 @@ impl Verifier {
     }
 
     /// The retries that the catalogue knows of the places of these.
-    async fn known_retries(&self, sought: &[Sought]) -> Result<HashSet<(i32, i64, Uuid)>> {
+    async fn known_retries(&self, sought: &[Sought]) -> Result<HashMap<(i32, i64), Vec<Retry>>> {
         let mut spans: BTreeMap<(Arc<str>, i32), Range<i64>> = BTreeMap::new();
         for one in sought {
             if let Found::Retry(_) = one.found {
@@ -288,21 +290,26 @@ impl Verifier {
                 span.end = span.end.max(record.offset + 1);
             }
         }
-        let mut known = HashSet::new();
+        let mut known: HashMap<(i32, i64), Vec<Retry>> = HashMap::new();
         for ((topic, partition), span) in spans {
             let retries = self
                 .ask(move |catalogue| catalogue.retries(&topic, partition, span.clone()))
                 .await?;
-            let keys = retries
-                .into_iter()
-                .map(|of| (of.partition, of.offset, of.uuid));
-            known.extend(keys);
+            for retry in retries {
+                let place = (retry.partition, retry.offset);
+                known.entry(place).or_default().push(retry);
+            }
         }
         Ok(known)
     }
 }
 
-/// What a recorded retry is found by, within a topic.
-fn retry_key(one: &Sought, uuid: Uuid) -> (i32, i64, Uuid) {
-    (one.record.partition, one.record.offset, uuid)
+/// Whether the catalogue knows the record as a retry of the message `uuid`.
+fn is_known(known: &HashMap<(i32, i64), Vec<Retry>>, one: &Sought, uuid: Uuid) -> bool {
+    let place = (one.record.partition, one.record.offset);
+    known.get(&place).is_some_and(|retries| {
+        retries
+            .iter()
+            .any(|retry| retry.uuid == uuid && TopicId::may_be_same(retry.topic_id, one.topic_id))
+    })
 }

@@ -19,7 +19,7 @@ use super::logbook::Logbook;
 use super::place::Place;
 use super::{Result, Verifier};
 use crate::kafka::{Admin, Cluster, KafkaFailure, Reading, SecondReader, TopicPartition};
-use crate::record::Record;
+use crate::record::{Record, TopicId};
 
 /// A batch is closed by so many records, or so many bytes.
 const BATCH_RECORDS: usize = 500;
@@ -60,7 +60,8 @@ struct Compared {
 
 /// What the reading thread gives.
 enum Part {
-    Records(Vec<Record>),
+    /// All of one topic, which has this id.
+    Records(Vec<Record>, Option<TopicId>),
     /// The topic is at its end.
     End(String),
 }
@@ -93,11 +94,11 @@ impl Verifier {
         });
         while let Some(part) = parts.recv().await {
             match part {
-                Part::Records(batch) => {
+                Part::Records(batch, topic_id) => {
                     self.progress.records(batch.len());
                     let batch = self.selected(batch);
                     log.saved.records += batch.len() as u64;
-                    self.compare_records(batch, findings).await?;
+                    self.compare_records(batch, topic_id, findings).await?;
                 }
                 Part::End(topic) if self.is_save_due(log) => {
                     let after = Some(topic);
@@ -230,8 +231,22 @@ fn read(
     parts: &mpsc::Sender<Part>,
 ) -> std::result::Result<(), KafkaFailure> {
     let mut reader = SecondReader::open(&stream.cluster)?;
+    let admin = Admin::open(&stream.cluster, stream.group())?;
     for (topic, ranges) in topics {
+        let topic_id = admin.topic_id(&topic)?;
         let (mut batch, mut bytes) = (vec![], 0);
+        // An id never comes back: if it is the same after a batch was read, all of
+        // the batch is of that topic.
+        let send = |batch: Vec<Record>| match admin.topic_id(&topic)? == topic_id {
+            true => Ok(parts.blocking_send(Part::Records(batch, topic_id)).is_ok()),
+            false => Err(KafkaFailure::Unavailable {
+                cluster: stream.cluster.name().to_owned(),
+                cause: format!(
+                    "topic {topic} was deleted or created again while it was read: verify again"
+                ),
+            }),
+        };
+        let mut is_wanted = Ok(true);
         reader.read(&topic, &ranges, |record| {
             bytes += record.bytes();
             batch.push(record);
@@ -239,15 +254,14 @@ fn read(
                 return Reading::GoOn;
             }
             bytes = 0;
-            match parts.blocking_send(Part::Records(std::mem::take(&mut batch))) {
-                Ok(()) => Reading::GoOn,
-                Err(_) => Reading::Stop,
+            is_wanted = send(std::mem::take(&mut batch));
+            match is_wanted {
+                Ok(true) => Reading::GoOn,
+                _ => Reading::Stop,
             }
         })?;
-        let rest = parts.blocking_send(Part::Records(batch));
-        let end = rest.and_then(|()| parts.blocking_send(Part::End(topic)));
-        if end.is_err() {
-            // Whoever compared has failed, and says why.
+        // Whoever compared may have failed, and says why.
+        if !is_wanted? || !send(batch)? || parts.blocking_send(Part::End(topic)).is_err() {
             return Ok(());
         }
     }

@@ -4,7 +4,8 @@ use tracing::debug;
 
 use crate::catalogue::{Owner, Row, StoredRow};
 use crate::envelope::{self, Annotations, Document, object_key};
-use crate::record::{ContentDigest, Delivery};
+use crate::kafka::KafkaFailure;
+use crate::record::{ContentDigest, Delivery, Record, TopicId};
 use crate::signing::SigningKeys;
 use crate::verify::content::{self, digest_of};
 use crate::verify::describe::{proved, record_of, row_of};
@@ -194,12 +195,16 @@ impl Verifier {
         {
             return Ok(Some("its signature"));
         }
-        let delivery = delivery_of(document);
+        let (delivery, topic_id) = (delivery_of(document), document.annotations.topic_id);
         if let Some(delivery) = &delivery {
             let uuid = document.annotations.uuid;
             let owners = self.ask(move |catalogue| catalogue.owners(&[uuid])).await?;
             let claims = |(_, owner): &(uuid::Uuid, Owner)| match owner {
-                Owner::Claim { delivery: of, .. } => of == delivery,
+                Owner::Claim {
+                    delivery: of,
+                    topic_id: id,
+                    ..
+                } => of == delivery && TopicId::may_be_same(*id, topic_id),
                 Owner::Row(_) => false,
             };
             if owners.iter().any(claims) {
@@ -211,7 +216,12 @@ impl Verifier {
         {
             let (topic, partition, offset) =
                 (delivery.topic.clone(), delivery.partition, delivery.offset);
-            let fetch = move || stream.record(&topic, partition, offset);
+            let fetch = move || -> std::result::Result<Option<Record>, KafkaFailure> {
+                match TopicId::may_be_same(stream.topic_id(&topic)?, topic_id) {
+                    true => stream.record(&topic, partition, offset),
+                    false => Ok(None),
+                }
+            };
             match tokio::task::spawn_blocking(fetch).await? {
                 Ok(Some(record)) if envelope::delivery(&record) == delivery => {
                     return Ok(Some("Kafka"));

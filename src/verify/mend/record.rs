@@ -13,14 +13,17 @@ impl Verifier {
     pub(in crate::verify) async fn mend_record(
         &self,
         record: &Record,
+        topic_id: Option<TopicId>,
         defect: &Defect,
     ) -> Result<Option<Repair>> {
         if self.mending.is_none() {
             return Ok(None);
         }
         let repair = match (&defect.kind, defect.uuid) {
-            (Kind::NotArchived { .. }, _) => self.archive(record).await?,
-            (Kind::RetryNotRecorded { .. }, Some(uuid)) => self.record_retry(record, uuid).await?,
+            (Kind::NotArchived { .. }, _) => self.archive(record, topic_id).await?,
+            (Kind::RetryNotRecorded { .. }, Some(uuid)) => {
+                self.record_retry(record, topic_id, uuid).await?
+            }
             (Kind::UnreadableObject { .. }, _) => Repair::impossible(
                 "whether its row is of this record cannot be told while the object is unreadable",
             ),
@@ -35,7 +38,12 @@ impl Verifier {
         }))
     }
 
-    async fn record_retry(&self, record: &Record, uuid: uuid::Uuid) -> Result<Repair> {
+    async fn record_retry(
+        &self,
+        record: &Record,
+        topic_id: Option<TopicId>,
+        uuid: uuid::Uuid,
+    ) -> Result<Repair> {
         let retry = Retry {
             uuid,
             topic: record.topic.clone(),
@@ -43,7 +51,7 @@ impl Verifier {
             offset: record.offset,
             timestamp: record.timestamp,
             timestamp_type: record.timestamp_type,
-            topic_id: self.topic_id_of(record).await?,
+            topic_id,
         };
         if !self.is_dry_run() {
             self.ask(move |catalogue| catalogue.add(&[], std::slice::from_ref(&retry)))
@@ -53,26 +61,32 @@ impl Verifier {
     }
 
     /// As the archiver does: UUID claimed, object stored, row added.
-    async fn archive(&self, record: &Record) -> Result<Repair> {
+    async fn archive(&self, record: &Record, topic_id: Option<TopicId>) -> Result<Repair> {
+        if self.is_dry_run() {
+            return Ok(Repair::done("it is archived from Kafka"));
+        }
         let delivery = envelope::delivery(record);
-        let derived = envelope::derived_uuid(&delivery, 0);
-        let wanted = envelope::client_uuid(&record.headers).unwrap_or(derived);
-        for uuid in [wanted, derived] {
-            if self.is_dry_run() {
-                return Ok(Repair::done("it is archived from Kafka"));
-            }
+        let client_uuid = envelope::client_uuid(&record.headers);
+        for attempt in 0..envelope::MAX_UUID_ATTEMPTS {
+            let uuid = envelope::wanted_uuid(client_uuid, &delivery, attempt);
             let claim = Claim {
                 uuid,
                 delivery: delivery.clone(),
+                topic_id,
             };
             let owners = self
                 .ask(move |catalogue| catalogue.claim(std::slice::from_ref(&claim)))
                 .await?;
-            let is_mine = owners.iter().any(
-                |(_, owner)| matches!(owner, Owner::Claim { delivery: of, .. } if *of == delivery),
-            );
-            if is_mine {
-                return self.archive_under(record, uuid).await;
+            let is_mine = |owner: &Owner| match owner {
+                Owner::Claim {
+                    delivery: of,
+                    topic_id: id,
+                    ..
+                } => *of == delivery && TopicId::may_be_same(*id, topic_id),
+                Owner::Row(_) => false,
+            };
+            if owners.iter().any(|(_, owner)| is_mine(owner)) {
+                return self.archive_under(record, topic_id, uuid).await;
             }
         }
         Ok(Repair::impossible(
@@ -80,29 +94,17 @@ impl Verifier {
         ))
     }
 
-    /// The life of its topic that a record of Kafka belongs to; `None` where more
-    /// than one may be it, or none.
-    async fn topic_id_of(&self, record: &Record) -> Result<Option<TopicId>> {
-        let positions = self
-            .ask(|catalogue| catalogue.positions().all_positions())
-            .await?;
-        let mut lives = positions.into_iter().filter(|position| {
-            position.key.topic == record.topic
-                && position.key.partition == record.partition
-                && (position.first..position.next).contains(&record.offset)
-        });
-        Ok(match (lives.next(), lives.next()) {
-            (Some(position), None) => position.key.topic_id,
-            _ => None,
-        })
-    }
-
-    async fn archive_under(&self, record: &Record, uuid: uuid::Uuid) -> Result<Repair> {
+    async fn archive_under(
+        &self,
+        record: &Record,
+        topic_id: Option<TopicId>,
+        uuid: uuid::Uuid,
+    ) -> Result<Repair> {
         let is_public = |stream: &super::Stream| (stream.is_public)(&record.topic);
         let public = self.stream.as_ref().is_some_and(is_public);
         let digest = envelope::delivery(record).digest;
         let mut notes = envelope::annotate(record, digest, uuid, public);
-        notes.topic_id = self.topic_id_of(record).await?;
+        notes.topic_id = topic_id;
         notes.sign(record, self.keys.as_ref());
         let bytes = envelope::encode(record, &notes);
         let own = envelope::object_key(&record.topic, record.timestamp, uuid);

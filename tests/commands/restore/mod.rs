@@ -4,6 +4,7 @@ mod away;
 mod exact;
 mod identity;
 mod killed;
+mod lives;
 mod refused;
 mod selected;
 
