@@ -578,7 +578,10 @@ pub struct VerifyArgs {
     /// Check only so many messages (up to 100000) or percent, chosen at random
     #[arg(long, value_name = "N|P%")]
     pub sample: Option<String>,
-    /// Check only part I of N, always the same messages and objects
+    /// Check only part I of N, always the same days of topics
+    ///
+    /// A part is made of key ranges (topic/year/month/day), so only these are
+    /// listed; parts of an archive with few days are not equally large.
     #[arg(long, value_name = "I/N", conflicts_with = "sample")]
     pub subset: Option<String>,
     /// Read every object and compare its content with the catalogue
@@ -648,8 +651,14 @@ const STATUS_EXAMPLES: &str = "Examples:\n  \
 #[derive(Args, Debug)]
 pub struct RebuildCatalogueArgs {
     /// Read only part I of N of the objects, always the same: for N processes at once
+    ///
+    /// A part is made of key ranges (topic/year/month/day), so each process lists
+    /// only its own.
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
+    /// Read all objects, also those that a rebuild which was stopped has read
+    #[arg(long)]
+    pub from_start: bool,
 }
 
 const RESTORE_EXAMPLES: &str = "Examples:\n  \

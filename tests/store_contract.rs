@@ -48,7 +48,8 @@ contract![
     a_prefix_ends_where_it_ends,
     a_listing_of_everything_is_in_order_and_has_our_keys,
     a_listing_can_be_taken_up_by_another_process,
-    a_listing_goes_on_after_any_key_that_is_there_or_not,
+    folder_listing_shows_its_objects_and_the_folders_in_it,
+    folder_listing_has_everything_once_in_pages,
     a_conditional_put_is_honoured_and_its_probe_is_in_no_listing,
 ];
 
@@ -287,23 +288,64 @@ async fn a_listing_of_everything_is_in_order_and_has_our_keys(on: Backend) {
     assert!(keys.iter().all(|key| listed.contains(key)));
 }
 
-async fn a_listing_goes_on_after_any_key_that_is_there_or_not(on: Backend) {
-    let keys = ["a/1", "a/2 +%&", "a/3", "b/1"].map(|name| on.key(name));
-    for key in &keys {
-        on.store.put_new(key, b"x".to_vec()).await.expect("stored");
-    }
-    for (after, left) in [
-        ("a/1", &keys[1..3]),
-        ("a/2 +%&", &keys[2..3]),
-        ("a/25", &keys[2..3]),
+async fn folder_listing_shows_its_objects_and_the_folders_in_it(on: Backend) {
+    let keys = [
+        "t/2026/11/28/x",
+        "t/2026/11/29/y",
+        "t/2026/z +%&",
+        "t/notes",
+        "t-2/2026/1",
+        "t/2026 +%&/x",
+    ];
+    put_all(&*on.store, &keys.map(|name| on.key(name))).await;
+    for (folder, objects, folders) in [
+        ("", &[][..], &["t-2/", "t/"][..]),
+        ("t/", &["t/notes"], &["t/2026 +%&/", "t/2026/"]),
+        ("t/2026/", &["t/2026/z +%&"], &["t/2026/11/"]),
+        ("t/2026/11/", &[], &["t/2026/11/28/", "t/2026/11/29/"]),
+        ("t/2026/11/28/", &["t/2026/11/28/x"], &[]),
+        ("t/2025/", &[], &[]),
     ] {
-        let page = on.store.list_after(&on.key("a/"), &on.key(after)).await;
-        let page = page.expect("a page").objects;
-        let listed: Vec<String> = page.into_iter().map(|object| object.key).collect();
-        assert_eq!(listed, left, "after {after}");
+        let page = on.store.list_folder(&on.key(folder), None).await;
+        let page = page.expect("a page");
+        let listed: Vec<String> = page.objects.into_iter().map(|object| object.key).collect();
+        assert_eq!(
+            listed,
+            Vec::from_iter(objects.iter().map(|o| on.key(o))),
+            "{folder:?}"
+        );
+        assert_eq!(
+            page.folders,
+            Vec::from_iter(folders.iter().map(|f| on.key(f))),
+            "{folder:?}"
+        );
+        assert_eq!(page.next, None);
     }
-    let page = on.store.list_after(&on.prefix, &on.key("zzz")).await;
-    assert!(page.expect("a page").objects.is_empty());
+}
+
+async fn folder_listing_has_everything_once_in_pages(on: Backend) {
+    let objects = (0..700).map(|i| on.key(&format!("o{i:04}")));
+    let nested = (0..800).map(|i| on.key(&format!("f{i:04}/x")));
+    let keys: Vec<String> = objects.chain(nested).collect();
+    put_all(&*on.store, &keys).await;
+    let (mut shown, mut next, mut pages) = (vec![], None, 0);
+    loop {
+        // Each page is asked for by another process.
+        let page = on.another().list_folder(&on.prefix, next.as_deref()).await;
+        let page = page.expect("a page");
+        shown.extend(page.objects.into_iter().map(|object| object.key));
+        shown.extend(page.folders.into_iter().map(|folder| folder + "x"));
+        pages += 1;
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    shown.sort();
+    assert_eq!(
+        (pages, shown),
+        (2, BTreeSet::from_iter(keys).into_iter().collect())
+    );
 }
 
 async fn a_listing_can_be_taken_up_by_another_process(on: Backend) {

@@ -59,6 +59,26 @@ async fn errors(store: &S3Store) -> [StoreError; 5] {
 }
 
 #[tokio::test]
+async fn listing_that_is_not_in_key_order_has_all_its_objects() {
+    let object = |name: &str| {
+        format!(
+            "<Contents><Key>t/2026/11/28/{name}</Key><Size>7</Size>\
+             <LastModified>2026-11-28T00:00:00.000Z</LastModified></Contents>"
+        )
+    };
+    let xml = format!(
+        "<ListBucketResult><KeyCount>2</KeyCount><IsTruncated>false</IsTruncated>{}{}\
+         </ListBucketResult>",
+        object("b.bson"),
+        object("a.bson")
+    );
+    let (store, _server) = answering(move || Answer::Bytes(response(200, "", &xml))).await;
+    let page = store.list("t/2026/11/28/", None).await.expect("a listing");
+    let keys: Vec<String> = page.objects.into_iter().map(|object| object.key).collect();
+    assert_eq!(keys, ["t/2026/11/28/b.bson", "t/2026/11/28/a.bson"]);
+}
+
+#[tokio::test]
 async fn a_store_that_asks_for_fewer_requests_is_busy() {
     let (store, _server) = answering(|| Answer::Bytes(s3_error(503, "SlowDown"))).await;
     for error in errors(&store).await {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{CatalogueError, CatalogueState, Cursor, Row, StoredRow};
+use super::{CatalogueError, CatalogueState, Row, StoredRow};
 
 /// An object in a message's place that is none, left where it is: nothing is
 /// ever deleted.
@@ -46,44 +46,6 @@ impl Verification {
     }
 }
 
-/// Rows of a topic, counted in the order of (timestamp, id).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountedPage {
-    pub messages: i64,
-    /// Earliest and latest timestamp, ms since 1970-01-01 UTC; 0 of nothing.
-    pub earliest: i64,
-    pub latest: i64,
-    /// Where the next page begins; `None` after the last.
-    pub next: Option<Cursor>,
-}
-
-/// Rows that one page counts.
-pub(super) const COUNTED: i64 = 100_000;
-macro_rules! counted_limit {
-    () => {
-        " LIMIT 100000"
-    };
-}
-pub(super) use counted_limit;
-
-impl CountedPage {
-    /// Of what a backend read: how many rows, their earliest and latest
-    /// timestamp, and the greatest id at the latest.
-    pub(super) fn new(messages: i64, times: Option<(i64, i64)>, last_id: Option<i64>) -> Self {
-        let (earliest, latest) = times.unwrap_or_default();
-        let next = last_id.filter(|_| messages == COUNTED).map(|id| Cursor {
-            timestamp: latest,
-            id,
-        });
-        Self {
-            messages,
-            earliest,
-            latest,
-            next,
-        }
-    }
-}
-
 /// The rarer calls, which the archiver never makes. Each is one transaction and
 /// durable on `Ok`, as the others are.
 pub trait Upkeep: Send + Sync {
@@ -106,8 +68,13 @@ pub trait Upkeep: Send + Sync {
     fn state(&self) -> Result<CatalogueState, CatalogueError>;
 
     /// Marks the catalogue as incomplete until the rebuild of this part (the
-    /// second number says of how many) and of all others has ended.
-    fn begin_rebuild(&self, part: (i32, i32)) -> Result<(), CatalogueError>;
+    /// second number says of how many) and of all others has ended. Returns the
+    /// position that an earlier rebuild of this part, which did not end, saved.
+    fn begin_rebuild(&self, part: (i32, i32)) -> Result<Option<String>, CatalogueError>;
+
+    /// Saves how far the rebuild of a part has come, in words that only the
+    /// verifier knows; nothing where the rebuild has ended.
+    fn save_rebuild(&self, part: (i32, i32), position: &str) -> Result<(), CatalogueError>;
 
     /// Ends the rebuild of a part. Whether the catalogue is complete now: then,
     /// if rows were added since the rebuild began, it has another id.
@@ -122,15 +89,7 @@ pub trait Upkeep: Send + Sync {
     /// another row has the UUID.
     fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError>;
 
-    /// The first topic after one, by name, that has rows, whatever `topics` says.
-    fn topic_after(&self, topic: Option<&str>) -> Result<Option<String>, CatalogueError>;
-
-    /// One page of a topic's rows, counted along an index.
-    fn count_page(&self, topic: &str, after: Option<Cursor>)
-    -> Result<CountedPage, CatalogueError>;
-
-    /// Corrects what `topics` says of a topic by what its rows say, whoever writes
-    /// meanwhile. No lock is held while they are counted.
+    /// Counts the rows of a topic anew into `topics`, whoever writes meanwhile.
     fn recount(&self, topic: &str) -> Result<(), CatalogueError>;
 
     /// Marks the gaps of these topics (`None`: of all) that are not yet, and

@@ -18,7 +18,7 @@ use crate::verify::{Finding, IsPublic, Progress, Rebuild, Rebuilt};
 
 /// Not every object was read: run it again.
 #[derive(Debug, thiserror::Error)]
-#[error("rebuild-catalogue could not finish; run it again, and it adds what is missing")]
+#[error("rebuild-catalogue could not finish; run it again, and it continues where it stopped")]
 struct NotFinished;
 
 /// `rebuild-catalogue`: a line for each object that gives no row, and a summary.
@@ -37,6 +37,7 @@ pub fn rebuild(config: &Config, args: &RebuildCatalogueArgs, json: bool) -> anyh
             catalogue: Arc::clone(&catalogue),
             store: open::store_to_read(config).await?,
             shard,
+            from_start: args.from_start,
             progress: Arc::new(Progress::default()),
             keys: config.archive()?.signing,
             is_public: public_topics(config)?,
@@ -94,6 +95,7 @@ fn as_json(rebuilt: &Rebuilt, seconds: f64) -> serde_json::Value {
         "signatures_checked": rebuilt.unconfirmed.is_some(),
         "unconfirmed": rebuilt.unconfirmed,
         "catalogue_complete": rebuilt.incomplete.is_none(),
+        "continued_after": rebuilt.continued_after,
         "seconds": tenths(seconds),
     })
 }
@@ -121,5 +123,9 @@ fn as_table(rebuilt: &Rebuilt, seconds: f64) -> String {
     ];
     let table = table::render(["what", "number", "how"], rows);
     let rate = rebuilt.objects as f64 / seconds.max(0.001);
-    format!("{table}{seconds:.1} s, {rate:.0} objects a second\n")
+    let continued = match &rebuilt.continued_after {
+        Some(range) => format!("continued after {range:?}, the counts are of both runs\n"),
+        None => String::new(),
+    };
+    format!("{table}{continued}{seconds:.1} s, {rate:.0} objects a second\n")
 }

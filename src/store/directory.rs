@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use self::publish::Publisher;
-use self::walk::Walk;
+use self::walk::{Entry, Walk};
 use super::progress::Progress;
 use super::{Location, ObjectInfo, Page, Put, Store, StoreError, names};
 use crate::config::DirectoryConfig;
@@ -48,6 +48,7 @@ struct Files {
 /// A walk between two pages.
 struct Paused {
     prefix: String,
+    is_flat: bool,
     /// The last key shown, which is the next page's name.
     page: String,
     walk: Walk,
@@ -135,12 +136,14 @@ impl Store for DirectoryStore {
 
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
         let (prefix, page) = (prefix.to_owned(), page.unwrap_or_default().to_owned());
-        self.blocking(move |files| files.list(&prefix, &page)).await
+        self.blocking(move |files| files.list(&prefix, &page, false))
+            .await
     }
 
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
-        // A page is named by the key before it.
-        self.list(prefix, Some(key)).await
+    async fn list_folder(&self, folder: &str, page: Option<&str>) -> Result<Page, StoreError> {
+        let (folder, page) = (folder.to_owned(), page.unwrap_or_default().to_owned());
+        self.blocking(move |files| files.list(&folder, &page, true))
+            .await
     }
 }
 
@@ -193,47 +196,52 @@ impl Files {
             .map_err(|e| failure::failure(&self.name, "read the time of", key, &e))
     }
 
-    fn list(&self, prefix: &str, page: &str) -> Result<Page, StoreError> {
-        let mut walk = match self.resume(prefix, page) {
+    fn list(&self, prefix: &str, page: &str, is_flat: bool) -> Result<Page, StoreError> {
+        let mut walk = match self.resume(prefix, page, is_flat) {
             Some(walk) => walk,
-            None => Walk::begin(&self.path.join(&self.bucket), prefix, page)
+            None => Walk::begin(&self.path.join(&self.bucket), prefix, page, is_flat)
                 .map_err(|e| self.bucket_failure(&e))?,
         };
         let fail = |e: io::Error| StoreError::Unavailable {
             store: self.name.clone(),
             cause: format!("cannot list {prefix:?}: {e}"),
         };
-        let mut objects = Vec::new();
-        while objects.len() < PAGE
-            && let Some(object) = walk.next().map_err(fail)?
+        let mut shown = Page::default();
+        let mut last = None;
+        while shown.objects.len() + shown.folders.len() < PAGE
+            && let Some(entry) = walk.next().map_err(fail)?
         {
-            objects.push(object);
+            last = Some(entry.key().to_owned());
+            match entry {
+                Entry::Object(object) => shown.objects.push(object),
+                Entry::Folder(folder) => shown.folders.push(folder),
+            }
         }
-        let next = match objects.last() {
-            Some(last) if walk.has_more().map_err(fail)? => Some(last.key.clone()),
-            _ => None,
-        };
-        if let Some(page) = &next {
-            self.pause(prefix, page, walk);
+        if let Some(last) = last
+            && walk.has_more().map_err(fail)?
+        {
+            self.pause(prefix, &last, is_flat, walk);
+            shown.next = Some(last);
         }
-        Ok(Page { objects, next })
+        Ok(shown)
     }
 
-    fn resume(&self, prefix: &str, page: &str) -> Option<Walk> {
+    fn resume(&self, prefix: &str, page: &str, is_flat: bool) -> Option<Walk> {
         let mut walks = self.walks();
-        let found = walks
-            .iter()
-            .position(|paused| paused.page == page && paused.prefix == prefix)?;
+        let found = walks.iter().position(|paused| {
+            paused.page == page && paused.prefix == prefix && paused.is_flat == is_flat
+        })?;
         Some(walks.remove(found).walk)
     }
 
-    fn pause(&self, prefix: &str, page: &str, walk: Walk) {
+    fn pause(&self, prefix: &str, page: &str, is_flat: bool, walk: Walk) {
         let mut walks = self.walks();
         if walks.len() >= WALKS {
             walks.remove(0);
         }
         walks.push(Paused {
             prefix: prefix.to_owned(),
+            is_flat,
             page: page.to_owned(),
             walk,
         });

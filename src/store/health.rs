@@ -105,13 +105,21 @@ impl Health {
         {
             return true;
         }
+        // Beside it, first of all, and in a folder of which neither may be.
+        let Ok(top) = store.list_folder("", None).await else {
+            return false;
+        };
+        let beside = key.rfind('/').map_or("", |end| &key[..=end]);
+        let prefixes = [
+            Some(beside),
+            Some(""),
+            top.folders.last().map(String::as_str),
+        ];
         let mut is_alone = true;
-        for is_after in [true, false] {
-            let page = match is_after {
-                true => store.list_after("", key).await,
-                false => store.list("", None).await,
+        for prefix in prefixes.into_iter().flatten() {
+            let Ok(page) = store.list(prefix, None).await else {
+                return false;
             };
-            let Ok(page) = page else { return false };
             let mut others = page.objects;
             others.retain(|other| other.key != key && other.size > 0);
             let Some(last) = others.len().checked_sub(1) else {

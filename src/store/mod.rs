@@ -41,11 +41,14 @@ pub struct ObjectInfo {
     pub modified: i64,
 }
 
-/// One page of a listing, ordered by the bytes of the key.
+/// One page of a listing, in any order: not every store lists by key.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     pub objects: Vec<ObjectInfo>,
-    /// Pass it to the next [`Store::list`]; `None` after the last page.
+    /// Of [`Store::list_folder`]: what the keys in a folder below start with,
+    /// up to and with the `/`.
+    pub folders: Vec<String>,
+    /// Pass it to the next call of the same listing; `None` after the last page.
     pub next: Option<String>,
 }
 
@@ -144,9 +147,10 @@ pub trait Store: Send + Sync {
     /// never an empty page.
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError>;
 
-    /// As [`Store::list`], the first page of those whose key comes after `key`:
-    /// to go on where an earlier process stopped, whose pages are forgotten.
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError>;
+    /// As [`Store::list`], without what is in a folder below: the objects whose
+    /// key has no further `/` after `folder`, and the folders. `folder` is empty
+    /// or ends in `/`.
+    async fn list_folder(&self, folder: &str, page: Option<&str>) -> Result<Page, StoreError>;
 
     /// The noncurrent versions of an object of [`Store::bucket`], the newest
     /// first, at most 1,000; also those of one that was deleted. Empty where the

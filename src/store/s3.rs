@@ -16,7 +16,6 @@ use s3::Bucket;
 
 use self::credentials::{CredentialSource, CredentialsError};
 use self::failure::Failure;
-use self::requests::Start;
 use super::progress::Progress;
 use super::{Location, ObjectInfo, Page, Put, Store, StoreError, names};
 use crate::config::S3Config;
@@ -89,7 +88,7 @@ impl S3Store {
     async fn check_bucket(&self, name: &str, anywhere: bool) -> Result<(), StoreError> {
         let bucket = self.open_bucket(name).await?;
         // Not HEAD: its answer has no body, and so no reason.
-        match requests::list(&bucket, "", Start::Page(None), 1).await {
+        match requests::list(&bucket, "", None, None, 1).await {
             Ok(_) => Ok(()),
             Err(failure) if anywhere && failure.is_elsewhere() => Ok(()),
             Err(failure) => Err(self
@@ -154,9 +153,14 @@ impl S3Store {
         requests::put(bucket, PROBE_KEY, PROBE_BODY.into(), true).await
     }
 
-    async fn list_from(&self, prefix: &str, start: Start<'_>) -> Result<Page, StoreError> {
+    async fn list_page(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        page: Option<&str>,
+    ) -> Result<Page, StoreError> {
         let bucket = self.open_bucket(&self.bucket).await?;
-        match requests::list(&bucket, prefix, start, PAGE).await {
+        match requests::list(&bucket, prefix, delimiter, page, PAGE).await {
             Ok(mut page) => {
                 page.objects.retain(|object| object.key != PROBE_KEY);
                 Ok(page)
@@ -313,11 +317,11 @@ impl Store for S3Store {
     }
 
     async fn list(&self, prefix: &str, page: Option<&str>) -> Result<Page, StoreError> {
-        self.list_from(prefix, Start::Page(page)).await
+        self.list_page(prefix, None, page).await
     }
 
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
-        self.list_from(prefix, Start::After(key)).await
+    async fn list_folder(&self, folder: &str, page: Option<&str>) -> Result<Page, StoreError> {
+        self.list_page(folder, Some("/"), page).await
     }
 
     async fn versions(&self, key: &str) -> Result<Vec<String>, StoreError> {

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::objects::{Rowless, listing};
+use super::objects::Rowless;
 use super::place::Place;
+use super::ranges::{Ranges, listing};
 use super::{Result, SUSPECTS, Verifier};
 
 /// Pages whose rows are looked up at once.
@@ -23,7 +24,7 @@ const PAGES: usize = 10_000;
 /// A page, with its share of what is held of objects without a row.
 type Listed = Result<(Rowless, Option<OwnedSemaphorePermit>)>;
 
-/// Pages in the order of the listing; none after the last or an error.
+/// Pages in the order of their ranges; none after the last or an error.
 pub(super) struct Ahead(mpsc::Receiver<Listed>);
 
 impl Ahead {
@@ -40,49 +41,33 @@ impl Verifier {
         place: &Place,
     ) -> (impl Future<Output = ()> + Send + use<'a>, Ahead) {
         let (to, listed) = mpsc::channel(PAGES);
-        let left = match place {
-            Place::Messages { .. } => self.prefixes(None),
-            Place::Objects { after } => self.prefixes(after.clone()),
-            Place::Topics | Place::Kafka { .. } => vec![],
+        let after = match place {
+            Place::Objects { range } => Some(range.clone()),
+            Place::Messages { .. } => Some(None),
+            Place::Topics | Place::Kafka { .. } => None,
         };
-        (self.list(left, to), Ahead(listed))
+        let ranges = after.map(|after| Ranges {
+            topics: self.filter.topics.clone(),
+            subset: self.subset,
+            after,
+        });
+        (self.list(ranges, to), Ahead(listed))
     }
 
-    async fn list(&self, prefixes: Vec<(String, Option<String>)>, to: mpsc::Sender<Listed>) {
+    async fn list(&self, ranges: Option<Ranges>, to: mpsc::Sender<Listed>) {
+        let Some(ranges) = ranges else { return };
         let room = Arc::new(Semaphore::new(SUSPECTS));
-        for (prefix, after) in prefixes {
-            let mut pages = listing(&self.store, &prefix, after)
-                .map_ok(|page| self.rowless(page))
-                .try_buffered(AT_ONCE)
-                .and_then(|page| with_room(page, room.clone()))
-                .boxed();
-            while let Some(page) = pages.next().await {
-                let is_last = page.is_err();
-                if to.send(page).await.is_err() || is_last {
-                    return;
-                }
+        let mut pages = listing(&self.store, ranges)
+            .map_ok(|page| self.rowless(page))
+            .try_buffered(AT_ONCE)
+            .and_then(|page| with_room(page, room.clone()))
+            .boxed();
+        while let Some(page) = pages.next().await {
+            let is_last = page.is_err();
+            if to.send(page).await.is_err() || is_last {
+                return;
             }
         }
-    }
-
-    /// Keys start with their topic. Each prefix with the key to go on after;
-    /// those that are done are left out.
-    fn prefixes(&self, after: Option<String>) -> Vec<(String, Option<String>)> {
-        let mut prefixes: Vec<String> = match &self.filter.topics {
-            None => vec![String::new()],
-            Some(topics) => topics.iter().map(|topic| format!("{topic}/")).collect(),
-        };
-        prefixes.sort();
-        let is_left = |prefix: &String| match &after {
-            Some(after) => prefix >= after || after.starts_with(prefix.as_str()),
-            None => true,
-        };
-        prefixes.retain(is_left);
-        let begin = |prefix: String| {
-            let after = after.clone().filter(|key| key.starts_with(&prefix));
-            (prefix, after)
-        };
-        prefixes.into_iter().map(begin).collect()
     }
 }
 

@@ -53,17 +53,25 @@ impl Verifier {
     async fn unfinished(&self, asked: &str) -> Result<Option<Logbook>> {
         let recent = self.ask(|catalogue| catalogue.upkeep().verifications(RECENT));
         let last = recent.await?.into_iter().find(|last| last.asked == asked);
-        Ok(last
-            .filter(|last| last.finished_at.is_none())
-            .and_then(|last| {
-                let saved = serde_json::from_str(last.place.as_deref()?).ok()?;
-                Some(Logbook {
-                    settled: u64::try_from(last.messages).unwrap_or_default(),
-                    verification: last,
-                    saved,
-                    next: Some(Instant::now() + self.save_every),
-                })
-            }))
+        let Some(last) = last.filter(|last| last.finished_at.is_none()) else {
+            return Ok(None);
+        };
+        let Some(place) = last.place.as_deref() else {
+            return Ok(None);
+        };
+        let Some(saved) = Saved::parse(place) else {
+            warn!(
+                "the unfinished verification was saved by another version of archive_ingest and \
+                 cannot be continued: starting from the beginning"
+            );
+            return Ok(None);
+        };
+        Ok(Some(Logbook {
+            settled: u64::try_from(last.messages).unwrap_or_default(),
+            verification: last,
+            saved,
+            next: Some(Instant::now() + self.save_every),
+        }))
     }
 
     /// Whether it is time to save.

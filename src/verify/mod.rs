@@ -38,6 +38,7 @@ mod objects;
 mod pages;
 mod place;
 mod progress;
+mod ranges;
 mod rebuild;
 mod rows;
 mod sample;
@@ -231,7 +232,7 @@ impl Verifier {
     ) -> Result<Option<Completeness>> {
         if let Place::Messages { after } = log.saved.place {
             self.check_rows(after, log, findings).await?;
-            let next = Place::Objects { after: None };
+            let next = Place::Objects { range: None };
             self.save(log, findings, next).await;
         }
         if let Place::Objects { .. } = log.saved.place {

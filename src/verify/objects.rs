@@ -1,9 +1,7 @@
 //! Store → catalogue: every object's row.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use futures::{Stream, stream};
 use uuid::Uuid;
 
 use super::ahead::Ahead;
@@ -12,10 +10,10 @@ use super::defect::{Defect, Kind};
 use super::finding::{Findings, Repair};
 use super::logbook::Logbook;
 use super::place::Place;
+use super::ranges::RangePage;
 use super::{Result, SUSPECTS, Verifier};
 use crate::catalogue::StoredRow;
-use crate::retry::patiently;
-use crate::store::{ObjectInfo, Page, Store, StoreError};
+use crate::store::ObjectInfo;
 
 /// UUIDs looked up in one question.
 pub(super) const LOOK_UP: usize = 1_000;
@@ -34,8 +32,8 @@ pub(super) struct Rowless {
     young: u64,
     old: Vec<Candidate>,
     foreign: Vec<ObjectInfo>,
-    /// The last key of the page.
-    last: Option<String>,
+    /// The range that ends with this page.
+    finished: Option<String>,
 }
 
 impl Rowless {
@@ -61,13 +59,14 @@ impl Verifier {
                 self.tell_of_foreign(object, findings).await?;
             }
             suspects.extend(rowless.old);
-            let is_save_due = self.is_save_due(log);
+            // What is counted at the end of a range is not counted again.
+            let is_save_due = rowless.finished.is_some() && self.is_save_due(log);
             if suspects.len() >= SUSPECTS || is_save_due {
                 self.look_up_again(&mut suspects, findings).await?;
             }
-            if is_save_due && let Some(last) = rowless.last {
-                let place = Place::Objects { after: Some(last) };
-                self.save(log, findings, place).await;
+            if is_save_due {
+                let range = rowless.finished;
+                self.save(log, findings, Place::Objects { range }).await;
             }
         }
         self.look_up_again(&mut suspects, findings).await
@@ -81,17 +80,11 @@ impl Verifier {
         findings.tell_of(vec![defect], repair).await
     }
 
-    pub(super) async fn rowless(&self, page: Page) -> Result<Rowless> {
-        let last = page.objects.last().map(|object| object.key.clone());
+    pub(super) async fn rowless(&self, page: RangePage) -> Result<Rowless> {
         let (mut candidates, mut foreign) = (vec![], vec![]);
-        let mut objects = 0;
+        let objects = page.objects.len();
         for object in page.objects {
-            let uuid = uuid_of(&object.key);
-            if !self.is_of_subset(uuid, &object.key) {
-                continue;
-            }
-            objects += 1;
-            match uuid {
+            match uuid_of(&object.key) {
                 Some(uuid) => candidates.push(Candidate { uuid, object }),
                 None => foreign.push(object),
             }
@@ -99,7 +92,7 @@ impl Verifier {
         let mut rowless = Rowless {
             objects,
             foreign: self.not_packed(foreign, |object| &object.key).await?,
-            last,
+            finished: page.finished,
             ..Rowless::default()
         };
         let now = now();
@@ -110,14 +103,6 @@ impl Verifier {
             }
         }
         Ok(rowless)
-    }
-
-    fn is_of_subset(&self, uuid: Option<Uuid>, key: &str) -> bool {
-        match (self.subset, uuid) {
-            (None, _) => true,
-            (Some(subset), Some(uuid)) => subset.has(uuid),
-            (Some(subset), None) => subset.has_name(key),
-        }
     }
 
     /// Those of which no row says that its object lies there, and that were not
@@ -169,36 +154,6 @@ pub(super) fn uuid_of(key: &str) -> Option<Uuid> {
         |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let is_ours = rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number);
     Uuid::try_parse(uuid).ok().filter(|_| is_ours)
-}
-
-/// The pages of a listing, from the one after a key on.
-pub(super) fn listing<'a>(
-    store: &'a Arc<dyn Store>,
-    prefix: &'a str,
-    after: Option<String>,
-) -> impl Stream<Item = Result<Page>> + Send + 'a {
-    let first = match after {
-        Some(key) => From::Key(key),
-        None => From::Page(None),
-    };
-    stream::try_unfold(Some(first), move |from| async move {
-        let Some(from) = from else { return Ok(None) };
-        let list = || async {
-            match &from {
-                From::Key(key) => store.list_after(prefix, key).await,
-                From::Page(page) => store.list(prefix, page.as_deref()).await,
-            }
-        };
-        let page = patiently(list, StoreError::is_passing).await?;
-        let next = page.next.clone().map(|next| From::Page(Some(next)));
-        Ok(Some((page, next)))
-    })
-}
-
-/// Where a page of a listing begins.
-enum From {
-    Key(String),
-    Page(Option<String>),
 }
 
 #[cfg(test)]

@@ -11,18 +11,22 @@
 //!
 //! From its beginning to the end of the last part the catalogue is marked as
 //! incomplete: nothing is archived meanwhile, because a UUID that seems free may
-//! have an owner. A rebuild that is stopped leaves the mark.
+//! have an owner. A rebuild that is stopped leaves the mark, and the next one
+//! continues after the last key range that is done.
 
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::defect::{Defect, Kind};
 use super::describe::{prove, proved, row_of};
 use super::finding::{Finding, Findings};
-use super::objects::{listing, uuid_of};
+use super::objects::uuid_of;
+use super::ranges::{Ranges, listing};
 use super::signatures::unconfirmed;
 use super::{Result, SUSPECTS, Subset, Verifier};
 use crate::catalogue::{Catalogue, Row};
@@ -35,6 +39,9 @@ const AT_ONCE: usize = 32;
 
 /// Rows added at once.
 const BATCH: usize = 500;
+
+/// Objects, of one or more ranges, after which the position is saved.
+const SAVE_AFTER: usize = 2_000;
 
 /// Of objects read at once, in KiB; a larger object is read alone.
 const MEMORY_KIB: u32 = 64 * 1024;
@@ -49,6 +56,8 @@ pub struct Rebuild {
     pub store: Arc<dyn Store>,
     /// Only this part.
     pub shard: Option<Subset>,
+    /// Whether everything is read, also what a rebuild that was stopped has done.
+    pub from_start: bool,
     pub progress: Arc<super::Progress>,
     /// With which signatures are checked; `None`: nothing is proved.
     pub keys: Option<SigningKeys>,
@@ -56,8 +65,8 @@ pub struct Rebuild {
     pub is_public: IsPublic,
 }
 
-/// What became of the objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What became of the objects, those of the rebuild that was continued included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebuilt {
     pub objects: u64,
     /// Rows that were not there before.
@@ -72,6 +81,24 @@ pub struct Rebuilt {
     pub unconfirmed: Option<u64>,
     /// Why the catalogue is not complete now: other parts are missing.
     pub incomplete: Option<String>,
+    /// The key range after which this run continued an earlier one.
+    pub continued_after: Option<String>,
+}
+
+/// How far the rebuild of a part has come.
+#[derive(Serialize, Deserialize)]
+struct RebuildCheckpoint {
+    /// All ranges up to this one are done.
+    range: Option<String>,
+    done: Rebuilt,
+    /// Objects that are judged when all others are read, and their sizes.
+    last: Vec<(String, u64)>,
+    /// The highest serial number in the catalogue: with a lower one, rows were
+    /// removed since.
+    newest_row: i64,
+    /// What was read, and whether signatures were checked.
+    store: String,
+    is_signed: bool,
 }
 
 /// What an object is.
@@ -97,6 +124,7 @@ impl Rebuild {
                 ..Verifier::new(self.catalogue.clone(), self.store.clone())
             },
             shard: self.shard,
+            from_start: self.from_start,
             is_public: self.is_public.clone(),
             findings: Findings::new(to, super::finding::Counts::default()),
         };
@@ -107,6 +135,7 @@ impl Rebuild {
 struct Work {
     verifier: Verifier,
     shard: Option<Subset>,
+    from_start: bool,
     is_public: IsPublic,
     findings: Findings,
 }
@@ -115,7 +144,8 @@ impl Work {
     async fn run(&self) -> Result<Rebuilt> {
         let (part, parts) = self.shard.map_or((1, 1), Subset::part);
         let part = (part as i32, parts as i32);
-        self.verifier
+        let saved = self
+            .verifier
             .ask(move |catalogue| catalogue.upkeep().begin_rebuild(part))
             .await?;
         if self.verifier.keys.is_some() {
@@ -123,7 +153,28 @@ impl Work {
                 .ask(|catalogue| catalogue.upkeep().begin_signing())
                 .await?;
         }
-        let mut done = self.read_all().await?;
+        let new = RebuildCheckpoint {
+            range: None,
+            done: Rebuilt {
+                unconfirmed: self.verifier.keys.as_ref().map(|_| 0),
+                ..Rebuilt::default()
+            },
+            last: vec![],
+            newest_row: self.newest_row().await?,
+            store: self.verifier.store.name().to_owned(),
+            is_signed: self.verifier.keys.is_some(),
+        };
+        let checkpoint = match saved {
+            None => new,
+            Some(saved) => match self.continued(&saved, &new) {
+                Some(checkpoint) => checkpoint,
+                None => {
+                    self.save(part, &new).await?;
+                    new
+                }
+            },
+        };
+        let mut done = self.read_all(part, checkpoint).await?;
         let is_complete = self
             .verifier
             .ask(move |catalogue| catalogue.upkeep().end_rebuild(part))
@@ -135,74 +186,168 @@ impl Work {
         Ok(done)
     }
 
-    async fn read_all(&self) -> Result<Rebuilt> {
-        self.verifier.progress.turn_backwards();
-        let memory = Semaphore::new(MEMORY_KIB as usize);
-        let mut done = Rebuilt {
-            unconfirmed: self.verifier.keys.as_ref().map(|_| 0),
-            ..Rebuilt::default()
+    /// Where an earlier rebuild was stopped, if this one may continue there.
+    /// `new`: where this one begins otherwise.
+    fn continued(&self, saved: &str, new: &RebuildCheckpoint) -> Option<RebuildCheckpoint> {
+        if self.from_start {
+            return None;
+        }
+        let cause = match serde_json::from_str::<RebuildCheckpoint>(saved) {
+            Err(_) => "another version of archive_ingest saved its position",
+            Ok(old) if old.store != new.store => "it read another store",
+            Ok(old) if old.is_signed != new.is_signed => {
+                "it ran with another setting of ARCHIVE_SIGNING_KEY"
+            }
+            Ok(old) if old.newest_row > new.newest_row => "rows were removed since",
+            Ok(mut old) => {
+                let range = old.range.as_deref();
+                info!(
+                    range,
+                    objects = old.done.objects,
+                    "rebuild continues after range"
+                );
+                old.done.continued_after = old.range.clone();
+                return Some(old);
+            }
         };
-        let mut batches = listing(&self.verifier.store, "", None)
-            .map_ok(|page| stream::iter(page.objects.into_iter().map(Ok)))
-            .try_flatten()
-            .try_filter(|object| std::future::ready(self.is_of_shard(&object.key)))
-            .map_ok(|object| self.read(object, &memory))
-            .try_buffer_unordered(AT_ONCE)
-            .try_chunks(BATCH)
-            .map_err(|error| error.1)
-            .boxed();
-        let (mut damaged, mut strays) = (vec![], vec![]);
-        while let Some(batch) = batches.try_next().await? {
-            let (mut rows, mut unconfirmed) = (vec![], vec![]);
-            for read in batch {
-                done.objects += 1;
-                match read {
-                    Read::Row(row) => rows.push(*row),
-                    Read::Unconfirmed(row, cause) => {
-                        let kind = Kind::UnconfirmedObject { cause };
-                        self.tell(row.key.clone(), Some(row.uuid), kind).await?;
-                        unconfirmed.push(*row);
-                    }
-                    Read::Damaged(uuid, object, kind) => damaged.push((uuid, object, kind)),
-                    Read::Stray(object) => strays.push(object),
-                    Read::Foreign(object) => {
-                        done.defects += 1;
-                        let kind = Kind::ForeignObject { size: object.size };
-                        self.tell(object.key, None, kind).await?;
-                    }
-                }
-            }
-            if let Some(count) = &mut done.unconfirmed {
-                *count += unconfirmed.len() as u64;
-            }
-            self.add(rows, true, &mut done).await?;
-            self.add(unconfirmed, false, &mut done).await?;
-            // Keys of one UUID lie together, so their objects have been read.
-            if damaged.len() >= SUSPECTS {
-                self.judge_damaged(std::mem::take(&mut damaged), &mut done)
-                    .await?;
-            }
-        }
-        self.judge_damaged(damaged, &mut done).await?;
-        // Last: their messages may have objects of their own.
-        for object in strays {
-            self.give_row(object, &mut done).await?;
-        }
-        Ok(done)
+        warn!("the rebuild that was stopped is not continued, all objects are read again: {cause}");
+        None
     }
 
-    fn is_of_shard(&self, key: &str) -> bool {
-        match (self.shard, uuid_of(key)) {
-            (None, _) => true,
-            // All objects of a UUID are of one part.
-            (Some(shard), Some(uuid)) => shard.has(uuid),
-            (Some(shard), None) => shard.has_name(key),
+    async fn newest_row(&self) -> Result<i64> {
+        let newest = self
+            .verifier
+            .ask(|catalogue| catalogue.upkeep().newest_row());
+        Ok(newest.await?.map_or(0, |row| row.id))
+    }
+
+    async fn save(&self, part: (i32, i32), checkpoint: &RebuildCheckpoint) -> Result<()> {
+        let Ok(text) = serde_json::to_string(checkpoint) else {
+            return Ok(());
+        };
+        self.verifier
+            .ask(move |catalogue| catalogue.upkeep().save_rebuild(part, &text))
+            .await
+    }
+
+    async fn read_all(
+        &self,
+        part: (i32, i32),
+        mut checkpoint: RebuildCheckpoint,
+    ) -> Result<Rebuilt> {
+        self.verifier.progress.turn_backwards();
+        let memory = Semaphore::new(MEMORY_KIB as usize);
+        let ranges = Ranges {
+            topics: None,
+            subset: self.shard,
+            after: checkpoint.range.clone(),
+        };
+        let mut pages = listing(&self.verifier.store, ranges);
+        let mut is_end = false;
+        while !is_end {
+            let (mut objects, mut finished) = (vec![], None);
+            while objects.len() < SAVE_AFTER && !is_end {
+                match pages.try_next().await? {
+                    Some(page) => {
+                        objects.extend(page.objects);
+                        finished = page.finished;
+                    }
+                    None => is_end = true,
+                }
+            }
+            let done = &mut checkpoint.done;
+            done.objects += objects.len() as u64;
+            let mut batches = stream::iter(objects)
+                .map(|object| {
+                    self.verifier.progress.objects(1);
+                    self.read(object, &memory)
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_chunks(BATCH)
+                .map_err(|error| error.1)
+                .boxed();
+            while let Some(batch) = batches.try_next().await? {
+                let last = self.add_batch(batch, done).await?;
+                let last = last.into_iter().map(|object| (object.key, object.size));
+                checkpoint.last.extend(last);
+            }
+            drop(batches);
+            if checkpoint.last.len() >= SUSPECTS {
+                let last = std::mem::take(&mut checkpoint.last);
+                self.judge(last, &memory, done).await?;
+            }
+            if finished.is_some() {
+                checkpoint.range = finished;
+                checkpoint.newest_row = self.newest_row().await?;
+                self.save(part, &checkpoint).await?;
+            }
         }
+        // Last: their messages may have objects of their own.
+        self.judge(checkpoint.last, &memory, &mut checkpoint.done)
+            .await?;
+        Ok(checkpoint.done)
+    }
+
+    /// Adds the rows of objects that were read. Gives those that are damaged, or
+    /// another message's than their key says.
+    async fn add_batch(&self, batch: Vec<Read>, done: &mut Rebuilt) -> Result<Vec<ObjectInfo>> {
+        let (mut rows, mut unconfirmed, mut last) = (vec![], vec![], vec![]);
+        for read in batch {
+            match read {
+                Read::Row(row) => rows.push(*row),
+                Read::Unconfirmed(row, cause) => {
+                    let kind = Kind::UnconfirmedObject { cause };
+                    self.tell(row.key.clone(), Some(row.uuid), kind).await?;
+                    unconfirmed.push(*row);
+                }
+                Read::Damaged(_, object, _) | Read::Stray(object) => last.push(object),
+                Read::Foreign(object) => {
+                    done.defects += 1;
+                    let kind = Kind::ForeignObject { size: object.size };
+                    self.tell(object.key, None, kind).await?;
+                }
+            }
+        }
+        if let Some(count) = &mut done.unconfirmed {
+            *count += unconfirmed.len() as u64;
+        }
+        self.add(rows, true, done).await?;
+        self.add(unconfirmed, false, done).await?;
+        Ok(last)
+    }
+
+    /// Reads again what gave no row of its own, and finds out whether its message
+    /// has one now.
+    async fn judge(
+        &self,
+        objects: Vec<(String, u64)>,
+        memory: &Semaphore,
+        done: &mut Rebuilt,
+    ) -> Result<()> {
+        let mut strays = vec![];
+        for (key, size) in objects {
+            // Its time is not looked at.
+            let object = ObjectInfo {
+                key,
+                size,
+                modified: 0,
+            };
+            match self.read(object, memory).await? {
+                Read::Damaged(uuid, object, kind) => {
+                    self.judge_damaged(uuid, object, kind, done).await?;
+                }
+                Read::Stray(object) => strays.push(object),
+                // It was replaced meanwhile.
+                other => drop(self.add_batch(vec![other], done).await?),
+            }
+        }
+        for object in strays {
+            self.give_row(object, done).await?;
+        }
+        Ok(())
     }
 
     async fn read(&self, object: ObjectInfo, memory: &Semaphore) -> Result<Read> {
-        let progress = &self.verifier.progress;
-        progress.objects(1);
         let Some(uuid) = uuid_of(&object.key) else {
             return Ok(Read::Foreign(object));
         };
@@ -226,7 +371,7 @@ impl Work {
             }
             Err(error) => return Err(error.into()),
         };
-        progress.read(bytes.len());
+        self.verifier.progress.read(bytes.len());
         if proved(&bytes).is_some_and(|document| document.annotations.uuid != uuid) {
             return Ok(Read::Stray(object));
         }
@@ -413,25 +558,20 @@ impl Work {
     /// What is damaged is of no account where its message has another object.
     async fn judge_damaged(
         &self,
-        damaged: Vec<(Uuid, ObjectInfo, Kind)>,
+        uuid: Uuid,
+        object: ObjectInfo,
+        kind: Kind,
         done: &mut Rebuilt,
     ) -> Result<()> {
-        for (uuid, object, kind) in damaged {
-            let row = self.verifier.row_of_uuid(uuid).await?;
-            let is_elsewhere = row.is_some_and(|stored| stored.row.key != object.key);
-            if is_elsewhere {
-                done.set_aside += 1;
-                let bucket = self.verifier.store.bucket();
-                let reason = "damaged, and the message's object lies elsewhere";
-                self.verifier
-                    .leave_aside(bucket, &object.key, reason)
-                    .await?;
-            } else {
-                done.defects += 1;
-                self.tell(object.key, Some(uuid), kind).await?;
-            }
+        let row = self.verifier.row_of_uuid(uuid).await?;
+        if row.is_none_or(|stored| stored.row.key == object.key) {
+            done.defects += 1;
+            return self.tell(object.key, Some(uuid), kind).await;
         }
-        Ok(())
+        done.set_aside += 1;
+        let bucket = self.verifier.store.bucket();
+        let reason = "damaged, and the message's object lies elsewhere";
+        self.verifier.leave_aside(bucket, &object.key, reason).await
     }
 
     async fn tell(&self, key: String, uuid: Option<Uuid>, kind: Kind) -> Result<()> {

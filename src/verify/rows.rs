@@ -11,6 +11,7 @@ use super::finding::{Findings, Repair};
 use super::logbook::Logbook;
 use super::pages::{Page, Pages};
 use super::place::Place;
+use super::ranges::range_of;
 use super::{Result, SUSPECTS, Sample, Verifier};
 use crate::catalogue::{Cursor, Row, StoredRow};
 use crate::envelope::{self, Document};
@@ -177,7 +178,7 @@ impl Verifier {
 
     fn of_subset(&self, mut rows: Vec<StoredRow>) -> Vec<StoredRow> {
         if let Some(subset) = self.subset {
-            rows.retain(|stored| subset.has(stored.row.uuid));
+            rows.retain(|stored| subset.has_name(range_of(&stored.row.key)));
         }
         rows
     }

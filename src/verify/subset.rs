@@ -2,13 +2,11 @@
 
 use std::str::FromStr;
 
-use uuid::Uuid;
-
 /// Parts that an archive is divided into at most.
 const MOST: u32 = 1_000;
 
-/// Part `number` of `of`. Whatever it is asked about is in exactly one of the
-/// parts, today and in every later version.
+/// Part `number` of `of`. Each name is in exactly one of the parts, the same one
+/// at every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subset {
     /// From 1 on.
@@ -29,19 +27,11 @@ impl Subset {
         (self.number, self.of)
     }
 
-    /// A message and its object are in the same part: CRC-32 of the UUID's 16
-    /// bytes, modulo.
-    pub fn has(self, uuid: Uuid) -> bool {
-        self.has_bytes(uuid.as_bytes())
-    }
-
-    /// What has no UUID, by its name.
+    /// Whether a name is in this part: CRC-32 of its bytes, modulo. Messages and
+    /// objects are in the part of their key range, so that they are in the same
+    /// part and a part is listed without the others.
     pub fn has_name(self, name: &str) -> bool {
-        self.has_bytes(name.as_bytes())
-    }
-
-    fn has_bytes(self, bytes: &[u8]) -> bool {
-        crc32fast::hash(bytes) % self.of == self.number - 1
+        crc32fast::hash(name.as_bytes()) % self.of == self.number - 1
     }
 }
 
@@ -82,22 +72,20 @@ mod tests {
     #[test]
     fn a_part_is_the_same_for_ever() {
         let first: Subset = "1/7".parse().expect("a part");
-        let of = |n: u128| first.has(Uuid::from_u128(n));
-        let inside: Vec<u128> = (0..30).filter(|n| of(*n)).collect();
+        let is_in = |day: &u32| first.has_name(&format!("t/2026/11/{day}/"));
+        let inside: Vec<u32> = (1..=30).filter(is_in).collect();
         assert_eq!(inside, FIRST_OF_SEVEN);
     }
 
-    /// Of the UUIDs 0 to 29.
-    const FIRST_OF_SEVEN: &[u128] = &[1, 7, 9, 15];
+    /// Days of `t/2026/11/`.
+    const FIRST_OF_SEVEN: &[u32] = &[3, 9, 11, 14];
 
     proptest! {
         #[test]
-        fn every_uuid_and_every_name_is_in_exactly_one_part(uuid: u128, name: String, of in 1..20u32) {
+        fn every_name_is_in_exactly_one_part(name: String, of in 1..20u32) {
             let parts: Vec<Subset> = (1..=of)
                 .map(|part| format!("{part}/{of}").parse().expect("a part"))
                 .collect();
-            let uuid = Uuid::from_u128(uuid);
-            prop_assert_eq!(parts.iter().filter(|part| part.has(uuid)).count(), 1);
             prop_assert_eq!(parts.iter().filter(|part| part.has_name(&name)).count(), 1);
         }
 

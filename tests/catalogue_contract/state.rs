@@ -10,6 +10,7 @@ on_every_backend!(
     nothing_is_claimed_until_every_part_of_a_rebuild_has_ended,
     a_rebuild_that_adds_rows_gives_the_catalogue_another_id,
     a_rebuild_begun_again_after_a_stop_completes_the_catalogue,
+    position_of_a_rebuild_is_kept_for_its_part_until_it_ends,
     signing_begins_once,
     rows_without_a_valid_signature_are_unconfirmed,
 );
@@ -75,6 +76,26 @@ fn a_rebuild_begun_again_after_a_stop_completes_the_catalogue(place: &Place) {
     let state = upkeep.state().unwrap();
     assert!(state.is_complete && state.missing_parts.is_empty());
     assert_ne!(state.id, id);
+}
+
+fn position_of_a_rebuild_is_kept_for_its_part_until_it_ends(place: &Place) {
+    let upkeep = place.catalogue.upkeep();
+    assert_eq!(upkeep.begin_rebuild((1, 2)).unwrap(), None);
+    upkeep.save_rebuild((1, 2), "one").unwrap();
+    upkeep.save_rebuild((1, 2), "two").unwrap();
+    assert_eq!(upkeep.begin_rebuild((2, 2)).unwrap(), None);
+    assert_eq!(upkeep.begin_rebuild((1, 1)).unwrap(), None);
+    let again = place.open();
+    assert_eq!(
+        again.upkeep().begin_rebuild((1, 2)).unwrap().as_deref(),
+        Some("two")
+    );
+    assert!(!upkeep.end_rebuild((1, 2)).unwrap());
+    // Run again, a part that has ended begins at its start.
+    assert_eq!(upkeep.begin_rebuild((1, 2)).unwrap(), None);
+    assert!(upkeep.end_rebuild((1, 1)).unwrap());
+    upkeep.save_rebuild((1, 2), "late").unwrap();
+    assert_eq!(upkeep.begin_rebuild((1, 2)).unwrap(), None);
 }
 
 fn signing_begins_once(place: &Place) {

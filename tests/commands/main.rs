@@ -15,6 +15,7 @@ mod list_archive;
 mod nothing_checked;
 mod operating;
 mod packed;
+mod ranges;
 mod rebuild_catalogue;
 mod rehearsals;
 mod restore;

@@ -8,7 +8,7 @@ use crate::support::program::Ended;
 use crate::support::proxy::{Deed, Proxy};
 
 /// The catalogue but for its serial numbers, which no command shows.
-fn rows(place: &Place) -> Vec<Value> {
+pub fn rows(place: &Place) -> Vec<Value> {
     let listed = place.run(&["list-archive", "--json"]).clean();
     let mut rows: Vec<Value> = listed
         .stdout
@@ -23,7 +23,7 @@ fn counts(place: &Place) -> String {
     place.run(&["list-archive", "--count"]).clean().stdout
 }
 
-fn summary(ended: &Ended) -> Value {
+pub fn summary(ended: &Ended) -> Value {
     let last = ended.stdout.lines().last().unwrap();
     serde_json::from_str::<Value>(last).unwrap()["summary"].clone()
 }

@@ -8,6 +8,7 @@ pub enum Call<'a> {
     Get { bucket: &'a str, key: &'a str },
     Head { key: &'a str },
     List,
+    ListFolder,
 }
 
 #[async_trait]
@@ -61,7 +62,8 @@ impl<A: Around> Store for StoreAround<A> {
         Ok(page)
     }
 
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
-        self.store.list_after(prefix, key).await
+    async fn list_folder(&self, folder: &str, page: Option<&str>) -> Result<Page, StoreError> {
+        self.around.before(&*self.store, Call::ListFolder).await?;
+        self.store.list_folder(folder, page).await
     }
 }

@@ -158,6 +158,7 @@ fn a_rebuild_reports_an_object_that_cannot_be_read_and_goes_on() {
             catalogue: Arc::from(catalogue),
             store: store(&archive, Some(&key), Fault::Refused),
             shard: None,
+            from_start: false,
             progress: Arc::new(Progress::default()),
             keys: None,
             is_public: Arc::new(|_| false),

@@ -32,6 +32,7 @@ enum Fault {
     HeadIsAway,
     HeadIsRefused,
     ListIsRefused,
+    ListFolderIsRefused,
 }
 
 impl Faulty {
@@ -73,6 +74,7 @@ impl Around for Faulty {
         let (is_struck, key) = match call {
             Call::Head { key } => (self.strikes_head(), key),
             Call::List => (self.strikes_list(), ""),
+            Call::ListFolder => (self.strikes(&[Fault::ListFolderIsRefused]), ""),
             Call::Get { key, .. } => (false, key),
         };
         if !is_struck {
@@ -143,8 +145,10 @@ fn a_refusal_that_passes_is_no_defect() {
 
 #[test]
 fn a_listing_that_fails_is_not_an_empty_store() {
-    let (checked, _) = verify_with(Fault::ListIsRefused, 1);
-    assert!(checked.is_err());
+    for fault in [Fault::ListIsRefused, Fault::ListFolderIsRefused] {
+        let (checked, _) = verify_with(fault, 1);
+        assert!(checked.is_err(), "{fault:?}");
+    }
 }
 
 #[test]

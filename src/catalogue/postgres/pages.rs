@@ -31,7 +31,7 @@ macro_rules! mark_columns {
 }
 
 /// messages_stream_idx.
-pub const MARKS: &str = concat!(
+const MARKS: &str = concat!(
     mark_columns!("m.kafka_partition", "m.kafka_offset"),
     "WHERE m.topic = $1 AND m.kafka_offset IS NOT NULL
         AND (m.kafka_partition, m.kafka_offset, m.id) > ($2, $3, $4) AND m.kafka_partition <= $5
@@ -40,7 +40,7 @@ pub const MARKS: &str = concat!(
 );
 
 /// messages_foreign_idx, which is in the order of time.
-pub const UNPLACED: &str = concat!(
+const UNPLACED: &str = concat!(
     mark_columns!("-1", r#"m."timestamp""#),
     r#"WHERE m.topic = $1 AND m.kafka_offset IS NULL AND NOT m.direct_upload
         AND m."timestamp" >= $2 AND (m."timestamp", m.id) > ($2, $3)
@@ -49,7 +49,7 @@ pub const UNPLACED: &str = concat!(
 );
 
 /// messages_uuid_idx.
-pub const CHOSEN: &str = concat!(
+const CHOSEN: &str = concat!(
     mark_columns!(
         "coalesce(m.kafka_partition, -1)",
         r#"coalesce(m.kafka_offset, m."timestamp")"#
@@ -58,7 +58,7 @@ pub const CHOSEN: &str = concat!(
 );
 
 /// retries_delivery_idx.
-pub const RETRY_MARKS: &str = concat!(
+const RETRY_MARKS: &str = concat!(
     r#"
     SELECT r.kafka_partition, r.kafka_offset, m.id, coalesce(r.serial, m.id), r."timestamp",
         r.timestamp_type, r.topic_id, r.uuid, 0
@@ -73,11 +73,11 @@ pub const RETRY_MARKS: &str = concat!(
     marks_limit!()
 );
 
-pub const DOCUMENTS: &str = "
+const DOCUMENTS: &str = "
     SELECT id, uuid, bucket, key, object_offset, size, crc32 FROM messages WHERE id = ANY ($1)
 ";
 
-pub const LAST_PARTITION: &str = "
+const LAST_PARTITION: &str = "
     SELECT greatest(
         (SELECT max(kafka_partition) FROM messages WHERE topic = $1 AND kafka_offset IS NOT NULL),
         (SELECT max(kafka_partition) FROM retries WHERE topic = $1),
@@ -86,13 +86,13 @@ pub const LAST_PARTITION: &str = "
 ";
 
 /// messages_upload_idx.
-pub const DIRECT_UPLOADS: &str = "SELECT count(*) FROM messages WHERE topic = $1 AND direct_upload";
+const DIRECT_UPLOADS: &str = "SELECT count(*) FROM messages WHERE topic = $1 AND direct_upload";
 
 const REBUILT_THROUGH: &str = "SELECT coalesce(max(rebuilt_through), 0) FROM catalogue_state";
 
 /// messages_stream_idx alone. A page begins after a row, which its first row is
 /// compared with.
-pub const REPEATED: &str = concat!(
+const REPEATED: &str = concat!(
     "
     WITH page AS MATERIALIZED (
         SELECT kafka_partition, kafka_offset, id FROM messages
@@ -115,7 +115,7 @@ pub const REPEATED: &str = concat!(
     ORDER BY kafka_partition, kafka_offset, id"
 );
 
-pub const IDENTITIES: &str = r#"
+const IDENTITIES: &str = r#"
     SELECT id, uuid, topic_id, "timestamp", content_digest FROM messages WHERE id = ANY ($1)
 "#;
 

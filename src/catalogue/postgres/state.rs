@@ -36,25 +36,42 @@ const BEGIN: &str = "
     INSERT INTO rebuild_parts (parts, part, newest_before)
     SELECT $1, $2, coalesce(max(id), 0) FROM messages
     ON CONFLICT (parts, part) DO UPDATE SET is_finished = false
+    RETURNING position
 ";
 
-pub fn begin_rebuild(session: &mut Session, (part, parts): (i32, i32)) -> Result<(), Fault> {
+pub fn begin_rebuild(
+    session: &mut Session,
+    (part, parts): (i32, i32),
+) -> Result<Option<String>, Fault> {
     let (mark, begin) = (session.prepare(MARK)?, session.prepare(BEGIN)?);
     session.in_transaction(|transaction| {
         transaction.execute(&mark, &[])?;
-        transaction.execute(&begin, &[&parts, &part])?;
-        Ok(())
+        let rows = transaction.query(&begin, &[&parts, &part])?;
+        let position = rows.first().map(|row| row.try_get(0)).transpose()?;
+        Ok(position.flatten())
     })
+}
+
+const SAVE_POSITION: &str = "UPDATE rebuild_parts SET position = $3 WHERE parts = $1 AND part = $2";
+
+pub fn save_rebuild(
+    session: &mut Session,
+    (part, parts): (i32, i32),
+    position: &str,
+) -> Result<(), Fault> {
+    session.execute(SAVE_POSITION, &[&parts, &part, &position])?;
+    Ok(())
 }
 
 /// Locks the state first, so that of two parts that end at once the second one
 /// sees the first.
 const LOCK: &str = "SELECT FROM catalogue_state FOR UPDATE";
-const FINISH: &str = "UPDATE rebuild_parts SET is_finished = true WHERE parts = $1 AND part = $2";
+const FINISH: &str = "
+    UPDATE rebuild_parts SET is_finished = true, position = NULL WHERE parts = $1 AND part = $2
+";
 const COMPLETE: &str = "
     UPDATE catalogue_state SET
         is_complete = true,
-        rebuild_position = NULL,
         rebuilt_through = CASE
             WHEN (SELECT coalesce(max(id), 0) FROM messages)
                 > (SELECT coalesce(min(newest_before), 0) FROM rebuild_parts)

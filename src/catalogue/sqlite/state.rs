@@ -39,19 +39,34 @@ const BEGIN: &str = "
     INSERT INTO rebuild_parts (parts, part, newest_before)
     SELECT ?1, ?2, coalesce(max(id), 0) FROM messages WHERE true
     ON CONFLICT (parts, part) DO UPDATE SET is_finished = 0
+    RETURNING position
 ";
 
-pub fn begin_rebuild(file: &Transaction<'_>, (part, parts): (i32, i32)) -> Result<(), Fault> {
+pub fn begin_rebuild(
+    file: &Transaction<'_>,
+    (part, parts): (i32, i32),
+) -> Result<Option<String>, Fault> {
     file.execute(MARK, [])?;
-    file.execute(BEGIN, params![parts, part])?;
+    Ok(file.query_row(BEGIN, params![parts, part], |row| row.get(0))?)
+}
+
+const SAVE_POSITION: &str = "UPDATE rebuild_parts SET position = ?3 WHERE parts = ?1 AND part = ?2";
+
+pub fn save_rebuild(
+    file: &Transaction<'_>,
+    (part, parts): (i32, i32),
+    position: &str,
+) -> Result<(), Fault> {
+    file.execute(SAVE_POSITION, params![parts, part, position])?;
     Ok(())
 }
 
-const FINISH: &str = "UPDATE rebuild_parts SET is_finished = 1 WHERE parts = ?1 AND part = ?2";
+const FINISH: &str = "
+    UPDATE rebuild_parts SET is_finished = 1, position = NULL WHERE parts = ?1 AND part = ?2
+";
 const COMPLETE: &str = "
     UPDATE catalogue_state SET
         is_complete = 1,
-        rebuild_position = NULL,
         rebuilt_through = CASE
             WHEN (SELECT coalesce(max(id), 0) FROM messages)
                 > (SELECT coalesce(min(newest_before), 0) FROM rebuild_parts)

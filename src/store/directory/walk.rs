@@ -1,6 +1,6 @@
 //! The files of a folder tree, in the order of their keys' bytes.
 
-use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
 use std::io::{self, ErrorKind};
@@ -9,108 +9,194 @@ use std::time::UNIX_EPOCH;
 
 use crate::store::ObjectInfo;
 
-/// A walk that stands somewhere in the tree. It holds the names of the folders
-/// it is in, and nothing of the rest.
+/// Names of one folder that are in memory at the same time. A folder with more
+/// is read again for the next ones, so that memory is bounded and the order is
+/// that of the keys without a temporary file.
+const MAX_NAMES: usize = 65_536;
+
+/// A position in the tree. It holds up to [`MAX_NAMES`] names of each folder
+/// that it is in, and nothing of the rest.
 pub(super) struct Walk {
     prefix: String,
-    /// Where the walk began: only keys behind it are shown.
+    /// Only keys after this one are shown.
     after: String,
-    /// From the root to the folder that is being read.
+    /// Whether a folder below the prefix is shown and not entered.
+    is_flat: bool,
+    /// At most this many names of a folder are in memory.
+    max_names: usize,
+    /// From the first folder to the one that is being read.
     levels: Vec<Level>,
     /// Read ahead, to know whether there is more.
-    ahead: Option<ObjectInfo>,
+    ahead: Option<Entry>,
+}
+
+/// What a walk shows.
+pub(super) enum Entry {
+    Object(ObjectInfo),
+    /// The start of the keys in this folder; ends in `/`.
+    Folder(String),
+}
+
+impl Entry {
+    pub(super) fn key(&self) -> &str {
+        match self {
+            Self::Object(object) => &object.key,
+            Self::Folder(key) => key,
+        }
+    }
 }
 
 struct Level {
     folder: PathBuf,
     /// What the keys in the folder start with: empty, or ending in `/`.
     key: String,
-    names: std::vec::IntoIter<Name>,
+    /// The next names, the last one first.
+    names: Vec<Name>,
+    /// The last of these names, if the folder has names after it.
+    read_to: Option<String>,
 }
 
-/// An entry of a folder.
+/// An entry of a folder, ordered by its text.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     /// As it stands in a key; a folder's ends in `/`. Sorting by this text
     /// gives the order of whole keys: `a-b` is before `a/x`, as '-' < '/'.
-    text: String,
-    /// As the file system has it, which need not be UTF-8.
-    name: OsString,
+    text: Box<str>,
+    /// As the file system has it, where that is not UTF-8.
+    raw: Option<OsString>,
 }
 
 impl Walk {
     /// Begins behind the key `after` (empty: at the start), with the keys that
     /// start with `prefix`. Fails where `root` cannot be read.
-    pub(super) fn begin(root: &Path, prefix: &str, after: &str) -> io::Result<Self> {
+    pub(super) fn begin(root: &Path, prefix: &str, after: &str, is_flat: bool) -> io::Result<Self> {
         let mut walk = Self {
             prefix: prefix.to_owned(),
             after: after.to_owned(),
+            is_flat,
+            max_names: MAX_NAMES,
             levels: Vec::new(),
             ahead: None,
         };
-        let level = walk.read(root.to_owned(), String::new())?;
-        walk.levels.push(level);
+        let level = match own_folder(prefix) {
+            None => Some(walk.read(root.to_owned(), String::new(), None)?),
+            Some(folder) => {
+                // A missing folder has no objects; a missing root is an error.
+                fs::read_dir(root)?;
+                unless_gone(walk.read(root.join(folder), folder.to_owned(), None))?
+            }
+        };
+        walk.levels.extend(level);
         Ok(walk)
     }
 
-    /// The next object; `None` behind the last one. What vanishes under the
-    /// walk is left out.
-    pub(super) fn next(&mut self) -> io::Result<Option<ObjectInfo>> {
-        if let Some(object) = self.ahead.take() {
-            return Ok(Some(object));
+    /// The next object or folder; `None` behind the last one. What vanishes
+    /// under the walk is left out.
+    pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
+        if let Some(entry) = self.ahead.take() {
+            return Ok(Some(entry));
         }
         while let Some(level) = self.levels.last_mut() {
-            let Some(name) = level.names.next() else {
-                self.levels.pop();
+            let Some(name) = level.names.pop() else {
+                if let Some(done) = self.levels.pop()
+                    && let Some(last) = done.read_to
+                {
+                    let level = self.read(done.folder, done.key, Some(&last));
+                    self.levels.extend(unless_gone(level)?);
+                }
                 continue;
             };
-            let path = level.folder.join(&name.name);
+            let path = match &name.raw {
+                Some(raw) => level.folder.join(raw),
+                None => level.folder.join(&*name.text),
+            };
             let key = format!("{}{}", level.key, name.text);
+            if self.is_shown_folder(&key) {
+                return Ok(Some(Entry::Folder(key)));
+            }
             if key.ends_with('/') {
-                if let Some(level) = unless_gone(self.read(path, key))? {
-                    self.levels.push(level);
-                }
+                let level = unless_gone(self.read(path, key, None))?;
+                self.levels.extend(level);
             } else if let Some(metadata) = unless_gone(fs::metadata(&path))?
                 && metadata.is_file()
             {
-                return object(key, &metadata).map(Some);
+                return Ok(Some(Entry::Object(object(key, &metadata)?)));
             }
         }
         Ok(None)
     }
 
-    /// Whether [`Walk::next`] will give another object.
+    /// Whether [`Walk::next`] will give another entry.
     pub(super) fn has_more(&mut self) -> io::Result<bool> {
         self.ahead = self.next()?;
         Ok(self.ahead.is_some())
     }
 
-    fn read(&self, folder: PathBuf, key: String) -> io::Result<Level> {
-        let mut names = Vec::new();
+    /// The first names of a folder that the walk wants; after the name `last`
+    /// where one is given. One pass over the folder keeps the smallest ones.
+    fn read(&self, folder: PathBuf, key: String, last: Option<&str>) -> io::Result<Level> {
+        let mut names = BinaryHeap::new();
+        let mut has_more = false;
         for entry in fs::read_dir(&folder)? {
-            if let Some(name) = unless_gone(name(&entry?))?
-                && self.wants(&key, &name.text)
-            {
-                names.push(name);
+            let Some(name) = unless_gone(name(&entry?))? else {
+                continue;
+            };
+            if last.is_some_and(|last| *name.text <= *last) {
+                continue;
+            }
+            // Most names of a large folder are after those that are kept.
+            if names.len() == self.max_names && names.peek() < Some(&name) {
+                has_more = true;
+                continue;
+            }
+            if !self.wants(&key, &name.text) {
+                continue;
+            }
+            names.push(name);
+            if names.len() > self.max_names {
+                names.pop();
+                has_more = true;
             }
         }
-        names.sort_unstable_by(|a, b| a.text.as_bytes().cmp(b.text.as_bytes()));
+        let mut names = names.into_sorted_vec();
+        let read_to = names.last().filter(|_| has_more);
+        let read_to = read_to.map(|name| name.text.to_string());
+        names.reverse();
         Ok(Level {
             folder,
             key,
-            names: names.into_iter(),
+            names,
+            read_to,
         })
     }
 
     /// Whether the walk goes to this entry of the folder of `key`.
     fn wants(&self, key: &str, text: &str) -> bool {
         let path = format!("{key}{text}");
-        if !text.ends_with('/') {
+        if !text.ends_with('/') || self.is_shown_folder(&path) {
             return path.starts_with(&self.prefix) && path > self.after;
         }
         // A folder may hold wanted keys although its own name is before them.
         (path.starts_with(&self.prefix) || self.prefix.starts_with(&path))
-            && (path.cmp(&self.after) == Ordering::Greater || self.after.starts_with(&path))
+            && (path > self.after || self.after.starts_with(&path))
     }
+
+    fn is_shown_folder(&self, path: &str) -> bool {
+        self.is_flat
+            && path.ends_with('/')
+            && path.len() > self.prefix.len()
+            && path.starts_with(&self.prefix)
+    }
+}
+
+/// The folder that holds all keys of a prefix, so that the folders above it need
+/// not be read. `None` where its name on the disk may be another one.
+fn own_folder(prefix: &str) -> Option<&str> {
+    let folder = &prefix[..=prefix.rfind('/')?];
+    let is_plain = |part: &str| {
+        !matches!(part, "" | "." | "..") && !part.contains(['\0', char::REPLACEMENT_CHARACTER])
+    };
+    folder.split_terminator('/').all(is_plain).then_some(folder)
 }
 
 fn name(entry: &DirEntry) -> io::Result<Name> {
@@ -119,12 +205,17 @@ fn name(entry: &DirEntry) -> io::Result<Name> {
         // A part of the archive may lie on another disk.
         kind = fs::metadata(entry.path())?.file_type();
     }
-    let name = entry.file_name();
-    let mut text = name.to_string_lossy().into_owned();
+    let (mut text, raw) = match entry.file_name().into_string() {
+        Ok(text) => (text, None),
+        Err(raw) => (raw.to_string_lossy().into_owned(), Some(raw)),
+    };
     if kind.is_dir() {
         text.push('/');
     }
-    Ok(Name { text, name })
+    Ok(Name {
+        text: text.into(),
+        raw,
+    })
 }
 
 /// `None` for what was there a moment ago and is no longer.
@@ -180,11 +271,26 @@ mod tests {
         path.parent().expect("below the root")
     }
 
-    fn walk(root: &Path, prefix: &str, after: &str) -> Vec<String> {
-        let mut walk = Walk::begin(root, prefix, after).expect("a readable root");
+    /// Everything that a walk shows that holds `max_names` names of a folder.
+    fn walk(
+        root: &Path,
+        (prefix, after, is_flat): (&str, &str, bool),
+        max_names: usize,
+    ) -> Vec<String> {
+        let mut walk = Walk::begin(root, prefix, after, is_flat).expect("a readable root");
+        // The first folder was read with another bound.
+        walk.max_names = max_names;
+        walk.levels = match walk.levels.pop() {
+            Some(first) => vec![
+                walk.read(first.folder, first.key, None)
+                    .expect("a readable folder"),
+            ],
+            None => vec![],
+        };
         let mut keys = Vec::new();
         while walk.has_more().expect("a readable tree") {
-            keys.push(walk.next().expect("a readable tree").expect("one more").key);
+            let entry = walk.next().expect("a readable tree").expect("one more");
+            keys.push(entry.key().to_owned());
         }
         keys
     }
@@ -195,25 +301,67 @@ mod tests {
             keys in keys(),
             prefix in "([ab0+-]{0,2}/?){0,2}",
             after in prop_oneof![Just(String::new()), "[ab0+-]{1,2}(/[ab0+-]{1,2}){0,3}"],
+            max_names in 1..6_usize,
         ) {
             let (root, made) = tree(&keys);
             let wanted: Vec<String> = made
                 .into_iter()
                 .filter(|key| key.starts_with(&prefix) && *key > after)
                 .collect();
-            prop_assert_eq!(walk(root.path(), &prefix, &after), wanted);
+            prop_assert_eq!(walk(root.path(), (&prefix, &after, false), max_names), wanted);
+        }
+
+        #[test]
+        fn flat_walk_shows_the_objects_and_folders_of_one_folder(
+            keys in keys(),
+            prefix in "([ab0+-]{1,2}/){0,2}",
+            after in prop_oneof![Just(String::new()), "[ab0+-]{1,2}(/[ab0+-]{1,2}){0,3}/?"],
+            max_names in 1..6_usize,
+        ) {
+            let (root, made) = tree(&keys);
+            let wanted: BTreeSet<String> = made
+                .iter()
+                .filter_map(|key| Some((key, key.strip_prefix(&prefix)?)))
+                .map(|(key, rest)| match rest.find('/') {
+                    Some(end) => key[..=prefix.len() + end].to_owned(),
+                    None => key.clone(),
+                })
+                .filter(|key| *key > after)
+                .collect();
+            let shown = walk(root.path(), (&prefix, &after, true), max_names);
+            prop_assert_eq!(shown, Vec::from_iter(wanted));
         }
     }
 
     #[test]
     fn a_prefix_that_climbs_out_of_the_root_finds_nothing() {
-        let (root, _) = tree(&BTreeSet::from(["a".to_owned()]));
-        assert!(walk(root.path(), "../", "").is_empty());
+        let (root, _) = tree(&BTreeSet::from(["a/b".to_owned()]));
+        let inside = root.path().join("a");
+        for prefix in ["../", "../a/", "/", "./", "b/../", "a//"] {
+            let shown = walk(&inside, (prefix, "", false), 1);
+            assert_eq!(shown, Vec::<String>::new(), "{prefix}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_not_utf_8_are_listed_in_their_folder() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let folder = root.path().join(std::ffi::OsStr::from_bytes(b"a\xff"));
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join(std::ffi::OsStr::from_bytes(b"b\xfe")), "").expect("a file");
+        let shown = walk(root.path(), ("a\u{fffd}/", "", false), 1);
+        assert_eq!(shown, ["a\u{fffd}/b\u{fffd}"]);
     }
 
     #[test]
     fn a_folder_that_cannot_be_read_is_an_error_and_not_empty() {
         let root = tempfile::tempdir().expect("a temporary folder");
-        assert!(Walk::begin(&root.path().join("missing"), "", "").is_err());
+        let missing = root.path().join("missing");
+        for prefix in ["", "a/"] {
+            assert!(Walk::begin(&missing, prefix, "", false).is_err());
+        }
     }
 }

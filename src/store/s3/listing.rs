@@ -17,6 +17,14 @@ struct ListBucketResult {
     encoding_type: Option<String>,
     #[serde(default)]
     contents: Vec<Contents>,
+    #[serde(default)]
+    common_prefixes: Vec<CommonPrefix>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommonPrefix {
+    prefix: String,
 }
 
 #[derive(Deserialize)]
@@ -30,22 +38,30 @@ struct Contents {
 /// Reads one page. `asked` is the token that the page was asked for with.
 ///
 /// The error says what is wrong with the answer: it does not parse, contradicts
-/// itself, is cut off without a token, or is out of order.
+/// itself, or is cut off without a token. The order is not checked: an S3 Express
+/// directory bucket, for one, does not list by key.
 pub(super) fn parse(xml: &str, prefix: &str, asked: Option<&str>) -> Result<Page, String> {
     let listing: ListBucketResult =
         quick_xml::de::from_str(xml).map_err(|e| format!("the listing does not parse: {e}"))?;
     let url_encoded = listing.encoding_type.as_deref() == Some("url");
-    let counted = listing.contents.len();
+    let counted = listing.contents.len() + listing.common_prefixes.len();
     if let Some(said) = listing.key_count.filter(|said| *said != counted) {
         return Err(format!(
             "the listing says {said} objects and shows {counted}"
         ));
     }
-    let mut objects = Vec::with_capacity(counted);
+    let mut objects = Vec::with_capacity(listing.contents.len());
     for contents in listing.contents {
         objects.push(contents.object(url_encoded)?);
     }
-    check_order(&objects, prefix)?;
+    let mut folders = Vec::with_capacity(listing.common_prefixes.len());
+    for common in listing.common_prefixes {
+        folders.push(match url_encoded {
+            true => decoded(&common.prefix)?,
+            false => common.prefix,
+        });
+    }
+    check_names(&objects, &folders, prefix)?;
     let next = match (listing.is_truncated, listing.next_continuation_token) {
         (false, _) => None,
         (true, None) => return Err("the listing is cut off and has no token".to_owned()),
@@ -54,7 +70,11 @@ pub(super) fn parse(xml: &str, prefix: &str, asked: Option<&str>) -> Result<Page
         }
         (true, token) => token,
     };
-    Ok(Page { objects, next })
+    Ok(Page {
+        objects,
+        folders,
+        next,
+    })
 }
 
 /// The answer to ListObjectVersions, as far as it is needed. Delete markers have
@@ -124,19 +144,25 @@ impl Contents {
     }
 }
 
-fn check_order(objects: &[ObjectInfo], prefix: &str) -> Result<(), String> {
-    if let Some(stray) = objects.iter().find(|o| !o.key.starts_with(prefix)) {
+/// Checks that everything is below the prefix, and nothing is there twice.
+fn check_names(objects: &[ObjectInfo], folders: &[String], prefix: &str) -> Result<(), String> {
+    let keys = objects.iter().map(|object| object.key.as_str());
+    let mut names: Vec<&str> = keys.chain(folders.iter().map(String::as_str)).collect();
+    names.sort_unstable();
+    if let Some(stray) = names.iter().find(|name| !name.starts_with(prefix)) {
         return Err(format!(
-            "the listing of {prefix:?} shows {:?}, which is not of it",
-            stray.key
+            "the listing of {prefix:?} shows {stray:?}, which is not of it"
         ));
     }
-    match objects.windows(2).find(|pair| pair[0].key >= pair[1].key) {
+    // Listing such a folder would lead back to this one.
+    if let Some(folder) = folders.iter().find(|folder| folder.len() <= prefix.len()) {
+        return Err(format!(
+            "the listing of {prefix:?} shows {folder:?} as a folder in it"
+        ));
+    }
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(()),
-        Some(pair) => Err(format!(
-            "the listing is out of order: {:?} before {:?}",
-            pair[0].key, pair[1].key
-        )),
+        Some(pair) => Err(format!("the listing shows {:?} twice", pair[0])),
     }
 }
 
@@ -215,10 +241,33 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_out_of_order_or_of_another_prefix_is_an_error() {
-        let order = ["b".to_owned(), "a".to_owned()];
-        assert!(parse(&listing(&order, false, ""), "", None).is_err());
-        assert!(parse(&listing(&order[..1], false, ""), "a", None).is_err());
+    fn listing_out_of_order_is_taken() {
+        let out_of_order = ["b".to_owned(), "a".to_owned()];
+        let page = parse(&listing(&out_of_order, false, ""), "", None).expect("a listing");
+        assert_eq!(keys(page), out_of_order);
+    }
+
+    #[test]
+    fn listing_of_another_prefix_or_with_a_key_twice_is_an_error() {
+        let twice = ["b".to_owned(), "a".to_owned(), "b".to_owned()];
+        assert!(parse(&listing(&twice, false, ""), "", None).is_err());
+        assert!(parse(&listing(&twice[..1], false, ""), "a", None).is_err());
+    }
+
+    #[test]
+    fn folders_are_counted_and_decoded() {
+        let folders = "<CommonPrefixes><Prefix>t/a%2Bb/</Prefix></CommonPrefixes>\
+            <CommonPrefixes><Prefix>t/2026/</Prefix></CommonPrefixes>";
+        let xml = listing(&["t/x".to_owned()], false, "")
+            .replace("<KeyCount>1<", "<KeyCount>3<")
+            .replace(
+                "</ListBucketResult>",
+                &format!("{folders}</ListBucketResult>"),
+            );
+        let page = parse(&xml, "t/", None).expect("a listing");
+        assert_eq!(page.folders, ["t/a+b/", "t/2026/"]);
+        assert_eq!(keys(page), ["t/x"]);
+        assert!(parse(&xml, "t/a+b/", None).is_err());
     }
 
     #[test]

@@ -133,34 +133,23 @@ pub(super) async fn get_range(
     body(response, range.end - range.start).await
 }
 
-/// Where a listing begins.
-#[derive(Clone, Copy)]
-pub(super) enum Start<'a> {
-    /// With the page of that token; `None`: with the first.
-    Page(Option<&'a str>),
-    /// After that key.
-    After(&'a str),
-}
-
-/// A page of up to `most` objects.
+/// A page of up to `most` objects, and with a delimiter of folders; `token`
+/// names the page, `None` the first one.
 pub(super) async fn list(
     bucket: &Bucket,
     prefix: &str,
-    start: Start<'_>,
+    delimiter: Option<&str>,
+    token: Option<&str>,
     most: usize,
 ) -> Result<Page, Failure> {
-    let (token, after) = match start {
-        Start::Page(token) => (token, None),
-        Start::After(key) => (None, Some(key)),
-    };
     let mut bucket = bucket.clone();
     // XML cannot hold every key as it is.
     bucket.add_query("encoding-type", "url");
     let command = Command::ListObjectsV2 {
         prefix: prefix.to_owned(),
-        delimiter: None,
+        delimiter: delimiter.map(str::to_owned),
         continuation_token: token.map(str::to_owned),
-        start_after: after.map(str::to_owned),
+        start_after: None,
         max_keys: Some(most),
     };
     let xml = text(send(&bucket, "/", command).await?).await?;

@@ -85,8 +85,8 @@ impl Store for DyingStore {
         self.inner.list(prefix, page).await
     }
 
-    async fn list_after(&self, prefix: &str, key: &str) -> Result<Page, StoreError> {
-        self.inner.list_after(prefix, key).await
+    async fn list_folder(&self, folder: &str, page: Option<&str>) -> Result<Page, StoreError> {
+        self.inner.list_folder(folder, page).await
     }
 }
 
