@@ -36,6 +36,8 @@ mod counts;
 mod gaps;
 #[path = "catalogue_contract/paging.rs"]
 mod paging;
+#[path = "catalogue_contract/plans.rs"]
+mod plans;
 #[path = "catalogue_contract/postgres_connecting.rs"]
 mod postgres_connecting;
 #[path = "catalogue_contract/postgres_takeover.rs"]
@@ -52,6 +54,8 @@ mod sqlite_file;
 mod state;
 #[path = "catalogue_contract/streams.rs"]
 mod streams;
+#[path = "catalogue_contract/topic_counts.rs"]
+mod topic_counts;
 #[path = "catalogue_contract/topic_lives.rs"]
 mod topic_lives;
 #[path = "catalogue_contract/upkeep.rs"]

@@ -22,6 +22,14 @@ pub struct Cursor {
     pub id: i64,
 }
 
+impl Cursor {
+    /// Before every row.
+    pub const START: Self = Self {
+        timestamp: i64::MIN,
+        id: i64::MIN,
+    };
+}
+
 impl StoredRow {
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -35,7 +43,7 @@ impl StoredRow {
 /// are apart because a condition on a column that no index has, even one that
 /// a parameter switches off, makes the database read every row.
 macro_rules! variants {
-    ($statement:ident $(, $argument:literal)*) => {
+    ($statement:ident $(, $argument:tt)*) => {
         [
             $statement!($($argument,)* ""),
             $statement!($($argument,)* " AND public"),
@@ -45,6 +53,25 @@ macro_rules! variants {
     };
 }
 pub(super) use variants;
+
+/// So many topics are always read from the index of each.
+const FEW_TOPICS: usize = 16;
+
+/// Whether a page of rows is found sooner in the index of each of so many topics
+/// than in the index of all rows. The first reads up to a page per topic; the
+/// second reads the rows of other topics between those that are wanted.
+///
+/// `messages` gives how many messages these topics have, and how many all have.
+pub(super) fn is_sooner_by_topic<E>(
+    topics: usize,
+    messages: impl FnOnce() -> Result<(i64, i64), E>,
+) -> Result<bool, E> {
+    if topics <= FEW_TOPICS {
+        return Ok(true);
+    }
+    let (selected, all) = messages()?;
+    Ok(i128::from(selected) * (topics as i128) < i128::from(all))
+}
 
 /// A part of the order of rows: the rows strictly between two cursors.
 ///

@@ -32,14 +32,14 @@ pub use self::filter::{Cursor, RowFilter};
 pub use self::positions::{
     ArchivedExtent, Positions, ReadInterval, ReadSpan, StreamKey, StreamPosition, StreamStart,
 };
-pub use self::postgres::PostgresCatalogue;
-pub use self::sqlite::SqliteCatalogue;
+pub use self::postgres::{INDEXED_STATEMENTS as INDEXED_POSTGRES_STATEMENTS, PostgresCatalogue};
+pub use self::sqlite::{INDEXED_STATEMENTS as INDEXED_SQLITE_STATEMENTS, SqliteCatalogue};
 pub use self::state::CatalogueState;
 pub use self::stream::{
     Appearance, Doubled, DoubledPage, IndexPlace, StreamExtent, StreamFilter, StreamPlace, Streams,
 };
 pub use self::text::storable;
-pub use self::upkeep::{SetAside, Upkeep, Verification};
+pub use self::upkeep::{CountedPage, SetAside, Upkeep, Verification};
 
 /// One row of `messages`: an archived message.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{CatalogueError, CatalogueState, Row, StoredRow};
+use super::{CatalogueError, CatalogueState, Cursor, Row, StoredRow};
 
 /// An object in a message's place that is none, left where it is: nothing is
 /// ever deleted.
@@ -43,6 +43,44 @@ impl Verification {
     pub fn left(&self) -> i64 {
         let found: i64 = self.defects.values().sum();
         (found - self.mended).max(0)
+    }
+}
+
+/// Rows of a topic, counted in the order of (timestamp, id).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CountedPage {
+    pub messages: i64,
+    /// Earliest and latest timestamp, ms since 1970-01-01 UTC; 0 of nothing.
+    pub earliest: i64,
+    pub latest: i64,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+/// Rows that one page counts.
+pub(super) const COUNTED: i64 = 100_000;
+macro_rules! counted_limit {
+    () => {
+        " LIMIT 100000"
+    };
+}
+pub(super) use counted_limit;
+
+impl CountedPage {
+    /// Of what a backend read: how many rows, their earliest and latest
+    /// timestamp, and the greatest id at the latest.
+    pub(super) fn new(messages: i64, times: Option<(i64, i64)>, last_id: Option<i64>) -> Self {
+        let (earliest, latest) = times.unwrap_or_default();
+        let next = last_id.filter(|_| messages == COUNTED).map(|id| Cursor {
+            timestamp: latest,
+            id,
+        });
+        Self {
+            messages,
+            earliest,
+            latest,
+            next,
+        }
     }
 }
 
@@ -89,7 +127,15 @@ pub trait Upkeep: Send + Sync {
     /// another row has the UUID.
     fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError>;
 
-    /// Counts the rows of a topic anew into `topics`, whoever writes meanwhile.
+    /// The first topic after one, by name, that has rows, whatever `topics` says.
+    fn topic_after(&self, topic: Option<&str>) -> Result<Option<String>, CatalogueError>;
+
+    /// One page of a topic's rows, counted along an index.
+    fn count_page(&self, topic: &str, after: Option<Cursor>)
+    -> Result<CountedPage, CatalogueError>;
+
+    /// Corrects what `topics` says of a topic by what its rows say, whoever writes
+    /// meanwhile. No lock is held while they are counted.
     fn recount(&self, topic: &str) -> Result<(), CatalogueError>;
 
     /// Marks the gaps of these topics (`None`: of all) that are not yet, and

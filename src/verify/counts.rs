@@ -1,13 +1,11 @@
 //! The table `topics` against the rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::defect::{Defect, Kind};
 use super::finding::Findings;
 use super::{Result, Verifier};
 use crate::catalogue::{RowFilter, TopicSummary};
-
-type Topics = BTreeMap<String, TopicSummary>;
 
 impl Verifier {
     /// Compares the counts of each topic that the filter selects and gives how
@@ -15,42 +13,91 @@ impl Verifier {
     ///
     /// Rows are only ever added, and the table follows in the same transaction.
     /// So beside a running archiver the rows that are counted lie between what
-    /// the table says before and after.
+    /// the table says before and after. They are counted page by page; a row that
+    /// a repair moves meanwhile may be counted twice or not at all, so what is
+    /// wrong is looked at once more.
     pub(super) async fn check_counts(&self, findings: &Findings) -> Result<u64> {
-        let told = RowFilter {
-            topics: self.filter.topics.clone(),
-            ..RowFilter::default()
-        };
-        // A time to start at, be it the first of all, makes it count rows.
-        let counted = RowFilter {
-            since: Some(i64::MIN),
-            ..told.clone()
-        };
-        let before = self.topics(&told).await?;
-        let rows = self.topics(&counted).await?;
-        let after = self.topics(&told).await?;
-        let names: BTreeSet<&String> = before.keys().chain(rows.keys()).collect();
-        for name in &names {
-            let of = |topics: &Topics| topics.get(*name).cloned();
-            let kinds = wrong(of(&before), of(&rows), of(&after)).into_iter();
+        let mut topics = 0;
+        for name in self.topic_names().await? {
+            let mut compared = self.compare_counts(&name).await?;
+            if compared.as_ref().is_some_and(|kinds| !kinds.is_empty()) {
+                compared = self.compare_counts(&name).await?;
+            }
+            let Some(kinds) = compared else { continue };
+            topics += 1;
+            let kinds = kinds.into_iter();
             let defects: Vec<Defect> = kinds
-                .map(|kind| Defect::of_topic((*name).clone(), kind))
+                .map(|kind| Defect::of_topic(name.clone(), kind))
                 .collect();
             if !defects.is_empty() {
-                let repair = self.mend_counts(name).await?;
+                let repair = self.mend_counts(&name).await?;
                 findings.tell_of(defects, repair).await?;
             }
         }
-        Ok(names.len() as u64)
+        Ok(topics)
     }
 
-    async fn topics(&self, filter: &RowFilter) -> Result<Topics> {
-        let filter = filter.clone();
-        let topics = self
-            .ask(move |catalogue| catalogue.count_by_topic(&filter))
-            .await?;
-        let named = topics.into_iter().map(|topic| (topic.topic.clone(), topic));
-        Ok(named.collect())
+    /// Topics that the filter selects: in the table, or with rows.
+    async fn topic_names(&self) -> Result<BTreeSet<String>> {
+        if let Some(topics) = &self.filter.topics {
+            return Ok(topics.iter().cloned().collect());
+        }
+        let all = RowFilter::default();
+        let told = self.ask(move |catalogue| catalogue.count_by_topic(&all));
+        let mut names: BTreeSet<String> = told.await?.into_iter().map(|of| of.topic).collect();
+        let mut last: Option<String> = None;
+        loop {
+            let after = last.clone();
+            let next = self.ask(move |catalogue| catalogue.upkeep().topic_after(after.as_deref()));
+            let Some(name) = next.await? else {
+                return Ok(names);
+            };
+            names.insert(name.clone());
+            last = Some(name);
+        }
+    }
+
+    /// What is wrong with the counts of a topic; `None` where it is unknown.
+    async fn compare_counts(&self, name: &str) -> Result<Option<Vec<Kind>>> {
+        let before = self.told(name).await?;
+        let rows = self.count_rows(name).await?;
+        let after = self.told(name).await?;
+        let is_known = before.is_some() || rows.is_some();
+        Ok(is_known.then(|| wrong(before, rows, after)))
+    }
+
+    /// What the table says.
+    async fn told(&self, name: &str) -> Result<Option<TopicSummary>> {
+        let filter = RowFilter {
+            topics: Some(vec![name.to_owned()]),
+            ..RowFilter::default()
+        };
+        let told = self.ask(move |catalogue| catalogue.count_by_topic(&filter));
+        Ok(told.await?.pop())
+    }
+
+    /// What the rows say.
+    async fn count_rows(&self, name: &str) -> Result<Option<TopicSummary>> {
+        let mut counted: Option<TopicSummary> = None;
+        let mut next = Some(None);
+        while let Some(after) = next {
+            let topic = name.to_owned();
+            let page = self.ask(move |catalogue| catalogue.upkeep().count_page(&topic, after));
+            let page = page.await?;
+            next = page.next.map(Some);
+            if page.messages == 0 {
+                break;
+            }
+            let counted = counted.get_or_insert(TopicSummary {
+                topic: name.to_owned(),
+                messages: 0,
+                earliest: page.earliest,
+                latest: page.latest,
+            });
+            counted.messages += page.messages;
+            counted.latest = page.latest;
+        }
+        Ok(counted)
     }
 }
 

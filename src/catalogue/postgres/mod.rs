@@ -20,10 +20,10 @@ use uuid::Uuid;
 
 use super::state::incomplete_error;
 use super::{
-    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim, Cursor,
-    DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row,
-    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace,
-    StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
+    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim,
+    CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval,
+    ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey,
+    StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
@@ -35,6 +35,34 @@ const WORDS: &Words = &Words::of_database_stanza(
     "its schema is not the archive's",
     "correct db-name, or start archive_ingest run, which makes the tables",
 );
+
+/// Statements over messages and retries that have to be answered along an index in
+/// an archive of any size, by name.
+pub const INDEXED_STATEMENTS: &[(&str, &str)] = &[
+    ("rows", read::FORWARD[0]),
+    ("rows_backward", read::BACKWARD[0]),
+    ("rows_of_topics", read::TOPICS_FORWARD[0]),
+    ("rows_of_topics_backward", read::TOPICS_BACKWARD[0]),
+    ("count_of_topics", read::COUNT_TOPICS[0]),
+    ("foreign_rows", read::FOREIGN),
+    ("retries", read::RETRIES),
+    ("fetch", read::FETCH),
+    ("topic_after", upkeep::TOPIC_AFTER),
+    ("count_page", upkeep::COUNT_PAGE),
+    ("count_rows", upkeep::COUNT_ROWS),
+    ("marks", pages::MARKS),
+    ("unplaced", pages::UNPLACED),
+    ("chosen", pages::CHOSEN),
+    ("retry_marks", pages::RETRY_MARKS),
+    ("documents", pages::DOCUMENTS),
+    ("last_partition", pages::LAST_PARTITION),
+    ("direct_uploads", pages::DIRECT_UPLOADS),
+    ("repeated", pages::REPEATED),
+    ("identities", pages::IDENTITIES),
+    ("archived_extent", positions::EXTENT),
+    ("archived_runs", positions::ARCHIVED_RUNS),
+    ("count_archived", positions::COUNT),
+];
 
 /// A catalogue in a PostgreSQL database, shared with other instances of this
 /// program and with archive-core.
@@ -290,6 +318,18 @@ impl Upkeep for PostgresCatalogue {
 
     fn mend(&self, read: &StoredRow, row: &Row) -> Result<bool, CatalogueError> {
         self.call(|session| upkeep::mend(session, read, row))
+    }
+
+    fn topic_after(&self, topic: Option<&str>) -> Result<Option<String>, CatalogueError> {
+        self.call(|session| upkeep::topic_after(session, topic))
+    }
+
+    fn count_page(
+        &self,
+        topic: &str,
+        after: Option<Cursor>,
+    ) -> Result<CountedPage, CatalogueError> {
+        self.call(|session| upkeep::count_page(session, topic, after))
     }
 
     fn recount(&self, topic: &str) -> Result<(), CatalogueError> {

@@ -31,7 +31,7 @@ macro_rules! mark_columns {
 }
 
 /// messages_stream_idx.
-const MARKS: &str = concat!(
+pub const MARKS: &str = concat!(
     mark_columns!("m.kafka_partition", "m.kafka_offset"),
     "WHERE m.topic = $1 AND m.kafka_offset IS NOT NULL
         AND (m.kafka_partition, m.kafka_offset, m.id) > ($2, $3, $4) AND m.kafka_partition <= $5
@@ -40,7 +40,7 @@ const MARKS: &str = concat!(
 );
 
 /// messages_foreign_idx, which is in the order of time.
-const UNPLACED: &str = concat!(
+pub const UNPLACED: &str = concat!(
     mark_columns!("-1", r#"m."timestamp""#),
     r#"WHERE m.topic = $1 AND m.kafka_offset IS NULL AND NOT m.direct_upload
         AND m."timestamp" >= $2 AND (m."timestamp", m.id) > ($2, $3)
@@ -49,7 +49,7 @@ const UNPLACED: &str = concat!(
 );
 
 /// messages_uuid_idx.
-const CHOSEN: &str = concat!(
+pub const CHOSEN: &str = concat!(
     mark_columns!(
         "coalesce(m.kafka_partition, -1)",
         r#"coalesce(m.kafka_offset, m."timestamp")"#
@@ -58,7 +58,7 @@ const CHOSEN: &str = concat!(
 );
 
 /// retries_delivery_idx.
-const RETRY_MARKS: &str = concat!(
+pub const RETRY_MARKS: &str = concat!(
     r#"
     SELECT r.kafka_partition, r.kafka_offset, m.id, coalesce(r.serial, m.id), r."timestamp",
         r.timestamp_type, r.topic_id, r.uuid, 0
@@ -73,11 +73,11 @@ const RETRY_MARKS: &str = concat!(
     marks_limit!()
 );
 
-const DOCUMENTS: &str = "
+pub const DOCUMENTS: &str = "
     SELECT id, uuid, bucket, key, object_offset, size, crc32 FROM messages WHERE id = ANY ($1)
 ";
 
-const LAST_PARTITION: &str = "
+pub const LAST_PARTITION: &str = "
     SELECT greatest(
         (SELECT max(kafka_partition) FROM messages WHERE topic = $1 AND kafka_offset IS NOT NULL),
         (SELECT max(kafka_partition) FROM retries WHERE topic = $1),
@@ -86,13 +86,13 @@ const LAST_PARTITION: &str = "
 ";
 
 /// messages_upload_idx.
-const DIRECT_UPLOADS: &str = "SELECT count(*) FROM messages WHERE topic = $1 AND direct_upload";
+pub const DIRECT_UPLOADS: &str = "SELECT count(*) FROM messages WHERE topic = $1 AND direct_upload";
 
 const REBUILT_THROUGH: &str = "SELECT coalesce(max(rebuilt_through), 0) FROM catalogue_state";
 
 /// messages_stream_idx alone. A page begins after a row, which its first row is
 /// compared with.
-const REPEATED: &str = concat!(
+pub const REPEATED: &str = concat!(
     "
     WITH page AS MATERIALIZED (
         SELECT kafka_partition, kafka_offset, id FROM messages
@@ -115,7 +115,7 @@ const REPEATED: &str = concat!(
     ORDER BY kafka_partition, kafka_offset, id"
 );
 
-const IDENTITIES: &str = r#"
+pub const IDENTITIES: &str = r#"
     SELECT id, uuid, topic_id, "timestamp", content_digest FROM messages WHERE id = ANY ($1)
 "#;
 

@@ -406,7 +406,7 @@ pub fn all(session: &mut Session) -> Result<Vec<StreamPosition>, Fault> {
 
 /// Looks at the last offsets only: a search for a topic id that no row has would
 /// read all rows of the partition.
-const EXTENT: &str = "
+pub const EXTENT: &str = "
     SELECT
         max(d.kafka_offset) FILTER (WHERE d.topic_id = $3),
         max(d.kafka_offset) FILTER (WHERE d.topic_id IS NULL),
@@ -437,7 +437,7 @@ pub fn extent(session: &mut Session, stream: &StreamKey) -> Result<ArchivedExten
 }
 
 /// Each run of offsets that follow each other is an interval.
-const ARCHIVED_RUNS: &str = "
+pub const ARCHIVED_RUNS: &str = "
     INSERT INTO read_intervals (stream, from_offset, to_offset, records)
     SELECT $1, min(at), max(at) + 1, count(*) FROM (
         SELECT at, at - row_number() OVER (ORDER BY at) AS run FROM (
@@ -600,7 +600,7 @@ pub fn confirm_holes(
     Ok(confirmed == 1)
 }
 
-const COUNT: &str = "
+pub const COUNT: &str = "
     SELECT count(*) FROM (
         SELECT kafka_offset FROM messages
         WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4

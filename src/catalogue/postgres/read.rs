@@ -6,9 +6,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::row::{message_columns, retry, stored_row};
-use crate::catalogue::filter::{Bounds, variants};
+use crate::catalogue::filter::{Bounds, is_sooner_by_topic, variants};
 use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
-use crate::postgres_server::{Fault, Session};
+use crate::postgres_server::{Fault, Params, Session};
 
 /// Rows strictly between two cursors, $1 to $4, of the topics in $5 (null: of
 /// all).
@@ -17,6 +17,17 @@ macro_rules! matching {
         concat!(
             r#"("timestamp", id) > ($1, $2) AND ("timestamp", id) < ($3, $4)
                AND ($5::text[] IS NULL OR topic = ANY ($5))"#,
+            $more
+        )
+    };
+}
+
+/// The same of the topics in $5, which is not null: each has its rows in the index
+/// over (topic, timestamp, id).
+macro_rules! matching_topics {
+    ($more:literal) => {
+        concat!(
+            r#"topic = ANY ($5) AND ("timestamp", id) > ($1, $2) AND ("timestamp", id) < ($3, $4)"#,
             $more
         )
     };
@@ -43,8 +54,49 @@ macro_rules! page {
         )
     };
 }
-const FORWARD: [&str; 4] = variants!(page, "ASC");
-const BACKWARD: [&str; 4] = variants!(page, "DESC");
+pub const FORWARD: [&str; 4] = variants!(page, "ASC");
+pub const BACKWARD: [&str; 4] = variants!(page, "DESC");
+
+/// The same of a few topics: a page of each, in the index over (topic, timestamp,
+/// id), and of all of these the first.
+macro_rules! topics_page {
+    ($order:literal, $more:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            r#" FROM (
+                SELECT of_topic.id
+                FROM (SELECT DISTINCT unnest($5::text[]) AS topic) AS asked
+                CROSS JOIN LATERAL (
+                    SELECT id, "timestamp" FROM messages
+                    WHERE topic = asked.topic
+                        AND ("timestamp", id) > ($1, $2) AND ("timestamp", id) < ($3, $4)"#,
+            $more,
+            r#" ORDER BY "timestamp" "#,
+            $order,
+            ", id ",
+            $order,
+            r#" LIMIT $6) AS of_topic ORDER BY of_topic."timestamp" "#,
+            $order,
+            ", of_topic.id ",
+            $order,
+            r#" LIMIT $6) AS page JOIN messages m ON m.id = page.id
+            ORDER BY m."timestamp" "#,
+            $order,
+            ", m.id ",
+            $order
+        )
+    };
+}
+pub const TOPICS_FORWARD: [&str; 4] = variants!(topics_page, "ASC");
+pub const TOPICS_BACKWARD: [&str; 4] = variants!(topics_page, "DESC");
+
+/// How many messages these topics have, and all topics.
+const SHARE: &str = "
+    SELECT coalesce(sum(n_messages) FILTER (WHERE topic = ANY ($1)), 0)::bigint,
+        coalesce(sum(n_messages), 0)::bigint
+    FROM topics
+";
 
 pub fn rows(
     session: &mut Session,
@@ -53,19 +105,39 @@ pub fn rows(
     limit: usize,
     reverse: bool,
 ) -> Result<Vec<StoredRow>, Fault> {
+    let is_by_topic = match &filter.topics {
+        Some(topics) => is_sooner_by_topic(topics.len(), || {
+            let share = session.query(SHARE, &[topics])?;
+            Ok::<_, Fault>(match share.first() {
+                Some(row) => (row.try_get(0)?, row.try_get(1)?),
+                None => (0, 0),
+            })
+        })?,
+        None => false,
+    };
     let Bounds { after, before } = filter.page(after, reverse);
-    let sql = if reverse { BACKWARD } else { FORWARD };
-    let rows = session.query_long(
-        sql[filter.variant()],
-        &[
-            &after.timestamp,
-            &after.id,
-            &before.timestamp,
-            &before.id,
-            &filter.topics,
-            &limit_of(limit),
-        ],
-    )?;
+    let sql = match (is_by_topic, reverse) {
+        (true, false) => &TOPICS_FORWARD,
+        (true, true) => &TOPICS_BACKWARD,
+        (false, false) => &FORWARD,
+        (false, true) => &BACKWARD,
+    };
+    let sql = sql[filter.variant()];
+    let limit = limit_of(limit);
+    let params: Params<'_> = &[
+        &after.timestamp,
+        &after.id,
+        &before.timestamp,
+        &before.id,
+        &filter.topics,
+        &limit,
+    ];
+    // All that such a page reads, it gives.
+    let is_short = filter.variant() == 0 && (is_by_topic || filter.topics.is_none());
+    let rows = match is_short {
+        true => session.query(sql, params)?,
+        false => session.query_long(sql, params)?,
+    };
     rows.iter().map(stored_row).collect()
 }
 
@@ -96,17 +168,18 @@ const DRAW: [&str; 4] = variants!(drawn);
 /// Every row that matches gets a random number: right whatever the filter, and
 /// a walk through the whole index.
 macro_rules! shuffled {
-    ($more:literal) => {
+    ($matching:ident, $more:literal) => {
         concat!(
             "SELECT ",
             message_columns!(),
             " FROM (SELECT id FROM messages WHERE ",
-            matching!($more),
+            $matching!($more),
             " ORDER BY random() LIMIT $6) AS sample JOIN messages m ON m.id = sample.id"
         )
     };
 }
-const SHUFFLE: [&str; 4] = variants!(shuffled);
+const SHUFFLE: [&str; 4] = variants!(shuffled, matching);
+const SHUFFLE_TOPICS: [&str; 4] = variants!(shuffled, matching_topics);
 
 /// Draws first, which costs the same however many rows there are; where the
 /// filter leaves too few of the drawn rows, all that match are shuffled.
@@ -127,8 +200,12 @@ pub fn sample(
         &[from, from_id, to, to_id, topics, &draws, &limit],
     )?;
     let rows = if drawn.len() < n {
+        let shuffle = match topics {
+            Some(_) => SHUFFLE_TOPICS,
+            None => SHUFFLE,
+        };
         session.query_long(
-            SHUFFLE[variant],
+            shuffle[variant],
             &[from, from_id, to, to_id, topics, &limit],
         )?
     } else {
@@ -145,15 +222,16 @@ const TOPICS: &str = r#"
 "#;
 
 macro_rules! counted {
-    ($more:literal) => {
+    ($matching:ident, $more:literal) => {
         concat!(
             r#"SELECT topic, count(*), min("timestamp"), max("timestamp") FROM messages WHERE "#,
-            matching!($more),
+            $matching!($more),
             r#" GROUP BY topic ORDER BY topic COLLATE "C""#
         )
     };
 }
-const COUNT: [&str; 4] = variants!(counted);
+const COUNT: [&str; 4] = variants!(counted, matching);
+pub const COUNT_TOPICS: [&str; 4] = variants!(counted, matching_topics);
 
 pub fn count_by_topic(
     session: &mut Session,
@@ -161,8 +239,12 @@ pub fn count_by_topic(
 ) -> Result<Vec<TopicSummary>, Fault> {
     let rows = if filter.needs_rows() {
         let Bounds { after, before } = filter.bounds();
+        let count = match &filter.topics {
+            Some(_) => COUNT_TOPICS,
+            None => COUNT,
+        };
         session.query_long(
-            COUNT[filter.variant()],
+            count[filter.variant()],
             &[
                 &after.timestamp,
                 &after.id,
@@ -203,7 +285,7 @@ macro_rules! like {
 }
 
 /// Each half has an index of its own. By the first column, the id.
-const FOREIGN: &str = concat!(
+pub const FOREIGN: &str = concat!(
     like!("m.kafka_offset IS NULL AND NOT m.direct_upload"),
     " UNION ",
     like!("m.origin_found"),
@@ -221,7 +303,7 @@ pub fn foreign_rows(
     rows.iter().map(stored_row).collect()
 }
 
-const RETRIES: &str = r#"
+pub const RETRIES: &str = r#"
     SELECT uuid, topic, kafka_partition, kafka_offset, "timestamp", timestamp_type, topic_id
     FROM retries
     WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
@@ -249,7 +331,7 @@ pub fn packed(session: &mut Session, bucket: &str, keys: &[String]) -> Result<Ve
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-const FETCH: &str = concat!(
+pub const FETCH: &str = concat!(
     "SELECT ",
     message_columns!(),
     " FROM messages m WHERE m.uuid = ANY ($1)"

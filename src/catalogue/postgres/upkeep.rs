@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::columns::{RowColumns, given_rows, row_columns};
 use super::row::{message_columns, stored_row};
-use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
-use crate::catalogue::{Row, SetAside, StoredRow, Verification};
+use crate::catalogue::upkeep::{counted_limit, defects_from_json, defects_to_json};
+use crate::catalogue::{CountedPage, Cursor, Row, SetAside, StoredRow, Verification};
 use crate::postgres_server::{Fault, Session};
 
 /// In the order of their UUIDs, as the archiver adds rows.
@@ -89,9 +89,57 @@ pub fn mend(session: &mut Session, read: &StoredRow, row: &Row) -> Result<bool, 
     })
 }
 
+const FIRST_TOPIC: &str = "SELECT min(topic) FROM messages";
+pub const TOPIC_AFTER: &str = "SELECT min(topic) FROM messages WHERE topic > $1";
+
+pub fn topic_after(session: &mut Session, topic: Option<&str>) -> Result<Option<String>, Fault> {
+    let rows = match topic {
+        None => session.query(FIRST_TOPIC, &[])?,
+        Some(topic) => session.query(TOPIC_AFTER, &[&topic])?,
+    };
+    Ok(match rows.first() {
+        Some(row) => row.try_get(0)?,
+        None => None,
+    })
+}
+
+/// messages_topic_timestamp_idx alone.
+pub const COUNT_PAGE: &str = concat!(
+    r#"
+    WITH page AS MATERIALIZED (
+        SELECT "timestamp", id FROM messages
+        WHERE topic = $1 AND ("timestamp", id) > ($2, $3)
+        ORDER BY "timestamp", id"#,
+    counted_limit!(),
+    r#"
+    )
+    SELECT count(*), min("timestamp"), max("timestamp"),
+        (SELECT max(id) FROM page WHERE "timestamp" = (SELECT max("timestamp") FROM page))
+    FROM page
+"#
+);
+
+pub fn count_page(
+    session: &mut Session,
+    topic: &str,
+    after: Option<Cursor>,
+) -> Result<CountedPage, Fault> {
+    let after = after.unwrap_or(Cursor::START);
+    let rows = session.query(COUNT_PAGE, &[&topic, &after.timestamp, &after.id])?;
+    let Some(row) = rows.first() else {
+        return Ok(CountedPage::default());
+    };
+    let (earliest, latest): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+    Ok(CountedPage::new(
+        row.try_get(0)?,
+        earliest.zip(latest),
+        row.try_get(3)?,
+    ))
+}
+
 /// One statement sees one state of both tables. It locks nothing, and may take as
 /// long as a topic has rows.
-const COUNT_ROWS: &str = r#"
+pub const COUNT_ROWS: &str = r#"
     SELECT count(*) - coalesce((SELECT n_messages FROM topics WHERE topic = $1), 0),
         min("timestamp"), max("timestamp"),
         (SELECT e_timestamp FROM topics WHERE topic = $1),

@@ -19,14 +19,42 @@ use uuid::Uuid;
 
 use super::state::incomplete_error;
 use super::{
-    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim, Cursor,
-    DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval, ReadSpan, Retry, Row,
-    RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey, StreamPlace,
-    StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
+    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim,
+    CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval,
+    ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey,
+    StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
 };
 use crate::config::SqliteConfig;
 use crate::record::Delivery;
 use crate::sqlite_file::Connections;
+
+/// Statements over messages and retries that have to be answered along an index in
+/// an archive of any size, by name.
+pub const INDEXED_STATEMENTS: &[(&str, &str)] = &[
+    ("rows", read::FORWARD[0]),
+    ("rows_backward", read::BACKWARD[0]),
+    ("rows_of_topic", read::TOPIC_FORWARD[0]),
+    ("rows_of_topic_backward", read::TOPIC_BACKWARD[0]),
+    ("count_of_topics", read::COUNT_TOPICS[0]),
+    ("foreign_rows", read::FOREIGN),
+    ("retries", read::RETRIES),
+    ("row", read::ROW),
+    ("topic_after", upkeep::TOPIC_AFTER),
+    ("count_page", upkeep::COUNT_PAGE),
+    ("count_rows", upkeep::COUNT_ROWS),
+    ("marks", pages::MARKS),
+    ("unplaced", pages::UNPLACED),
+    ("chosen", pages::CHOSEN),
+    ("retry_marks", pages::RETRY_MARKS),
+    ("document", pages::DOCUMENT),
+    ("last_partition", pages::LAST_PARTITION),
+    ("direct_uploads", pages::DIRECT_UPLOADS),
+    ("repeated", pages::REPEATED),
+    ("identity", pages::IDENTITY),
+    ("archived_extent", positions::EXTENT),
+    ("archived_runs", positions::ARCHIVED_RUNS),
+    ("count_archived", positions::COUNT),
+];
 
 /// A catalogue in one file, which several processes may use at once: one writes
 /// at a time, and reading goes on meanwhile.
@@ -313,10 +341,29 @@ impl Upkeep for SqliteCatalogue {
             .write(|file| upkeep::mend(file, read, row))?)
     }
 
-    fn recount(&self, topic: &str) -> Result<(), CatalogueError> {
+    fn topic_after(&self, topic: Option<&str>) -> Result<Option<String>, CatalogueError> {
         Ok(self
             .connections
-            .write(|file| upkeep::recount(file, topic))?)
+            .read(|file| upkeep::topic_after(file, topic))?)
+    }
+
+    fn count_page(
+        &self,
+        topic: &str,
+        after: Option<Cursor>,
+    ) -> Result<CountedPage, CatalogueError> {
+        Ok(self
+            .connections
+            .read(|file| upkeep::count_page(file, topic, after))?)
+    }
+
+    fn recount(&self, topic: &str) -> Result<(), CatalogueError> {
+        let by = self
+            .connections
+            .read(|file| upkeep::difference(file, topic))?;
+        Ok(self
+            .connections
+            .write(|file| upkeep::correct(file, topic, &by))?)
     }
 
     fn acknowledge_gaps(&self, topics: Option<&[String]>) -> Result<u64, CatalogueError> {

@@ -30,7 +30,7 @@ macro_rules! mark_columns {
 }
 
 /// messages_stream_idx.
-const MARKS: &str = concat!(
+pub const MARKS: &str = concat!(
     mark_columns!("m.kafka_partition", "m.kafka_offset"),
     "INDEXED BY messages_stream_idx
     WHERE m.topic = ?1 AND m.kafka_offset IS NOT NULL
@@ -40,7 +40,7 @@ const MARKS: &str = concat!(
 );
 
 /// messages_foreign_idx.
-const UNPLACED: &str = concat!(
+pub const UNPLACED: &str = concat!(
     mark_columns!("-1", "m.timestamp"),
     "INDEXED BY messages_foreign_idx
     WHERE m.topic = ?1 AND m.kafka_offset IS NULL AND NOT m.direct_upload
@@ -49,7 +49,7 @@ const UNPLACED: &str = concat!(
     marks_limit!()
 );
 
-const CHOSEN: &str = concat!(
+pub const CHOSEN: &str = concat!(
     mark_columns!(
         "coalesce(m.kafka_partition, -1)",
         "coalesce(m.kafka_offset, m.timestamp)"
@@ -58,7 +58,7 @@ const CHOSEN: &str = concat!(
 );
 
 /// retries_delivery_idx.
-const RETRY_MARKS: &str = concat!(
+pub const RETRY_MARKS: &str = concat!(
     "
     SELECT r.kafka_partition, r.kafka_offset, m.id, coalesce(r.serial, m.id), r.timestamp,
         r.timestamp_type, r.topic_id, r.uuid, 0
@@ -73,10 +73,10 @@ const RETRY_MARKS: &str = concat!(
     marks_limit!()
 );
 
-const DOCUMENT: &str =
+pub const DOCUMENT: &str =
     "SELECT id, uuid, bucket, key, object_offset, size, crc32 FROM messages WHERE id = ?1";
 
-const LAST_PARTITION: &str = "
+pub const LAST_PARTITION: &str = "
     SELECT max(
         coalesce((SELECT max(kafka_partition) FROM messages
             WHERE topic = ?1 AND kafka_offset IS NOT NULL), -1),
@@ -84,12 +84,15 @@ const LAST_PARTITION: &str = "
     )
 ";
 
-const DIRECT_UPLOADS: &str = "SELECT count(*) FROM messages WHERE topic = ?1 AND direct_upload";
+pub const DIRECT_UPLOADS: &str = "
+    SELECT count(*) FROM messages INDEXED BY messages_upload_idx
+    WHERE topic = ?1 AND direct_upload
+";
 
 const REBUILT_THROUGH: &str = "SELECT coalesce(max(rebuilt_through), 0) FROM catalogue_state";
 
 /// messages_stream_idx alone.
-const REPEATED: &str = concat!(
+pub const REPEATED: &str = concat!(
     "SELECT kafka_partition, kafka_offset, id FROM messages INDEXED BY messages_stream_idx
     WHERE topic = ?1 AND kafka_offset IS NOT NULL
         AND (kafka_partition, kafka_offset, id) > (?2, ?3, ?4)
@@ -97,7 +100,7 @@ const REPEATED: &str = concat!(
     doubled_limit!()
 );
 
-const IDENTITY: &str =
+pub const IDENTITY: &str =
     "SELECT uuid, topic_id, timestamp, content_digest FROM messages WHERE id = ?1";
 
 type Result<T> = std::result::Result<T, CatalogueError>;

@@ -224,12 +224,12 @@ pub fn all(file: &Transaction<'_>) -> Result<Vec<StreamPosition>, Fault> {
         .collect::<Result<_, _>>()?)
 }
 
-const EXTENT: &str = "
+pub const EXTENT: &str = "
     SELECT
         max(kafka_offset) FILTER (WHERE topic_id = ?3),
         max(kafka_offset) FILTER (WHERE topic_id IS NULL),
         EXISTS (
-            SELECT 1 FROM messages
+            SELECT 1 FROM messages INDEXED BY messages_foreign_idx
             WHERE topic = ?1 AND kafka_offset IS NULL AND NOT direct_upload
         )
     FROM (
@@ -261,7 +261,7 @@ pub fn extent(file: &Transaction<'_>, stream: &StreamKey) -> Result<ArchivedExte
 }
 
 /// Each run of offsets that follow each other is an interval.
-const ARCHIVED_RUNS: &str = "
+pub const ARCHIVED_RUNS: &str = "
     INSERT INTO read_intervals (stream, from_offset, to_offset, records)
     SELECT ?1, min(at), max(at) + 1, count(*) FROM (
         SELECT at, at - row_number() OVER (ORDER BY at) AS run FROM (
@@ -362,7 +362,7 @@ pub fn confirm_holes(
     Ok(confirmed == 1)
 }
 
-const COUNT: &str = "
+pub const COUNT: &str = "
     SELECT count(*) FROM (
         SELECT kafka_offset FROM messages
         WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4

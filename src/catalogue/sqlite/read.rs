@@ -1,6 +1,6 @@
 //! Rows, retries and counts, read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Params, Transaction, params};
 use uuid::Uuid;
 
 use super::row::{UuidText, message_columns, retry, stored_row};
-use crate::catalogue::filter::{Bounds, variants};
+use crate::catalogue::filter::{Bounds, is_sooner_by_topic, variants};
 use crate::catalogue::{Cursor, Retry, RowFilter, StoredRow, TopicSummary};
 use crate::sqlite_file::Fault;
 
@@ -19,6 +19,18 @@ macro_rules! matching {
         concat!(
             "(timestamp, id) > (?1, ?2) AND (timestamp, id) < (?3, ?4)
              AND (?5 IS NULL OR topic IN (SELECT value FROM json_each(?5)))",
+            $more
+        )
+    };
+}
+
+/// The same of the topics in ?5, which is not null: each has its rows in the index
+/// over (topic, timestamp).
+macro_rules! matching_topics {
+    ($more:literal) => {
+        concat!(
+            "topic IN (SELECT value FROM json_each(?5))
+             AND (timestamp, id) > (?1, ?2) AND (timestamp, id) < (?3, ?4)",
             $more
         )
     };
@@ -45,8 +57,36 @@ macro_rules! page {
         )
     };
 }
-const FORWARD: [&str; 4] = variants!(page, "ASC");
-const BACKWARD: [&str; 4] = variants!(page, "DESC");
+pub const FORWARD: [&str; 4] = variants!(page, "ASC");
+pub const BACKWARD: [&str; 4] = variants!(page, "DESC");
+
+/// A page of one topic, ?5, in the index over (topic, timestamp).
+macro_rules! topic_page {
+    ($order:literal, $more:literal) => {
+        concat!(
+            "SELECT ",
+            message_columns!(),
+            " FROM messages m INDEXED BY messages_topic_timestamp_idx
+            WHERE topic = ?5 AND (timestamp, id) > (?1, ?2) AND (timestamp, id) < (?3, ?4)",
+            $more,
+            " ORDER BY timestamp ",
+            $order,
+            ", id ",
+            $order,
+            " LIMIT ?6"
+        )
+    };
+}
+pub const TOPIC_FORWARD: [&str; 4] = variants!(topic_page, "ASC");
+pub const TOPIC_BACKWARD: [&str; 4] = variants!(topic_page, "DESC");
+
+/// How many messages these topics have, and all topics.
+const SHARE: &str = "
+    SELECT coalesce(sum(n_messages) FILTER (
+            WHERE topic IN (SELECT value FROM json_each(?1))), 0),
+        coalesce(sum(n_messages), 0)
+    FROM topics
+";
 
 fn list(file: &Transaction<'_>, sql: &str, params: impl Params) -> Result<Vec<StoredRow>, Fault> {
     let mut select = file.prepare_cached(sql)?;
@@ -62,6 +102,36 @@ pub fn rows(
     reverse: bool,
 ) -> Result<Vec<StoredRow>, Fault> {
     let Bounds { after, before } = filter.page(after, reverse);
+    if let Some(names) = &filter.topics
+        && is_sooner_by_topic(names.len(), || {
+            let mut share = file.prepare_cached(SHARE)?;
+            share.query_row([topics(filter)], |row| Ok((row.get(0)?, row.get(1)?)))
+        })?
+    {
+        let sql = if reverse {
+            TOPIC_BACKWARD
+        } else {
+            TOPIC_FORWARD
+        };
+        let mut page = vec![];
+        for topic in names.iter().collect::<BTreeSet<_>>() {
+            let params = params![
+                after.timestamp,
+                after.id,
+                before.timestamp,
+                before.id,
+                topic,
+                limit_of(limit),
+            ];
+            page.extend(list(file, sql[filter.variant()], params)?);
+            page.sort_unstable_by_key(StoredRow::cursor);
+            if reverse {
+                page.reverse();
+            }
+            page.truncate(limit);
+        }
+        return Ok(page);
+    }
     let sql = if reverse { BACKWARD } else { FORWARD };
     list(
         file,
@@ -90,17 +160,18 @@ fn topics(filter: &RowFilter) -> Option<String> {
 /// Walks the index and gives every row that matches a random number: some
 /// seconds in a file of many millions of rows, and no row likelier than another.
 macro_rules! shuffled {
-    ($more:literal) => {
+    ($matching:ident, $more:literal) => {
         concat!(
             "SELECT ",
             message_columns!(),
             " FROM (SELECT id FROM messages WHERE ",
-            matching!($more),
+            $matching!($more),
             " ORDER BY random() LIMIT ?6) AS sample CROSS JOIN messages m ON m.id = sample.id"
         )
     };
 }
-const SAMPLE: [&str; 4] = variants!(shuffled);
+const SAMPLE: [&str; 4] = variants!(shuffled, matching);
+const SAMPLE_TOPICS: [&str; 4] = variants!(shuffled, matching_topics);
 
 pub fn sample(
     file: &Transaction<'_>,
@@ -108,9 +179,13 @@ pub fn sample(
     n: usize,
 ) -> Result<Vec<StoredRow>, Fault> {
     let Bounds { after, before } = filter.bounds();
+    let sample = match &filter.topics {
+        Some(_) => SAMPLE_TOPICS,
+        None => SAMPLE,
+    };
     list(
         file,
-        SAMPLE[filter.variant()],
+        sample[filter.variant()],
         params![
             after.timestamp,
             after.id,
@@ -129,15 +204,16 @@ const TOPICS: &str = "
 ";
 
 macro_rules! counted {
-    ($more:literal) => {
+    ($matching:ident, $more:literal) => {
         concat!(
             "SELECT topic, count(*), min(timestamp), max(timestamp) FROM messages WHERE ",
-            matching!($more),
+            $matching!($more),
             " GROUP BY topic ORDER BY topic"
         )
     };
 }
-const COUNT: [&str; 4] = variants!(counted);
+const COUNT: [&str; 4] = variants!(counted, matching);
+pub const COUNT_TOPICS: [&str; 4] = variants!(counted, matching_topics);
 
 pub fn count_by_topic(
     file: &Transaction<'_>,
@@ -149,7 +225,11 @@ pub fn count_by_topic(
         return Ok(topics.collect::<Result<_, _>>()?);
     }
     let Bounds { after, before } = filter.bounds();
-    let mut select = file.prepare_cached(COUNT[filter.variant()])?;
+    let count = match &filter.topics {
+        Some(_) => COUNT_TOPICS,
+        None => COUNT,
+    };
+    let mut select = file.prepare_cached(count[filter.variant()])?;
     let bounds = params![
         after.timestamp,
         after.id,
@@ -171,11 +251,13 @@ fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<TopicSummary> {
 }
 
 macro_rules! like {
-    ($condition:literal) => {
+    ($index:literal, $condition:literal) => {
         concat!(
             "SELECT ",
             message_columns!(),
-            " FROM messages m WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
+            " FROM messages m INDEXED BY ",
+            $index,
+            " WHERE m.topic = ?1 AND m.timestamp = ?2 AND m.message_crc32 = ?3
                 AND ",
             $condition
         )
@@ -183,10 +265,13 @@ macro_rules! like {
 }
 
 /// Each half has an index of its own.
-const FOREIGN: &str = concat!(
-    like!("m.kafka_offset IS NULL AND NOT m.direct_upload"),
+pub const FOREIGN: &str = concat!(
+    like!(
+        "messages_foreign_idx",
+        "m.kafka_offset IS NULL AND NOT m.direct_upload"
+    ),
     " UNION ALL ",
-    like!("m.origin_found")
+    like!("messages_origin_found_idx", "m.origin_found")
 );
 
 pub fn foreign_rows(
@@ -202,7 +287,7 @@ pub fn foreign_rows(
     Ok(found.into_values().collect())
 }
 
-const RETRIES: &str = "
+pub const RETRIES: &str = "
     SELECT uuid, topic, kafka_partition, kafka_offset, timestamp, timestamp_type, topic_id
     FROM retries
     WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4
@@ -237,7 +322,7 @@ pub fn packed(file: &Transaction<'_>, bucket: &str, keys: &[String]) -> Result<V
     Ok(packed)
 }
 
-const ROW: &str = concat!(
+pub const ROW: &str = concat!(
     "SELECT ",
     message_columns!(),
     " FROM messages m WHERE m.uuid = ?1"

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::add::{add_row, bind};
 use super::row::{UuidText, message_columns, stored_row};
-use crate::catalogue::upkeep::{defects_from_json, defects_to_json};
-use crate::catalogue::{Row, SetAside, StoredRow, Verification};
+use crate::catalogue::upkeep::{counted_limit, defects_from_json, defects_to_json};
+use crate::catalogue::{CountedPage, Cursor, Row, SetAside, StoredRow, Verification};
 use crate::sqlite_file::Fault;
 
 pub fn adopt(file: &Transaction<'_>, rows: &[Row]) -> Result<Vec<Uuid>, Fault> {
@@ -58,17 +58,108 @@ pub fn mend(file: &Transaction<'_>, read: &StoredRow, row: &Row) -> Result<bool,
     Ok(mend.raw_execute()? == 1)
 }
 
-const FORGET: &str = "DELETE FROM topics WHERE topic = ?1";
-const COUNT: &str = "
-    INSERT INTO topics (topic, e_timestamp, l_timestamp, n_messages)
-    SELECT topic, min(timestamp), max(timestamp), count(*) FROM messages WHERE topic = ?1
-    GROUP BY topic
+const FIRST_TOPIC: &str = "SELECT min(topic) FROM messages";
+pub const TOPIC_AFTER: &str = "SELECT min(topic) FROM messages WHERE topic > ?1";
+
+pub fn topic_after(file: &Transaction<'_>, topic: Option<&str>) -> Result<Option<String>, Fault> {
+    Ok(match topic {
+        None => file
+            .prepare_cached(FIRST_TOPIC)?
+            .query_row([], |row| row.get(0))?,
+        Some(topic) => file
+            .prepare_cached(TOPIC_AFTER)?
+            .query_row([topic], |row| row.get(0))?,
+    })
+}
+
+/// messages_topic_timestamp_idx alone.
+pub const COUNT_PAGE: &str = concat!(
+    "
+    WITH page AS MATERIALIZED (
+        SELECT timestamp, id FROM messages INDEXED BY messages_topic_timestamp_idx
+        WHERE topic = ?1 AND (timestamp, id) > (?2, ?3)
+        ORDER BY timestamp, id",
+    counted_limit!(),
+    "
+    )
+    SELECT count(*), min(timestamp), max(timestamp),
+        (SELECT max(id) FROM page WHERE timestamp = (SELECT max(timestamp) FROM page))
+    FROM page
+"
+);
+
+pub fn count_page(
+    file: &Transaction<'_>,
+    topic: &str,
+    after: Option<Cursor>,
+) -> Result<CountedPage, Fault> {
+    let after = after.unwrap_or(Cursor::START);
+    let mut select = file.prepare_cached(COUNT_PAGE)?;
+    let page = select.query_row(params![topic, after.timestamp, after.id], |row| {
+        let (earliest, latest): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
+        Ok(CountedPage::new(
+            row.get(0)?,
+            earliest.zip(latest),
+            row.get(3)?,
+        ))
+    });
+    Ok(page?)
+}
+
+/// One statement sees one state of both tables.
+pub const COUNT_ROWS: &str = "
+    SELECT count(*) - coalesce((SELECT n_messages FROM topics WHERE topic = ?1), 0),
+        min(timestamp), max(timestamp),
+        (SELECT e_timestamp FROM topics WHERE topic = ?1),
+        (SELECT l_timestamp FROM topics WHERE topic = ?1)
+    FROM messages WHERE topic = ?1
 ";
 
-pub fn recount(file: &Transaction<'_>, topic: &str) -> Result<(), Fault> {
-    for step in [FORGET, COUNT] {
-        file.prepare_cached(step)?.execute([topic])?;
-    }
+/// What `topics` lacks of a topic.
+pub struct Difference {
+    messages: i64,
+    /// Of the rows: earliest and latest; then what `topics` said.
+    times: [Option<i64>; 4],
+}
+
+/// Only reads, so that others write meanwhile.
+pub fn difference(file: &Transaction<'_>, topic: &str) -> Result<Difference, Fault> {
+    let mut select = file.prepare_cached(COUNT_ROWS)?;
+    let difference = select.query_row([topic], |row| {
+        Ok(Difference {
+            messages: row.get(0)?,
+            times: [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?],
+        })
+    });
+    Ok(difference?)
+}
+
+/// By the difference (?2), so that what others count meanwhile stays counted. A
+/// time that is not what it was when the rows were read (?5, ?6) was widened
+/// since.
+const CORRECT: &str = "
+    INSERT INTO topics (topic, n_messages, e_timestamp, l_timestamp)
+    VALUES (?1, ?2, coalesce(?3, 0), coalesce(?4, 0))
+    ON CONFLICT (topic) DO UPDATE SET
+        n_messages = n_messages + ?2,
+        e_timestamp = CASE WHEN ?3 IS NULL THEN e_timestamp
+            WHEN e_timestamp IS ?5 THEN ?3 ELSE min(e_timestamp, ?3) END,
+        l_timestamp = CASE WHEN ?4 IS NULL THEN l_timestamp
+            WHEN l_timestamp IS ?6 THEN ?4 ELSE max(l_timestamp, ?4) END
+";
+const FORGET_EMPTY: &str = "DELETE FROM topics WHERE topic = ?1 AND n_messages = 0";
+
+pub fn correct(file: &Transaction<'_>, topic: &str, by: &Difference) -> Result<(), Fault> {
+    let [earliest, latest, told_earliest, told_latest] = by.times;
+    file.prepare_cached(CORRECT)?.execute(params![
+        topic,
+        by.messages,
+        earliest,
+        latest,
+        told_earliest,
+        told_latest,
+    ])?;
+    file.prepare_cached(FORGET_EMPTY)?.execute([topic])?;
     Ok(())
 }
 
