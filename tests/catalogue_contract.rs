@@ -34,6 +34,8 @@ mod claims;
 mod counts;
 #[path = "catalogue_contract/gaps.rs"]
 mod gaps;
+#[path = "catalogue_contract/holes.rs"]
+mod holes;
 #[path = "catalogue_contract/paging.rs"]
 mod paging;
 #[path = "catalogue_contract/plans.rs"]

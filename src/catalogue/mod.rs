@@ -30,7 +30,8 @@ pub use self::ask::ask;
 pub use self::describe::Lying;
 pub use self::filter::{Cursor, RowFilter};
 pub use self::positions::{
-    ArchivedExtent, Positions, ReadInterval, ReadSpan, StreamKey, StreamPosition, StreamStart,
+    ArchivedCount, ArchivedExtent, Positions, ReadInterval, ReadSpan, StreamKey, StreamPosition,
+    StreamStart,
 };
 pub use self::postgres::{INDEXED_STATEMENTS as INDEXED_POSTGRES_STATEMENTS, PostgresCatalogue};
 pub use self::sqlite::{INDEXED_STATEMENTS as INDEXED_SQLITE_STATEMENTS, SqliteCatalogue};

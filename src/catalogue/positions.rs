@@ -72,7 +72,9 @@ pub struct ReadSpan {
     pub row: Option<Uuid>,
 }
 
-/// Offsets [from, to) of a stream that were read, without a break.
+/// Offsets [from, to) of a stream that were read, without a break. Either all of
+/// its offsets without a record are confirmed or none: what is read later does not
+/// merge with confirmed ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadInterval {
     pub from: i64,
@@ -83,10 +85,23 @@ pub struct ReadInterval {
     pub holes_confirmed: i64,
 }
 
+/// What is archived of some offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArchivedCount {
+    /// Offsets that have a row, or a retry.
+    pub offsets: i64,
+    pub rows: i64,
+}
+
 impl ReadInterval {
     /// Offsets without a record.
     pub fn holes(&self) -> i64 {
         self.to - self.from - self.records
+    }
+
+    /// Whether a second reader has found no record in any of them.
+    pub fn is_confirmed(&self) -> bool {
+        self.holes() == self.holes_confirmed
     }
 }
 
@@ -112,22 +127,24 @@ pub trait Positions: Send + Sync {
         offsets: Range<i64>,
     ) -> Result<Vec<Range<i64>>, CatalogueError>;
 
-    /// How many of these offsets are archived: have a row, or a retry.
+    /// What is archived of these offsets.
     fn count_archived(
         &self,
         stream: &StreamKey,
         offsets: Range<i64>,
-    ) -> Result<i64, CatalogueError>;
+    ) -> Result<ArchivedCount, CatalogueError>;
 
     /// The intervals of a stream, ordered by offset.
     fn read_intervals(&self, stream: &StreamKey) -> Result<Vec<ReadInterval>, CatalogueError>;
 
-    /// Notes that the offsets without a record in `interval` were confirmed by
-    /// a second reader. Whether the interval is still as it was.
+    /// Notes what a second reader has confirmed: replaces intervals of a stream by
+    /// others over the same offsets. Changes nothing if one of them is not as it
+    /// was; whether they were.
     fn confirm_holes(
         &self,
         stream: &StreamKey,
-        interval: &ReadInterval,
+        before: &[ReadInterval],
+        after: &[ReadInterval],
     ) -> Result<bool, CatalogueError>;
 }
 
@@ -226,6 +243,18 @@ pub(super) fn advance(recorded: &Recorded, spans: &mut [(i64, i64, bool)]) -> Ch
     }
 }
 
+/// What replaces intervals by others over the same offsets.
+pub(super) fn replacement(next: i64, before: &[ReadInterval], after: &[ReadInterval]) -> Change {
+    let is_kept = |from: i64| after.iter().any(|one| one.from == from);
+    let froms = before.iter().map(|one| one.from);
+    Change {
+        next,
+        removed: froms.filter(|from| !is_kept(*from)).collect(),
+        written: after.to_vec(),
+        shrunk: vec![],
+    }
+}
+
 /// The end of what begins at or before `next` and goes beyond it.
 fn end_of(all: &BTreeMap<i64, ReadInterval>, gaps: &[RecordedGap], next: i64) -> Option<i64> {
     let read = all.range(..=next).next_back().map(|(_, i)| i.to);
@@ -259,7 +288,8 @@ fn uncovered(all: &BTreeMap<i64, ReadInterval>, offsets: Range<i64>) -> Vec<Rang
     parts
 }
 
-/// Inserts a part that nothing covers, merged with what adjoins it.
+/// Inserts a part that nothing covers, merged with what adjoins it and is not
+/// confirmed either.
 fn insert(all: &mut BTreeMap<i64, ReadInterval>, part: Range<i64>, records: i64) {
     let mut new = ReadInterval {
         from: part.start,
@@ -267,17 +297,20 @@ fn insert(all: &mut BTreeMap<i64, ReadInterval>, part: Range<i64>, records: i64)
         records,
         holes_confirmed: 0,
     };
-    if let Some(after) = all.remove(&new.to) {
-        new.to = after.to;
+    if let Some(after) = all.get(&new.to)
+        && after.holes_confirmed == 0
+    {
+        let (at, to) = (new.to, after.to);
+        new.to = to;
         new.records += after.records;
-        new.holes_confirmed += after.holes_confirmed;
+        all.remove(&at);
     }
     if let Some((_, before)) = all.range_mut(..new.from).next_back()
         && before.to == new.from
+        && before.holes_confirmed == 0
     {
         before.to = new.to;
         before.records += new.records;
-        before.holes_confirmed += new.holes_confirmed;
         return;
     }
     all.insert(new.from, new);
@@ -412,6 +445,28 @@ mod tests {
         });
         let change = advance(&stream, &mut [(4, 5, true), (5, 6, true)]);
         assert_eq!(change.shrunk, []);
+    }
+
+    #[test]
+    fn what_is_read_later_does_not_merge_with_confirmed_offsets() {
+        let confirmed = ReadInterval {
+            from: 0,
+            to: 10,
+            records: 7,
+            holes_confirmed: 3,
+        };
+        let mut stream = recorded(10);
+        stream.intervals.push(confirmed);
+        apply(&mut stream, &[(10, 12, true)]);
+        apply(&mut stream, &[(12, 14, true)]);
+        let later = ReadInterval {
+            from: 10,
+            to: 14,
+            records: 2,
+            holes_confirmed: 0,
+        };
+        assert_eq!(stream.intervals, [confirmed, later]);
+        assert_eq!(stream.next, 14);
     }
 
     proptest! {

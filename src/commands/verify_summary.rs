@@ -76,6 +76,7 @@ pub(super) fn as_json(
             "offsets": c.offsets,
             "holes_confirmed": c.holes_confirmed,
             "holes_unconfirmed": c.holes_unconfirmed,
+            "not_recorded": c.not_recorded,
         })),
         "kafka_records": checked.records,
         "skipped": match backwards {
@@ -118,11 +119,20 @@ pub(super) fn as_table(
             rows.push(row("topics", backwards.topics, "counted"));
         }
     }
-    if let Some(complete) = checked.completeness.filter(|c| c.partitions > 0) {
-        let how = format!(
+    if let Some(complete) = checked
+        .completeness
+        .filter(|c| c.partitions + c.not_recorded > 0)
+    {
+        let mut how = format!(
             "complete: {} offsets, of which hold no record: {} confirmed, {} not confirmed",
             complete.offsets, complete.holes_confirmed, complete.holes_unconfirmed
         );
+        if complete.not_recorded > 0 {
+            how += &format!(
+                "; not recorded: {} messages archived before positions were",
+                complete.not_recorded
+            );
+        }
         rows.push(row("partitions", complete.partitions, &how));
     }
     if let Some(records) = checked.records {

@@ -2,12 +2,14 @@
 //! recorded as a gap, or read without holding a record covers everything from
 //! its first to its next offset.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::defect::{Defect, Kind};
 use super::finding::Findings;
 use super::{Result, Verifier};
-use crate::catalogue::{ReadInterval, StreamPosition};
+use crate::catalogue::{ArchivedCount, RowFilter, StreamFilter, StreamKey, StreamPosition};
 
 /// Offsets whose rows are counted together.
 const PAGE: i64 = 100_000;
@@ -23,13 +25,24 @@ pub struct Completeness {
     pub holes_confirmed: u64,
     /// Those that only the archiver's client says so of.
     pub holes_unconfirmed: u64,
+    /// Messages that belong to no stream: archived before positions were recorded,
+    /// or before the first offset of their stream.
+    pub not_recorded: u64,
 }
 
 impl Verifier {
-    /// Looks at each stream that the filter selects. Offsets that were archived
-    /// before positions were recorded belong to none.
+    /// Looks at each stream that the filter selects.
     pub(super) async fn check_completeness(&self, findings: &Findings) -> Result<Completeness> {
         let mut proved = Completeness::default();
+        // Before the rows are counted: what is added meanwhile has a stream.
+        let filter = RowFilter {
+            topics: self.filter.topics.clone(),
+            ..RowFilter::default()
+        };
+        let topics = self
+            .ask(move |catalogue| catalogue.count_by_topic(&filter))
+            .await?;
+        let mut rows: HashMap<Arc<str>, i64> = HashMap::new();
         let positions = self
             .ask(|catalogue| catalogue.positions().all_positions())
             .await?;
@@ -46,7 +59,10 @@ impl Verifier {
                 proved.holes_confirmed += interval.holes_confirmed.max(0) as u64;
                 let unconfirmed = interval.holes() - interval.holes_confirmed;
                 proved.holes_unconfirmed += unconfirmed.max(0) as u64;
-                let missing = interval.records - self.archived_of(&position, interval).await?;
+                let offsets = interval.from..interval.to;
+                let archived = self.count_archived(&position.key, offsets).await?;
+                *rows.entry(position.key.topic.clone()).or_default() += archived.rows;
+                let missing = interval.records - archived.offsets;
                 if missing > 0 {
                     let offsets = interval.from..interval.to;
                     defects.push(unaccounted(&position, offsets, missing));
@@ -67,19 +83,42 @@ impl Verifier {
                 findings.tell_of(defects, None).await?;
             }
         }
+        for topic in topics {
+            let recorded = rows.get(topic.topic.as_str()).copied().unwrap_or_default();
+            let mut left = topic.messages - recorded;
+            if left > 0 {
+                // Nothing but the number of direct uploads, which are on no stream.
+                let nothing = StreamFilter {
+                    topic: topic.topic.as_str().into(),
+                    uuids: Some(Default::default()),
+                    ..StreamFilter::default()
+                };
+                let extent = self
+                    .ask(move |catalogue| catalogue.streams().extent(&nothing))
+                    .await?;
+                left -= i64::try_from(extent.direct_uploads).unwrap_or(i64::MAX);
+            }
+            proved.not_recorded += left.max(0) as u64;
+        }
         Ok(proved)
     }
 
-    /// How many offsets of an interval are archived.
-    async fn archived_of(&self, position: &StreamPosition, interval: &ReadInterval) -> Result<i64> {
-        let mut archived = 0;
-        let mut from = interval.from;
-        while from < interval.to {
-            let to = interval.to.min(from + PAGE);
-            let key = position.key.clone();
-            archived += self
+    /// What is archived of some offsets of a stream.
+    pub(super) async fn count_archived(
+        &self,
+        stream: &StreamKey,
+        offsets: Range<i64>,
+    ) -> Result<ArchivedCount> {
+        let mut archived = ArchivedCount::default();
+        let mut from = offsets.start;
+        while from < offsets.end {
+            let to = offsets.end.min(from + PAGE);
+            let key = stream.clone();
+            let page = self
                 .ask(move |catalogue| catalogue.positions().count_archived(&key, from..to))
                 .await?;
+            archived.offsets += page.offsets;
+            archived.rows += page.rows;
             from = to;
         }
         Ok(archived)

@@ -11,6 +11,7 @@ mod damage;
 mod evidence;
 mod fetch_uuid;
 mod generate;
+mod holes;
 mod list_archive;
 mod nothing_checked;
 mod operating;

@@ -20,10 +20,11 @@ use uuid::Uuid;
 
 use super::state::incomplete_error;
 use super::{
-    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim,
-    CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval,
-    ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey,
-    StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
+    Added, Appearance, ArchivedCount, ArchivedExtent, Catalogue, CatalogueError, CatalogueState,
+    Claim, CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions,
+    ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter,
+    StreamKey, StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep,
+    Verification, stream,
 };
 use crate::config::PostgresConfig;
 use crate::postgres_server::{Connector, Fault, Session, Sessions, Words};
@@ -241,7 +242,7 @@ impl Positions for PostgresCatalogue {
         &self,
         stream: &StreamKey,
         offsets: Range<i64>,
-    ) -> Result<i64, CatalogueError> {
+    ) -> Result<ArchivedCount, CatalogueError> {
         self.call(|session| positions::count_archived(session, stream, offsets))
     }
 
@@ -252,9 +253,10 @@ impl Positions for PostgresCatalogue {
     fn confirm_holes(
         &self,
         stream: &StreamKey,
-        interval: &ReadInterval,
+        before: &[ReadInterval],
+        after: &[ReadInterval],
     ) -> Result<bool, CatalogueError> {
-        self.call(|session| positions::confirm_holes(session, stream, interval))
+        self.call(|session| positions::confirm_holes(session, stream, before, after))
     }
 }
 

@@ -7,8 +7,8 @@ use tokio_postgres::Statement;
 use uuid::Uuid;
 
 use crate::catalogue::positions::{
-    ArchivedExtent, Change, ReadInterval, Recorded, RecordedGap, StreamKey, StreamPosition,
-    StreamStart, advance, parts_to_record, unread,
+    ArchivedCount, ArchivedExtent, Change, ReadInterval, Recorded, RecordedGap, StreamKey,
+    StreamPosition, StreamStart, advance, parts_to_record, replacement, unread,
 };
 use crate::catalogue::{Gap, GapReason};
 use crate::postgres_server::{Fault, Session, Transaction};
@@ -573,40 +573,44 @@ pub fn intervals(session: &mut Session, stream: &StreamKey) -> Result<Vec<ReadIn
         .collect()
 }
 
-const CONFIRM: &str = "
-    UPDATE read_intervals r SET holes_confirmed = r.to_offset - r.from_offset - r.records
-    FROM streams s
-    WHERE s.id = r.stream AND s.topic = $1 AND s.kafka_partition = $2 AND s.topic_id = $3
-        AND r.from_offset = $4 AND r.to_offset = $5 AND r.records = $6
-";
-
 pub fn confirm_holes(
     session: &mut Session,
     stream: &StreamKey,
-    interval: &ReadInterval,
+    before: &[ReadInterval],
+    after: &[ReadInterval],
 ) -> Result<bool, Fault> {
-    let id = stream.id_column();
-    let confirmed = session.execute(
-        CONFIRM,
-        &[
-            &&*stream.topic,
-            &stream.partition,
-            &id,
-            &interval.from,
-            &interval.to,
-            &interval.records,
-        ],
-    )?;
-    Ok(confirmed == 1)
+    let Some(low) = before.first().map(|first| first.from) else {
+        return Ok(true);
+    };
+    let statements = Statements::prepare(session)?;
+    session.in_transaction(|transaction| {
+        let keys = Keys::new([stream]);
+        let rows = transaction.query(
+            &statements.lock,
+            &[&keys.topics, &keys.partitions, &keys.topic_ids],
+        )?;
+        let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
+        let recorded = recorded(transaction, &statements, &streams, &vec![low])?;
+        let Some((id, recorded)) = recorded.into_iter().next() else {
+            return Ok(false);
+        };
+        if !before.iter().all(|one| recorded.intervals.contains(one)) {
+            return Ok(false);
+        }
+        let mut writes = Writes::default();
+        writes.add(id, recorded.next, replacement(recorded.next, before, after));
+        writes.execute(transaction, &statements)?;
+        Ok(true)
+    })
 }
 
 pub const COUNT: &str = "
-    SELECT count(*) FROM (
-        SELECT kafka_offset FROM messages
+    SELECT count(DISTINCT kafka_offset), count(*) FILTER (WHERE is_row) FROM (
+        SELECT kafka_offset, true AS is_row FROM messages
         WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
             AND (topic_id = $5 OR topic_id IS NULL)
-        UNION
-        SELECT kafka_offset FROM retries
+        UNION ALL
+        SELECT kafka_offset, false FROM retries
         WHERE topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
             AND (topic_id = $5 OR topic_id IS NULL)
     ) archived
@@ -616,7 +620,7 @@ pub fn count_archived(
     session: &mut Session,
     stream: &StreamKey,
     offsets: Range<i64>,
-) -> Result<i64, Fault> {
+) -> Result<ArchivedCount, Fault> {
     let id = stream.id_column();
     let row = session.query_one(
         COUNT,
@@ -628,5 +632,8 @@ pub fn count_archived(
             &id,
         ],
     )?;
-    Ok(row.try_get(0)?)
+    Ok(ArchivedCount {
+        offsets: row.try_get(0)?,
+        rows: row.try_get(1)?,
+    })
 }

@@ -19,10 +19,11 @@ use uuid::Uuid;
 
 use super::state::incomplete_error;
 use super::{
-    Added, Appearance, ArchivedExtent, Catalogue, CatalogueError, CatalogueState, Claim,
-    CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions, ReadInterval,
-    ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter, StreamKey,
-    StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep, Verification, stream,
+    Added, Appearance, ArchivedCount, ArchivedExtent, Catalogue, CatalogueError, CatalogueState,
+    Claim, CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions,
+    ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter,
+    StreamKey, StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep,
+    Verification, stream,
 };
 use crate::config::SqliteConfig;
 use crate::record::Delivery;
@@ -244,7 +245,7 @@ impl Positions for SqliteCatalogue {
         &self,
         stream: &StreamKey,
         offsets: Range<i64>,
-    ) -> Result<i64, CatalogueError> {
+    ) -> Result<ArchivedCount, CatalogueError> {
         Ok(self
             .connections
             .read(|file| positions::count_archived(file, stream, offsets))?)
@@ -259,11 +260,12 @@ impl Positions for SqliteCatalogue {
     fn confirm_holes(
         &self,
         stream: &StreamKey,
-        interval: &ReadInterval,
+        before: &[ReadInterval],
+        after: &[ReadInterval],
     ) -> Result<bool, CatalogueError> {
         Ok(self
             .connections
-            .write(|file| positions::confirm_holes(file, stream, interval))?)
+            .write(|file| positions::confirm_holes(file, stream, before, after))?)
     }
 }
 

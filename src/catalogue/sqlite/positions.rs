@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::row::{UuidText, topic};
 use crate::catalogue::positions::{
-    ArchivedExtent, ReadInterval, Recorded, RecordedGap, StreamKey, StreamPosition, StreamStart,
-    advance, parts_to_record, unread,
+    ArchivedCount, ArchivedExtent, ReadInterval, Recorded, RecordedGap, StreamKey, StreamPosition,
+    StreamStart, advance, parts_to_record, unread,
 };
 use crate::catalogue::{Gap, GapReason};
 use crate::record::TopicId;
@@ -340,35 +340,45 @@ pub fn intervals(file: &Transaction<'_>, stream: &StreamKey) -> Result<Vec<ReadI
     Ok(intervals.collect::<Result<_, _>>()?)
 }
 
-const CONFIRM: &str = "
-    UPDATE read_intervals SET holes_confirmed = to_offset - from_offset - records
-    WHERE stream = ?1 AND from_offset = ?2 AND to_offset = ?3 AND records = ?4
-";
-
 pub fn confirm_holes(
     file: &Transaction<'_>,
     stream: &StreamKey,
-    interval: &ReadInterval,
+    before: &[ReadInterval],
+    after: &[ReadInterval],
 ) -> Result<bool, Fault> {
+    let Some(low) = before.first().map(|first| first.from) else {
+        return Ok(true);
+    };
     let Some(found) = find(file, stream)? else {
         return Ok(false);
     };
-    let confirmed = file.prepare_cached(CONFIRM)?.execute(params![
-        found.id,
-        interval.from,
-        interval.to,
-        interval.records,
-    ])?;
-    Ok(confirmed == 1)
+    let recorded = recorded(file, &found, low)?;
+    if !before.iter().all(|one| recorded.intervals.contains(one)) {
+        return Ok(false);
+    }
+    for interval in before {
+        file.prepare_cached(REMOVE)?
+            .execute(params![found.id, interval.from])?;
+    }
+    for interval in after {
+        file.prepare_cached(WRITE)?.execute(params![
+            found.id,
+            interval.from,
+            interval.to,
+            interval.records,
+            interval.holes_confirmed,
+        ])?;
+    }
+    Ok(true)
 }
 
 pub const COUNT: &str = "
-    SELECT count(*) FROM (
-        SELECT kafka_offset FROM messages
+    SELECT count(DISTINCT kafka_offset), count(*) FILTER (WHERE is_row) FROM (
+        SELECT kafka_offset, TRUE AS is_row FROM messages
         WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4
             AND (topic_id = ?5 OR topic_id IS NULL)
-        UNION
-        SELECT kafka_offset FROM retries
+        UNION ALL
+        SELECT kafka_offset, FALSE FROM retries
         WHERE topic = ?1 AND kafka_partition = ?2 AND kafka_offset >= ?3 AND kafka_offset < ?4
             AND (topic_id = ?5 OR topic_id IS NULL)
     ) archived
@@ -378,7 +388,7 @@ pub fn count_archived(
     file: &Transaction<'_>,
     stream: &StreamKey,
     offsets: Range<i64>,
-) -> Result<i64, Fault> {
+) -> Result<ArchivedCount, Fault> {
     let mut count = file.prepare_cached(COUNT)?;
     let params = params![
         stream.topic,
@@ -387,5 +397,10 @@ pub fn count_archived(
         offsets.end,
         UuidText(stream.id_column()),
     ];
-    Ok(count.query_row(params, |row| row.get(0))?)
+    Ok(count.query_row(params, |row| {
+        Ok(ArchivedCount {
+            offsets: row.get(0)?,
+            rows: row.get(1)?,
+        })
+    })?)
 }

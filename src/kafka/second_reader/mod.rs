@@ -94,6 +94,8 @@ struct Topic {
 
 /// A partition that is being read.
 struct Position {
+    /// From here to `next` nothing was left out.
+    start: i64,
     next: i64,
     end: i64,
 }
@@ -219,26 +221,32 @@ impl SecondReader {
     /// Gives each committed record of these ranges of offsets, a partition each,
     /// to `each`; those of a partition in their order. Offsets without a record,
     /// and those that retention has removed, are passed over.
+    ///
+    /// Returns which offsets of each partition were read without a break, so that
+    /// those of them without a record hold none. It is less than the range where
+    /// retention was quicker, or the log ends before it.
     pub fn read(
         &mut self,
         topic: &str,
         ranges: &BTreeMap<i32, Range<i64>>,
         mut each: impl FnMut(Record) -> Reading,
-    ) -> Result<(), KafkaFailure> {
+    ) -> Result<BTreeMap<i32, Range<i64>>, KafkaFailure> {
         let name: Arc<str> = topic.into();
         let mut open: BTreeMap<i32, Position> = ranges
             .iter()
             .filter(|(_, range)| !range.is_empty())
             .map(|(partition, range)| {
-                let (next, end) = (range.start, range.end);
-                (*partition, Position { next, end })
+                let (start, end) = (range.start, range.end);
+                let next = start;
+                (*partition, Position { start, next, end })
             })
             .collect();
+        let mut read = BTreeMap::new();
         let mut leaders = BTreeMap::new();
         let mut deadline = Instant::now() + PROGRESS_TIMEOUT;
         while !open.is_empty() {
-            let why = match self.round(&name, &mut open, &mut leaders, &mut each) {
-                Ok(Round::Stopped) => return Ok(()),
+            let why = match self.round(&name, &mut open, &mut read, &mut leaders, &mut each) {
+                Ok(Round::Stopped) => return Ok(read),
                 Ok(Round::Progress) => {
                     deadline = Instant::now() + PROGRESS_TIMEOUT;
                     continue;
@@ -259,7 +267,7 @@ impl SecondReader {
                 return Err(self.failure(ReadError::Connection(why)));
             }
         }
-        Ok(())
+        Ok(read)
     }
 
     /// One fetch of each leader.
@@ -267,6 +275,7 @@ impl SecondReader {
         &mut self,
         topic: &Arc<str>,
         open: &mut BTreeMap<i32, Position>,
+        read: &mut BTreeMap<i32, Range<i64>>,
         leaders: &mut BTreeMap<i32, i32>,
         each: &mut dyn FnMut(Record) -> Reading,
     ) -> Result<Round, ReadError> {
@@ -281,7 +290,7 @@ impl SecondReader {
         let mut round = Round::Nothing;
         for (leader, partitions) in by_leader {
             let response = self.fetch(leader, topic, &partitions, open)?;
-            let fetched = self.take_in(topic, &response, open, each)?;
+            let fetched = self.take_in(topic, &response, open, read, each)?;
             match fetched {
                 Round::Stopped => return Ok(Round::Stopped),
                 Round::Progress => round = Round::Progress,
@@ -339,6 +348,7 @@ impl SecondReader {
         topic: &Arc<str>,
         fetched: &Fetched,
         open: &mut BTreeMap<i32, Position>,
+        read: &mut BTreeMap<i32, Range<i64>>,
         each: &mut dyn FnMut(Record) -> Reading,
     ) -> Result<Round, ReadError> {
         let mut round = Round::Nothing;
@@ -368,16 +378,18 @@ impl SecondReader {
                 let Some(position) = open.get_mut(&partition) else {
                     continue;
                 };
+                let mut is_over = false;
                 if error == OFFSET_OUT_OF_RANGE {
                     let place = TopicPartition::new(topic, partition);
                     let starts =
                         self.list_offsets(std::slice::from_ref(&place), EARLIEST, READ_COMMITTED)?;
                     let start = starts.get(&place).copied().unwrap_or_default();
                     if start > position.next {
+                        position.start = start;
                         position.next = start;
                     } else {
                         // The log was cut off, and ends before it.
-                        position.next = position.end;
+                        is_over = true;
                     }
                 } else {
                     check("Fetch", topic, partition, error)?;
@@ -401,10 +413,13 @@ impl SecondReader {
                     if next == position.next && !is_at_end {
                         continue;
                     }
-                    position.next = if is_at_end { position.end } else { next };
+                    is_over = is_at_end;
+                    position.next = next;
                 }
                 round = Round::Progress;
-                if position.next >= position.end {
+                if is_over || position.next >= position.end {
+                    let end = position.next.min(position.end);
+                    read.insert(partition, position.start..end);
                     open.remove(&partition);
                 }
             }

@@ -42,6 +42,14 @@ enum Found {
     Unknown(Box<StoredRow>, String),
 }
 
+/// Partitions with records of a batch that are not in the archive as they are in
+/// Kafka, and with records that were archived only by the comparison.
+#[derive(Default)]
+pub(super) struct Compared {
+    pub differing: HashSet<i32>,
+    pub repaired: HashSet<i32>,
+}
+
 impl Sought {
     fn new(record: Record, topic_id: Option<TopicId>) -> Self {
         Self {
@@ -135,7 +143,8 @@ impl Verifier {
         batch: Vec<Record>,
         topic_id: Option<TopicId>,
         findings: &Findings,
-    ) -> Result<()> {
+    ) -> Result<Compared> {
+        let mut compared = Compared::default();
         let mut sought: Vec<Sought> = batch
             .into_iter()
             .map(|record| Sought::new(record, topic_id))
@@ -157,10 +166,16 @@ impl Verifier {
             };
             if let Some(defect) = defect {
                 let repair = self.mend_record(&one.record, topic_id, &defect).await?;
+                let is_repaired = repair.as_ref().is_some_and(|repair| repair.mended);
+                let partitions = match is_repaired && !self.is_dry_run() {
+                    true => &mut compared.repaired,
+                    false => &mut compared.differing,
+                };
+                partitions.insert(one.record.partition);
                 findings.tell_of(vec![defect], repair).await?;
             }
         }
-        Ok(())
+        Ok(compared)
     }
 
     /// One look at the row of the UUID that each may have.

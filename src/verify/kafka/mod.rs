@@ -4,9 +4,10 @@
 //! of one client is no defect of the other.
 
 mod compare;
+mod holes;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use super::finding::Findings;
 use super::logbook::Logbook;
 use super::place::Place;
 use super::{Result, Verifier};
+use crate::catalogue::StreamKey;
 use crate::kafka::{Admin, Cluster, KafkaFailure, Reading, SecondReader, TopicPartition};
 use crate::record::{Record, TopicId};
 
@@ -63,7 +65,12 @@ enum Part {
     /// All of one topic, which has this id.
     Records(Vec<Record>, Option<TopicId>),
     /// The topic is at its end.
-    End(String),
+    End {
+        topic: String,
+        topic_id: Option<TopicId>,
+        /// The offsets that were read without a break.
+        read: Ranges,
+    },
 }
 
 impl Verifier {
@@ -92,19 +99,43 @@ impl Verifier {
             let left = topics.into_iter().filter(|(topic, _)| is_left(topic));
             read(&stream, left, &sender)
         });
+        // Partitions of the topic: with records that are not archived as they are,
+        // and with records that are archived only now.
+        let (mut differing, mut repaired) = (HashSet::new(), HashSet::new());
         while let Some(part) = parts.recv().await {
             match part {
                 Part::Records(batch, topic_id) => {
                     self.progress.records(batch.len());
                     let batch = self.selected(batch);
                     log.saved.records += batch.len() as u64;
-                    self.compare_records(batch, topic_id, findings).await?;
+                    let compared = self.compare_records(batch, topic_id, findings).await?;
+                    differing.extend(compared.differing);
+                    repaired.extend(compared.repaired);
                 }
-                Part::End(topic) if self.is_save_due(log) => {
-                    let after = Some(topic);
-                    self.save(log, findings, Place::Kafka { after }).await;
+                Part::End {
+                    topic,
+                    topic_id,
+                    read,
+                } => {
+                    for (partition, offsets) in read {
+                        if differing.contains(&partition) || !self.is_selecting_whole_topics() {
+                            continue;
+                        }
+                        let stream = StreamKey {
+                            topic: topic.as_str().into(),
+                            partition,
+                            topic_id,
+                        };
+                        let is_repaired = repaired.contains(&partition);
+                        self.confirm_holes(stream, offsets, is_repaired).await?;
+                    }
+                    differing.clear();
+                    repaired.clear();
+                    if self.is_save_due(log) {
+                        let after = Some(topic);
+                        self.save(log, findings, Place::Kafka { after }).await;
+                    }
                 }
-                Part::End(_) => {}
             }
         }
         reading.await??;
@@ -247,7 +278,7 @@ fn read(
             }),
         };
         let mut is_wanted = Ok(true);
-        reader.read(&topic, &ranges, |record| {
+        let read = reader.read(&topic, &ranges, |record| {
             bytes += record.bytes();
             batch.push(record);
             if batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
@@ -261,7 +292,15 @@ fn read(
             }
         })?;
         // Whoever compared may have failed, and says why.
-        if !is_wanted? || !send(batch)? || parts.blocking_send(Part::End(topic)).is_err() {
+        if !is_wanted? || !send(batch)? {
+            return Ok(());
+        }
+        let end = Part::End {
+            topic,
+            topic_id,
+            read,
+        };
+        if parts.blocking_send(end).is_err() {
             return Ok(());
         }
     }
