@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 from harness import schedule, topics
 from harness.archive import Archive, client, read_object
+from harness.cluster import Cluster
 from harness.comparison import Comparison
 from harness.configuration import secrets, write_configuration
 from harness.crew import Crew, last_words, panics
@@ -35,6 +37,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--workers", type=int, choices=range(1, 9), default=2)
     parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--without-cluster", action="store_true")
     parser.add_argument("--program", type=Path, required=True)
     parser.add_argument("--dir", type=Path, required=True)
     return parser.parse_args()
@@ -59,7 +62,7 @@ class Torture:
             vetoed=[topics.VETOED],
         )
         self.crew = Crew(self.start_worker, self.log, begun=" archiving ")
-        self.report = {"seed": seed, "minutes": options.minutes, "workers": options.workers}
+        self.report = {"seed": seed, "minutes": options.minutes, "workers": options.workers, "cluster_failed": []}
 
     def run(self):
         """The whole story; the report."""
@@ -78,6 +81,8 @@ class Torture:
         self.say("reading everything a second time")
         self.report["archived_the_second_time"] = self.catch_up("torture-again")["archived"]
         self.compare(traffic.compacted | losses.short_lived, losses)
+        if not self.options.without_cluster:
+            self.break_cluster()
         return self.report
 
     def rage(self, traffic, transactions, losses):
@@ -140,11 +145,40 @@ class Torture:
 
     group = "torture"
     final = ()
+    cluster = None
+
+    def break_cluster(self):
+        """What it finds counts as everything else does."""
+        self.say("breaking a Kafka cluster of its own")
+        began = time.monotonic()
+        self.services.make_database("torture_cluster")
+        services = Services({**os.environ, "TEST_PG_DB": "torture_cluster"})
+        cluster = Cluster(
+            self.options.program, self.dir / "cluster", services, self.seed, self.log, self.crew, secrets(services)
+        )
+        self.cluster = cluster
+        try:
+            cluster.run()
+        except Exception as error:  # noqa: BLE001: the rest of the report still counts
+            self.log(f"FOUND in the cluster: {error!r}")
+            self.report["cluster_failed"].append(f"{error}")
+        finally:
+            cluster.close()
+        for line in cluster.findings.lines():
+            self.log(f"FOUND in the cluster: {line}")
+        for kind, count in cluster.findings.counts().items():
+            self.report[kind] += count
+        self.report["archived_the_second_time"] += cluster.archived_the_second_time
+        self.report["cluster"] = cluster.done | {"seconds": round(time.monotonic() - began, 1)}
+        self.report |= {"misdeeds": self.crew.misdeeds, "panics": panics(self.dir)}
 
     def start_worker(self, slot):
+        arguments = [*self.final, *self.configuration.arguments]
+        if slot == "cluster":
+            arguments = self.cluster.arguments()
         return Worker(
             self.options.program,
-            ["run", "--json", *self.final, *self.configuration.arguments],
+            ["run", "--json", *arguments],
             secrets(self.services) | {"HOP_GROUPNAME": self.group},
             self.dir,
             self.dir / f"{slot.replace(' ', '-')}-{self.crew.started + 1}.log",
@@ -189,6 +223,8 @@ class Torture:
 
     def close(self):
         self.crew.kill_all()
+        if self.cluster:
+            self.cluster.close()
         self.toxiproxy.stop()
         self.log.close()
 
@@ -207,6 +243,7 @@ FATAL = [
     "faults_that_could_not_be_done",
     "misdeeds",
     "panics",
+    "cluster_failed",
 ]
 
 

@@ -18,6 +18,7 @@ mod forged_crcs;
 mod http;
 mod kafka_faults;
 mod known_data;
+mod late_rows;
 mod log_shapes;
 mod many_headers;
 mod memory;

@@ -28,6 +28,7 @@ RETRIES = """
 """
 GAPS = """
     SELECT topic, kafka_partition AS partition, from_offset AS "from", to_offset AS "to" FROM gaps
+    WHERE reason <> 'truncated'
 """
 # Topics whose counter is not what counting gives.
 WRONG_COUNTS = """
@@ -85,7 +86,7 @@ class Retry:
 
 @dataclass(slots=True)
 class Gap:
-    """Offsets in [from, to) that are recorded as lost."""
+    """Offsets in [from, to) that are recorded as lost; a truncated log's are archived."""
 
     topic: str
     partition: int
