@@ -17,7 +17,8 @@ use crate::cli::VerifyArgs;
 use crate::config::{Config, GroupName, HopConfig, HopKind, StoreConfig, Verdict};
 use crate::kafka::{Admin, Cluster};
 use crate::verify::{
-    Checked, Finding, Mending, Sample, SampleError, Stream, Subset, SubsetError, Verifier,
+    Checked, Finding, Mending, RecordClients, Sample, SampleError, Stream, Subset, SubsetError,
+    Verifier,
 };
 
 /// Between two looks at the progress.
@@ -189,6 +190,7 @@ fn stream(hop: &HopConfig, chosen: Chosen) -> anyhow::Result<Stream> {
             topics.archives(topic) == Verdict::Wanted && chosen.has_topic(topic)
         }),
         is_public: Arc::new(move |topic| public.is_public(topic)),
+        record_clients: RecordClients::default(),
     })
 }
 

@@ -64,7 +64,7 @@ pub use self::completeness::Completeness;
 pub use self::defect::{Defect, Kind};
 pub use self::error::VerifyError;
 pub use self::finding::{Finding, Repair};
-pub use self::kafka::Stream;
+pub use self::kafka::{RecordClients, Stream};
 pub use self::mend::Mending;
 pub use self::progress::{Phase, Progress, Snapshot};
 pub use self::rebuild::{IsPublic, Rebuild, Rebuilt};

@@ -205,8 +205,11 @@ impl SecondReader {
         partition: i32,
         offset: i64,
     ) -> Result<Option<Record>, KafkaFailure> {
-        let known = self.topics()?.into_iter().find(|known| known.name == topic);
-        if !known.is_some_and(|known| known.partitions.contains(&partition)) {
+        let known = self
+            .patiently(|reader| reader.metadata(Some(&[topic])))?
+            .into_iter()
+            .find(|known| known.error == 0 && known.name == topic);
+        if !known.is_some_and(|known| known.partitions.contains_key(&partition)) {
             return Ok(None);
         }
         let range = BTreeMap::from([(partition, offset..offset + 1)]);

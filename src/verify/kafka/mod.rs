@@ -23,6 +23,8 @@ use crate::catalogue::StreamKey;
 use crate::kafka::{Admin, Cluster, KafkaFailure, Reading, SecondReader, TopicPartition};
 use crate::record::{Record, TopicId};
 
+pub use self::source::RecordClients;
+
 /// A batch is closed by so many records, or so many bytes.
 const BATCH_RECORDS: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
@@ -39,6 +41,8 @@ pub struct Stream {
     pub is_wanted: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// Which topics anyone may read.
     pub is_public: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// What single records are read with.
+    pub record_clients: RecordClients,
 }
 
 /// An open transaction is waited for this long after the start: the others end
