@@ -48,6 +48,8 @@ mod postgres_takeover;
 mod postgres_tls;
 #[path = "catalogue_contract/races.rs"]
 mod races;
+#[path = "catalogue_contract/round_trips.rs"]
+mod round_trips;
 #[path = "catalogue_contract/schema.rs"]
 mod schema;
 #[path = "catalogue_contract/sqlite_file.rs"]

@@ -16,5 +16,5 @@ pub use connect::Connector;
 pub use error::Fault;
 pub use migrate::Migrations;
 pub use pool::Sessions;
-pub use session::{LONG, Params, Session, Transaction};
+pub use session::{LONG, Params, Question, Session, Transaction};
 pub use words::Words;

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use postgres_native_tls::MakeTlsConnector;
 use refinery::Runner;
 use tokio_postgres::types::ToSql;
@@ -39,6 +40,24 @@ pub struct Transaction<'a> {
 
 /// The values of a statement's parameters.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// A statement and the values of its parameters.
+pub struct Question<'a> {
+    statement: &'a Statement,
+    params: Vec<&'a (dyn ToSql + Sync)>,
+}
+
+impl<'a> Question<'a> {
+    pub fn new(
+        statement: &'a Statement,
+        params: impl IntoIterator<Item = &'a (dyn ToSql + Sync)>,
+    ) -> Self {
+        Self {
+            statement,
+            params: params.into_iter().collect(),
+        }
+    }
+}
 
 impl Session {
     /// `connecting` bounds the connection, `patience` each answer on it.
@@ -177,6 +196,17 @@ impl Transaction<'_> {
     pub fn query(&mut self, statement: &Statement, params: Params<'_>) -> Result<Vec<Row>, Fault> {
         self.driver
             .wait(self.patience, self.inner.query(statement, params))
+    }
+
+    /// The rows of each statement. They are sent together and carried out one after
+    /// the other, so that all of them take one round trip.
+    pub fn query_all(&mut self, questions: &[Question<'_>]) -> Result<Vec<Vec<Row>>, Fault> {
+        let patience = self.patience.saturating_mul(questions.len() as u32);
+        // Sent when they are polled for the first time, which is in this order.
+        let answers = questions
+            .iter()
+            .map(|question| self.inner.query(question.statement, &question.params));
+        self.driver.wait(patience, try_join_all(answers))
     }
 
     /// One row of a statement that always has one.

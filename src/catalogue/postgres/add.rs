@@ -3,15 +3,16 @@
 use uuid::Uuid;
 
 use super::columns::{RowColumns, given_rows, row_columns};
-use super::positions::{Statements, add_spans};
+use super::positions::{Statements, Wanted, add_spans, add_to_recorded};
 use crate::catalogue::positions::by_stream;
 use crate::catalogue::{Added, Origin, ReadSpan, Retry, Row};
-use crate::postgres_server::{Fault, Session};
+use crate::postgres_server::{Fault, Question, Session};
 use crate::record::TopicId;
 
 /// One transaction: the retries, then the rows, then what was read. Counting
 /// rows locks their topics for every other writer until the commit, so little
-/// comes after it.
+/// comes after it: what has to be known of the streams is asked for together with
+/// the rows, in one round trip.
 pub fn add(
     session: &mut Session,
     rows: &[Row],
@@ -32,18 +33,31 @@ pub fn add(
         }
         // A row without an origin has no delivery that could have claimed it.
         let rows: Vec<&Row> = rows.iter().filter(|row| row.origin.is_some()).collect();
+        let wanted = Wanted::new(spans.iter().map(|span| (&*span.stream, Some(span.from))));
+        let mut recorded = None;
         if !rows.is_empty() {
             let of = RowColumns::new(&rows);
-            for row in transaction.query(&add_rows, &of.params())? {
+            let mut questions = vec![Question::new(&add_rows, of.params())];
+            if let Some(statements) = &positions {
+                questions.extend(wanted.questions(statements));
+            }
+            let mut answers = transaction.query_all(&questions)?;
+            recorded = positions.as_ref().and_then(|_| answers.pop());
+            for row in answers.iter().take(1).flatten() {
                 added.rows.push(row.try_get(0)?);
             }
         }
         if let Some(statements) = &positions {
             let mut spans = by_stream(spans, &added.rows);
-            // Redeliveries mostly change nothing: then nothing is locked.
-            let recovered = match added == Added::default() {
-                true => add_spans(transaction, statements, &mut spans, false)?,
-                false => None,
+            let recovered = match &recorded {
+                Some(rows) => {
+                    add_to_recorded(transaction, statements, &wanted, rows, &mut spans, true)?
+                }
+                // Redeliveries mostly change nothing: then nothing is locked.
+                None if added == Added::default() => {
+                    add_spans(transaction, statements, &mut spans, false)?
+                }
+                None => None,
             };
             added.offsets_recovered = match recovered {
                 Some(recovered) => recovered,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use crate::catalogue::positions::{
@@ -11,7 +12,7 @@ use crate::catalogue::positions::{
     StreamPosition, StreamStart, advance, parts_to_record, replacement, unread,
 };
 use crate::catalogue::{Gap, GapReason};
-use crate::postgres_server::{Fault, Session, Transaction};
+use crate::postgres_server::{Fault, Question, Session, Transaction};
 use crate::record::TopicId;
 
 /// The statements that read and write positions.
@@ -19,8 +20,7 @@ pub struct Statements {
     begin: Statement,
     lock: Statement,
     find: Statement,
-    intervals: Statement,
-    gaps: Statement,
+    recorded: Statement,
     write: Statement,
     shrink: Statement,
 }
@@ -31,8 +31,7 @@ impl Statements {
             begin: session.prepare(BEGIN)?,
             lock: session.prepare(LOCK)?,
             find: session.prepare(FIND)?,
-            intervals: session.prepare(INTERVALS)?,
-            gaps: session.prepare(GAPS)?,
+            recorded: session.prepare(RECORDED)?,
             write: session.prepare(WRITE)?,
             shrink: session.prepare(SHRINK)?,
         })
@@ -65,26 +64,35 @@ const FIND: &str = find!("");
 /// In one order, so that two writers never wait for each other in a circle.
 const LOCK: &str = find!("FOR NO KEY UPDATE OF s");
 
-/// The intervals of each stream from the last one that begins at or before
-/// `low`.
-const INTERVALS: &str = "
-    SELECT w.id, r.from_offset, r.to_offset, r.records, r.holes_confirmed
-    FROM unnest($1::int[], $2::bigint[]) AS w (id, low)
-    JOIN read_intervals r ON r.stream = w.id AND r.from_offset >= COALESCE(
+/// What is recorded of each stream, of which $4 has the first offset that was
+/// read: its position (0), the intervals from the last one that begins at or
+/// before the offset (1), and the gaps that end after it (2).
+///
+/// A statement sees what was committed when it began. So this is another one than
+/// [`LOCK`], which may wait for a writer whose intervals have to be seen.
+const RECORDED: &str = "
+    WITH wanted AS MATERIALIZED (
+        SELECT g.n, s.id, s.topic, s.kafka_partition, s.topic_id, s.next_offset,
+            least(g.low, s.next_offset) AS low
+        FROM unnest($1::text[], $2::int[], $3::uuid[], $4::bigint[]) WITH ORDINALITY
+            AS g (topic, kafka_partition, topic_id, low, n)
+        JOIN streams s ON s.topic = g.topic AND s.kafka_partition = g.kafka_partition
+            AND s.topic_id = g.topic_id
+    )
+    SELECT 0, n, id, next_offset, 0::bigint, 0::bigint, 0::bigint, NULL FROM wanted
+    UNION ALL
+    SELECT 1, w.n, w.id, r.from_offset, r.to_offset, r.records, r.holes_confirmed, NULL
+    FROM wanted w JOIN read_intervals r ON r.stream = w.id AND r.from_offset >= COALESCE(
         (SELECT max(b.from_offset) FROM read_intervals b
             WHERE b.stream = w.id AND b.from_offset <= w.low),
         w.low
     )
-    ORDER BY w.id, r.from_offset
-";
-
-const GAPS: &str = "
-    SELECT w.id, g.from_offset, g.to_offset, g.reason
-    FROM unnest($1::int[], $2::bigint[]) AS w (id, low)
-    JOIN streams s ON s.id = w.id
-    JOIN gaps g ON g.topic = s.topic AND g.kafka_partition = s.kafka_partition
-        AND COALESCE(g.topic_id, '00000000-0000-0000-0000-000000000000') = s.topic_id
+    UNION ALL
+    SELECT 2, w.n, w.id, g.from_offset, g.to_offset, 0, 0, g.reason
+    FROM wanted w JOIN gaps g ON g.topic = w.topic AND g.kafka_partition = w.kafka_partition
+        AND COALESCE(g.topic_id, '00000000-0000-0000-0000-000000000000') = w.topic_id
     WHERE g.to_offset > w.low
+    ORDER BY 1, 2, 4
 ";
 
 const WRITE: &str = "
@@ -142,30 +150,67 @@ impl<'a> Keys<'a> {
         }
         arrays
     }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 3] {
+        [&self.topics, &self.partitions, &self.topic_ids]
+    }
 }
 
-struct Found {
-    id: i32,
-    position: StreamPosition,
-}
-
-fn found(row: &tokio_postgres::Row) -> Result<Found, Fault> {
+fn position(row: &Row) -> Result<StreamPosition, Fault> {
     let topic_id: Uuid = row.try_get(3)?;
-    Ok(Found {
-        id: row.try_get(0)?,
-        position: StreamPosition {
-            key: StreamKey {
-                topic: row.try_get::<_, &str>(1)?.into(),
-                partition: row.try_get(2)?,
-                topic_id: TopicId::from_uuid(topic_id),
-            },
-            next: row.try_get(4)?,
-            first: row.try_get(5)?,
+    Ok(StreamPosition {
+        key: StreamKey {
+            topic: row.try_get::<_, &str>(1)?.into(),
+            partition: row.try_get(2)?,
+            topic_id: TopicId::from_uuid(topic_id),
         },
+        next: row.try_get(4)?,
+        first: row.try_get(5)?,
     })
 }
 
 type Spans<'a> = BTreeMap<&'a StreamKey, Vec<(i64, i64, bool)>>;
+
+/// Streams of which something was read, in the order of their names.
+pub struct Wanted<'a> {
+    streams: Vec<&'a StreamKey>,
+    keys: Keys<'a>,
+    /// The first offset that was read; `None`: nothing was, and the stream is
+    /// wanted from its position on.
+    lows: Vec<Option<i64>>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Of each stream, what was read of it begins at these offsets.
+    pub fn new(read: impl IntoIterator<Item = (&'a StreamKey, Option<i64>)>) -> Self {
+        let mut lows: BTreeMap<&StreamKey, Option<i64>> = BTreeMap::new();
+        for (stream, from) in read {
+            let low = lows.entry(stream).or_default();
+            *low = low.iter().chain(&from).min().copied();
+        }
+        let (streams, lows): (Vec<_>, Vec<_>) = lows.into_iter().unzip();
+        let keys = Keys::new(streams.iter().copied());
+        Self {
+            streams,
+            keys,
+            lows,
+        }
+    }
+
+    /// Locks the streams, and then reads what is recorded of them.
+    pub fn questions<'b>(&'b self, statements: &'b Statements) -> [Question<'b>; 2] {
+        let keys = &self.keys;
+        [
+            Question::new(&statements.lock, keys.params()),
+            Question::new(&statements.recorded, self.params()),
+        ]
+    }
+
+    fn params(&self) -> [&(dyn ToSql + Sync); 4] {
+        let keys = &self.keys;
+        [&keys.topics, &keys.partitions, &keys.topic_ids, &self.lows]
+    }
+}
 
 /// Adds what was read to the streams, which begin with it where they are new.
 /// Returns how many offsets are no longer recorded as a gap; `None` where nothing
@@ -176,48 +221,61 @@ pub fn add_spans(
     spans: &mut Spans<'_>,
     locked: bool,
 ) -> Result<Option<u64>, Fault> {
-    let keys = Keys::new(spans.keys().copied());
-    let find = if locked {
-        &statements.lock
-    } else {
-        &statements.find
+    let read = spans.iter();
+    let read = read.map(|(key, spans)| (*key, spans.iter().map(|span| span.0).min()));
+    let wanted = Wanted::new(read);
+    let rows = read_recorded(transaction, statements, &wanted, locked)?;
+    add_to_recorded(transaction, statements, &wanted, &rows, spans, locked)
+}
+
+fn read_recorded(
+    transaction: &mut Transaction<'_>,
+    statements: &Statements,
+    wanted: &Wanted<'_>,
+    locked: bool,
+) -> Result<Vec<Row>, Fault> {
+    let [lock, recorded] = wanted.questions(statements);
+    let mut answers = match locked {
+        true => transaction.query_all(&[lock, recorded])?,
+        false => transaction.query_all(&[recorded])?,
     };
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-        [&keys.topics, &keys.partitions, &keys.topic_ids];
-    let mut rows = transaction.query(find, &params)?;
-    if rows.len() < spans.len() {
+    Ok(answers.pop().unwrap_or_default())
+}
+
+/// As [`add_spans`], where `rows` answers the second question of `wanted`, which
+/// has all streams of the spans.
+pub fn add_to_recorded(
+    transaction: &mut Transaction<'_>,
+    statements: &Statements,
+    wanted: &Wanted<'_>,
+    rows: &[Row],
+    spans: &mut Spans<'_>,
+    locked: bool,
+) -> Result<Option<u64>, Fault> {
+    let mut found = recorded(wanted, rows)?;
+    let new: Vec<(&StreamKey, i64)> = spans
+        .iter()
+        .filter(|(key, _)| !found.contains_key(**key))
+        .filter_map(|(key, spans)| Some((*key, spans.iter().map(|span| span.0).min()?)))
+        .collect();
+    if !new.is_empty() {
         if !locked {
             return Ok(None);
         }
-        let read = || spans.iter().filter(|(_, spans)| !spans.is_empty());
-        let new = Keys::new(read().map(|(key, _)| *key));
-        let first: Vec<i64> = read()
-            .filter_map(|(_, spans)| spans.iter().map(|span| span.0).min())
-            .collect();
+        let keys = Keys::new(new.iter().map(|(key, _)| *key));
+        let first: Vec<i64> = new.iter().map(|(_, first)| *first).collect();
         transaction.execute(
             &statements.begin,
-            &[&new.topics, &new.partitions, &new.topic_ids, &first],
+            &[&keys.topics, &keys.partitions, &keys.topic_ids, &first],
         )?;
-        rows = transaction.query(find, &params)?;
+        let rows = read_recorded(transaction, statements, wanted, locked)?;
+        found = recorded(wanted, &rows)?;
     }
-    let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
-    let lows: Vec<i64> = streams
-        .iter()
-        .map(|stream| {
-            let spans = spans.get(&stream.position.key).into_iter().flatten();
-            let from = spans.map(|span| span.0).min();
-            from.map_or(stream.position.next, |from| from.min(stream.position.next))
-        })
-        .collect();
-    let mut recorded = recorded(transaction, statements, &streams, &lows)?;
     let mut write = Writes::default();
-    for stream in &streams {
-        let Some(recorded) = recorded.remove(&stream.id) else {
-            continue;
-        };
-        let mut none = Vec::new();
-        let spans = spans.get_mut(&stream.position.key).unwrap_or(&mut none);
-        write.add(stream.id, recorded.next, advance(&recorded, spans));
+    for (key, spans) in spans {
+        if let Some((id, recorded)) = found.get(key) {
+            write.add(*id, recorded.next, advance(recorded, spans));
+        }
     }
     if write.is_empty() {
         return Ok(Some(0));
@@ -229,51 +287,48 @@ pub fn add_spans(
     Ok(Some(write.recovered))
 }
 
-fn recorded(
-    transaction: &mut Transaction<'_>,
-    statements: &Statements,
-    streams: &[Found],
-    lows: &Vec<i64>,
-) -> Result<BTreeMap<i32, Recorded>, Fault> {
-    let ids: Vec<i32> = streams.iter().map(|stream| stream.id).collect();
-    let mut recorded: BTreeMap<i32, Recorded> = streams
-        .iter()
-        .map(|stream| {
-            let next = stream.position.next;
-            let (intervals, gaps) = (vec![], vec![]);
-            (
-                stream.id,
-                Recorded {
-                    next,
-                    intervals,
-                    gaps,
-                },
-            )
-        })
-        .collect();
-    for row in transaction.query(&statements.intervals, &[&ids, lows])? {
-        if let Some(recorded) = recorded.get_mut(&row.try_get(0)?) {
-            recorded.intervals.push(interval(&row, 1)?);
+/// The id of each stream, and what is recorded of it.
+fn recorded<'a>(
+    wanted: &Wanted<'a>,
+    rows: &[Row],
+) -> Result<BTreeMap<&'a StreamKey, (i32, Recorded)>, Fault> {
+    let mut found: BTreeMap<&StreamKey, (i32, Recorded)> = BTreeMap::new();
+    for row in rows {
+        let (kind, number): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        let Some(key) = wanted.streams.get(index) else {
+            continue;
+        };
+        if kind == 0 {
+            let recorded = Recorded {
+                next: row.try_get(3)?,
+                intervals: vec![],
+                gaps: vec![],
+            };
+            found.insert(key, (row.try_get(2)?, recorded));
+            continue;
+        }
+        let Some((_, recorded)) = found.get_mut(key) else {
+            continue;
+        };
+        match kind {
+            1 => recorded.intervals.push(interval(row, 3)?),
+            _ => recorded.gaps.push(RecordedGap {
+                offsets: row.try_get(3)?..row.try_get(4)?,
+                reason: reason(row, 7)?,
+            }),
         }
     }
-    for row in transaction.query(&statements.gaps, &[&ids, lows])? {
-        if let Some(recorded) = recorded.get_mut(&row.try_get(0)?) {
-            recorded.gaps.push(RecordedGap {
-                offsets: row.try_get(1)?..row.try_get(2)?,
-                reason: reason(&row, 3)?,
-            });
-        }
-    }
-    Ok(recorded)
+    Ok(found)
 }
 
 /// Why a gap is one.
-pub fn reason(row: &tokio_postgres::Row, column: usize) -> Result<GapReason, Fault> {
+pub fn reason(row: &Row, column: usize) -> Result<GapReason, Fault> {
     GapReason::parse(row.try_get(column)?)
         .ok_or_else(|| Fault::Refused("a row of gaps has no known reason".into()))
 }
 
-fn interval(row: &tokio_postgres::Row, first: usize) -> Result<ReadInterval, Fault> {
+fn interval(row: &Row, first: usize) -> Result<ReadInterval, Fault> {
     Ok(ReadInterval {
         from: row.try_get(first)?,
         to: row.try_get(first + 1)?,
@@ -387,7 +442,7 @@ pub fn positions(
     session
         .query(FIND, &[&keys.topics, &keys.partitions, &keys.topic_ids])?
         .iter()
-        .map(|row| Ok(found(row)?.position))
+        .map(position)
         .collect()
 }
 
@@ -397,11 +452,7 @@ const ALL: &str = r#"
 "#;
 
 pub fn all(session: &mut Session) -> Result<Vec<StreamPosition>, Fault> {
-    session
-        .query(ALL, &[])?
-        .iter()
-        .map(|row| Ok(found(row)?.position))
-        .collect()
+    session.query(ALL, &[])?.iter().map(position).collect()
 }
 
 /// Looks at the last offsets only: a search for a topic id that no row has would
@@ -495,7 +546,7 @@ pub fn begin(session: &mut Session, streams: &[StreamStart]) -> Result<Vec<Strea
                 &statements.find,
                 &[&keys.topics, &keys.partitions, &keys.topic_ids],
             )?;
-            begun.push(found(&row)?.position);
+            begun.push(position(&row)?);
         }
         Ok(begun)
     })
@@ -506,19 +557,11 @@ pub fn unread_of(
     stream: &StreamKey,
     offsets: Range<i64>,
 ) -> Result<Vec<Range<i64>>, Fault> {
-    let statements = Statements::prepare(session)?;
-    session.in_transaction(|transaction| {
-        let keys = Keys::new([stream]);
-        let rows = transaction.query(
-            &statements.find,
-            &[&keys.topics, &keys.partitions, &keys.topic_ids],
-        )?;
-        let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
-        let recorded = recorded(transaction, &statements, &streams, &vec![offsets.start])?;
-        Ok(match recorded.into_values().next() {
-            Some(recorded) => unread(&recorded, offsets),
-            None => vec![offsets],
-        })
+    let wanted = Wanted::new([(stream, Some(offsets.start))]);
+    let rows = session.query(RECORDED, &wanted.params())?;
+    Ok(match recorded(&wanted, &rows)?.into_values().next() {
+        Some((_, recorded)) => unread(&recorded, offsets),
+        None => vec![offsets],
     })
 }
 
@@ -544,15 +587,10 @@ pub fn parts_of(
     gap: &Gap,
 ) -> Result<Vec<Gap>, Fault> {
     let stream = gap.stream();
-    let keys = Keys::new([&stream]);
-    let rows = transaction.query(
-        &statements.find,
-        &[&keys.topics, &keys.partitions, &keys.topic_ids],
-    )?;
-    let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
-    let recorded = recorded(transaction, statements, &streams, &vec![gap.from])?;
-    Ok(match recorded.into_values().next() {
-        Some(recorded) => parts_to_record(gap, &recorded),
+    let wanted = Wanted::new([(&stream, Some(gap.from))]);
+    let rows = transaction.query(&statements.recorded, &wanted.params())?;
+    Ok(match recorded(&wanted, &rows)?.into_values().next() {
+        Some((_, recorded)) => parts_to_record(gap, &recorded),
         None => vec![gap.clone()],
     })
 }
