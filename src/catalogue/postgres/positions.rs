@@ -622,14 +622,9 @@ pub fn confirm_holes(
     };
     let statements = Statements::prepare(session)?;
     session.in_transaction(|transaction| {
-        let keys = Keys::new([stream]);
-        let rows = transaction.query(
-            &statements.lock,
-            &[&keys.topics, &keys.partitions, &keys.topic_ids],
-        )?;
-        let streams: Vec<Found> = rows.iter().map(found).collect::<Result<_, _>>()?;
-        let recorded = recorded(transaction, &statements, &streams, &vec![low])?;
-        let Some((id, recorded)) = recorded.into_iter().next() else {
+        let wanted = Wanted::new([(stream, Some(low))]);
+        let rows = read_recorded(transaction, &statements, &wanted, true)?;
+        let Some((id, recorded)) = recorded(&wanted, &rows)?.into_values().next() else {
             return Ok(false);
         };
         if !before.iter().all(|one| recorded.intervals.contains(one)) {
