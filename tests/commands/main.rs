@@ -28,6 +28,7 @@ mod store_around;
 mod take_over;
 mod topics;
 mod unreadable;
+mod unreadable_files;
 mod verify;
 mod verify_against_kafka;
 mod verify_faults;

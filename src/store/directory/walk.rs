@@ -7,6 +7,8 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use tracing::warn;
+
 use crate::store::ObjectInfo;
 
 /// Names of one folder that are in memory at the same time. A folder with more
@@ -91,7 +93,9 @@ impl Walk {
     }
 
     /// The next object or folder; `None` behind the last one. What vanishes
-    /// under the walk is left out.
+    /// under the walk is left out. A file of which the file system tells nothing is
+    /// shown with size 0: whoever reads it gets the error. Fails where a folder
+    /// cannot be read, because it is not known what is in it.
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
         if let Some(entry) = self.ahead.take() {
             return Ok(Some(entry));
@@ -115,12 +119,30 @@ impl Walk {
                 return Ok(Some(Entry::Folder(key)));
             }
             if key.ends_with('/') {
-                let level = unless_gone(self.read(path, key, None))?;
-                self.levels.extend(level);
-            } else if let Some(metadata) = unless_gone(fs::metadata(&path))?
-                && metadata.is_file()
-            {
-                return Ok(Some(Entry::Object(object(key, &metadata)?)));
+                let level = unless_gone(self.read(path.clone(), key, None));
+                let in_folder = |error: io::Error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                };
+                self.levels.extend(level.map_err(in_folder)?);
+                continue;
+            }
+            match fs::metadata(&path).and_then(|metadata| {
+                let object = metadata.is_file().then(|| object(key.clone(), &metadata));
+                object.transpose()
+            }) {
+                Ok(Some(object)) => return Ok(Some(Entry::Object(object))),
+                Ok(None) => {}
+                // Gone meanwhile, unless a link is there whose file is missing.
+                Err(error) if is_gone(&error) && fs::symlink_metadata(&path).is_err() => {}
+                Err(error) => {
+                    let cause = error.to_string();
+                    warn!(file = %path.display(), cause, "file unreadable, listed with size 0");
+                    return Ok(Some(Entry::Object(ObjectInfo {
+                        key,
+                        size: 0,
+                        modified: 0,
+                    })));
+                }
             }
         }
         Ok(None)
@@ -202,8 +224,11 @@ fn own_folder(prefix: &str) -> Option<&str> {
 fn name(entry: &DirEntry) -> io::Result<Name> {
     let mut kind = entry.file_type()?;
     if kind.is_symlink() {
-        // A part of the archive may lie on another disk.
-        kind = fs::metadata(entry.path())?.file_type();
+        // A part of the archive may lie on another disk. A broken link is shown as
+        // a file.
+        if let Ok(metadata) = fs::metadata(entry.path()) {
+            kind = metadata.file_type();
+        }
     }
     let (mut text, raw) = match entry.file_name().into_string() {
         Ok(text) => (text, None),
@@ -222,9 +247,13 @@ fn name(entry: &DirEntry) -> io::Result<Name> {
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) if is_gone(&e) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// What a listing tells of a file.
@@ -331,6 +360,20 @@ mod tests {
             let shown = walk(root.path(), (&prefix, &after, true), max_names);
             prop_assert_eq!(shown, Vec::from_iter(wanted));
         }
+    }
+
+    /// A loop of links and a link to nothing stand for a file whose stat fails,
+    /// which no permission does for root.
+    #[cfg(unix)]
+    #[test]
+    fn file_that_cannot_be_read_is_listed_and_the_rest_too() {
+        use std::os::unix::fs::symlink;
+        let keys = ["a", "b/c", "d"].map(str::to_owned);
+        let (root, _) = tree(&BTreeSet::from(keys));
+        symlink("loop", root.path().join("b/loop")).expect("a link");
+        symlink("nothing", root.path().join("b/broken")).expect("a link");
+        let shown = walk(root.path(), ("", "", false), 2);
+        assert_eq!(shown, ["a", "b/broken", "b/c", "b/loop", "d"]);
     }
 
     #[test]
