@@ -58,6 +58,8 @@ mod sqlite_file;
 mod state;
 #[path = "catalogue_contract/streams.rs"]
 mod streams;
+#[path = "catalogue_contract/stuck.rs"]
+mod stuck;
 #[path = "catalogue_contract/topic_counts.rs"]
 mod topic_counts;
 #[path = "catalogue_contract/topic_lives.rs"]

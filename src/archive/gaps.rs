@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::failure::ArchiveError;
 use super::incarnation::made_anew;
@@ -53,8 +53,8 @@ pub(super) struct GapWatch {
     /// Those of them whose topic is gone: looked at if it comes back.
     gone: BTreeMap<TopicPartition, Fresh>,
     /// Those of them of which Kafka did not tell all that is needed when it was
-    /// last asked, and when that was.
-    unanswered: BTreeSet<TopicPartition>,
+    /// last asked, with the reason, and when that was.
+    unanswered: BTreeMap<TopicPartition, String>,
     asked: Instant,
 }
 
@@ -120,7 +120,7 @@ impl GapWatch {
             reading: HashMap::new(),
             fresh: BTreeMap::new(),
             gone: BTreeMap::new(),
-            unanswered: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             asked: Instant::now(),
         }
     }
@@ -157,7 +157,23 @@ impl GapWatch {
     pub(super) fn is_settled(&self) -> bool {
         let is_open = |reading: &Reading| !reading.lost.is_empty() || !reading.unknown.is_empty();
         let mut fresh = self.fresh.keys();
-        fresh.all(|p| self.unanswered.contains(p)) && !self.reading.values().any(is_open)
+        fresh.all(|p| self.unanswered.contains_key(p)) && !self.reading.values().any(is_open)
+    }
+
+    /// Partitions of which Kafka did not tell all that is needed when it was last
+    /// asked, with the reason.
+    pub(super) fn silent(&self) -> BTreeMap<TopicPartition, String> {
+        let is_fresh = |partition: &TopicPartition| self.fresh.contains_key(partition);
+        self.unanswered
+            .iter()
+            .filter(|(partition, _)| is_fresh(partition))
+            .map(|(partition, why)| (partition.clone(), why.clone()))
+            .collect()
+    }
+
+    /// Whether records of this partition are taken in here.
+    pub(super) fn is_reading(&self, partition: &TopicPartition) -> bool {
+        self.reading.contains_key(partition)
     }
 
     /// An operator has ordered to leave out what is before `to`.
@@ -241,7 +257,7 @@ impl GapWatch {
         if self.asked.elapsed() >= ASK_AGAIN {
             self.unanswered.clear();
         }
-        if self.fresh.keys().all(|p| self.unanswered.contains(p)) {
+        if self.fresh.keys().all(|p| self.unanswered.contains_key(p)) {
             return Ok(Settled::default());
         }
         let looked = match self.ask(consumer) {
@@ -412,7 +428,7 @@ impl GapWatch {
         &mut self,
         consumer: &RecordConsumer<E>,
     ) -> Result<Logs, ArchiveError> {
-        let is_asked = |partition: &&TopicPartition| !self.unanswered.contains(*partition);
+        let is_asked = |partition: &&TopicPartition| !self.unanswered.contains_key(*partition);
         let fresh: Vec<TopicPartition> = self.fresh.keys().filter(is_asked).cloned().collect();
         let ids = consumer.topic_ids(&names(&fresh))?;
         let group = consumer.group_offsets(&fresh)?;
@@ -427,11 +443,24 @@ impl GapWatch {
             .collect();
         if !silent.is_empty() {
             self.set_aside_what_is_gone(consumer)?;
-            info!(
+            debug!(
                 count = silent.len(),
                 "partitions do not answer, nothing is committed for them"
             );
-            self.unanswered.extend(silent);
+            let without_leader = consumer.without_leader(&silent)?;
+            for partition in silent {
+                let cause = match (
+                    group.unanswered.get(&partition),
+                    without_leader.get(&partition),
+                ) {
+                    (_, Some(why)) => why.clone(),
+                    (Some(why), None) => format!("the offset of the group is not known: {why}"),
+                    (None, None) => {
+                        "its leader did not tell where its log begins and ends".to_owned()
+                    }
+                };
+                self.unanswered.insert(partition, cause);
+            }
             self.asked = Instant::now();
         }
         Ok(Logs {

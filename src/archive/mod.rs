@@ -21,6 +21,7 @@ mod process;
 mod progress;
 mod reader;
 mod stuck;
+mod stuck_list;
 mod topics;
 mod truncation;
 mod until_end;
@@ -51,6 +52,7 @@ use limit::PutLimit;
 use process::archive_batch;
 use reader::Reader;
 use stuck::StuckPartitions;
+use stuck_list::StuckList;
 use topics::Topics;
 use truncation::TruncationWatch;
 use watermark::Watermarks;
@@ -139,6 +141,11 @@ impl Archiver {
             bounds: self.bounds,
             out_of_range: vec![],
             stuck: StuckPartitions::new(self.catalogue.clone(), progress.clone()),
+            stuck_list: StuckList::new(
+                self.catalogue.clone(),
+                progress.clone(),
+                watermarks.clone(),
+            ),
             progress: progress.clone(),
             gaps: GapWatch::new(self.catalogue.clone(), progress.clone(), watermarks.clone()),
             truncation: TruncationWatch::new(self.catalogue.clone()),

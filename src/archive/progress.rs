@@ -38,8 +38,8 @@ pub struct UnreadableRow {
 pub struct StuckPartition {
     pub topic: String,
     pub partition: i32,
-    /// The first offset that is not read.
-    pub offset: i64,
+    /// The first offset that is not read, where it is known.
+    pub offset: Option<i64>,
     pub cause: String,
 }
 
@@ -153,6 +153,11 @@ impl Progress {
         *lock(&self.stuck) = stuck;
     }
 
+    /// Records that wait for an object that cannot be read.
+    pub fn unreadable(&self) -> Vec<UnreadableRow> {
+        lock(&self.unreadable).values().cloned().collect()
+    }
+
     /// Partitions that cannot be read on now.
     pub fn stuck(&self) -> Vec<StuckPartition> {
         lock(&self.stuck).clone()
@@ -215,13 +220,7 @@ impl Progress {
                 .lock()
                 .unwrap_or_else(|lock| lock.into_inner())
                 .clone(),
-            unreadable: self
-                .unreadable
-                .lock()
-                .unwrap_or_else(|lock| lock.into_inner())
-                .values()
-                .cloned()
-                .collect(),
+            unreadable: self.unreadable(),
             stuck: self.stuck(),
             unread: self.unread(),
         }

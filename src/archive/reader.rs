@@ -16,6 +16,7 @@ use super::failure::ArchiveError;
 use super::gaps::GapWatch;
 use super::progress::Progress;
 use super::stuck::{Retry, StuckPartitions};
+use super::stuck_list::StuckList;
 use super::topics::Topics;
 use super::truncation::TruncationWatch;
 use super::until_end::UntilEnd;
@@ -56,6 +57,7 @@ pub(super) struct Reader {
     pub gaps: GapWatch,
     pub truncation: TruncationWatch,
     pub stuck: StuckPartitions,
+    pub stuck_list: StuckList,
     /// Partitions that wait for a first offset, with the one that was due.
     pub out_of_range: Vec<(TopicPartition, Option<i64>)>,
     pub progress: Arc<Progress>,
@@ -160,6 +162,7 @@ impl Reader {
             }
             // First: what came of new partitions counts once they are looked at.
             if self.commit_when_due()? {
+                self.stuck_list.follow()?;
                 self.begin_made_anew()?;
                 self.reread_truncated(end)?;
                 // Records of a partition that wait here come before what is
@@ -256,6 +259,18 @@ impl Reader {
 
     /// Tries partitions again that failed some time ago.
     fn retry_stuck(&mut self) -> Result<(), ArchiveError> {
+        let mut silent = self.gaps.silent();
+        for partition in self.topics.leaderless() {
+            if self.gaps.is_reading(partition) {
+                silent.insert(partition.clone(), "the partition has no leader".to_owned());
+            }
+        }
+        self.stuck.set_silent(silent);
+        for (partition, offset) in self.stuck.retried() {
+            if self.consumer.high_watermark_seen(&partition) == Some(offset) {
+                self.stuck.received(&partition);
+            }
+        }
         for (partition, due) in std::mem::take(&mut self.out_of_range) {
             self.begin_in_range(partition, due);
         }
@@ -297,6 +312,8 @@ impl Reader {
         self.truncation.end(&given_up);
         self.stuck.end(&given_up);
         for lost in given_up {
+            let is_gone = !self.topics.reads(&lost.topic);
+            self.stuck_list.end(&lost, is_gone);
             self.held
                 .retain(|r| r.partition != lost.partition || r.topic != lost.topic);
         }
@@ -305,6 +322,7 @@ impl Reader {
             // They are looked at before more than a little is read of them.
             self.commit_at = Instant::now();
         }
+        self.stuck_list.begin(&begun);
         for partition in begun {
             let topic_id = self.topics.id(&partition.topic);
             self.truncation.begin(partition.clone());
@@ -493,6 +511,7 @@ impl Reader {
             self.commit()?;
             if idle && self.gaps.is_settled() && self.watermarks.uncommitted().is_empty() {
                 if !std::mem::take(&mut pass_tails) {
+                    self.stuck_list.update()?;
                     // What waits for an object is read again by the next run.
                     return Ok(!self.watermarks.has_waiting());
                 }
@@ -512,6 +531,7 @@ impl Reader {
                 self.watermarks.hurry();
             }
             if left.is_some_and(|left| left.is_zero()) {
+                self.stuck_list.update()?;
                 // The end of the consumer gives its partitions up.
                 self.events.leave();
                 return Ok(false);

@@ -1,5 +1,5 @@
 //! Partitions that cannot be read on: a corrupt batch, a record that is too
-//! large, missing permissions.
+//! large, missing permissions, no leader, a group offset in an open transaction.
 //!
 //! Such a partition is paused and tried again with backoff; all others go on.
 //! It is reported once it has failed twice at one offset, and then every minute,
@@ -26,10 +26,26 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// may be the network's.
 const STUCK_AFTER: u32 = 2;
 
+/// A partition of which Kafka tells nothing for this long counts as stuck. An
+/// election takes less.
+const SILENT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A partition that was tried again and has not failed for this long is readable,
+/// if its log has nothing after the offset that failed.
+const RECOVERY_TIME: Duration = Duration::from_secs(10);
+
 pub(super) struct StuckPartitions {
     catalogue: Arc<dyn Catalogue>,
     progress: Arc<Progress>,
     partitions: BTreeMap<TopicPartition, Failing>,
+    /// Partitions of which Kafka does not tell what is needed to read them.
+    silent: BTreeMap<TopicPartition, Silent>,
+}
+
+struct Silent {
+    cause: String,
+    since: Instant,
+    reported: Option<Instant>,
 }
 
 struct Failing {
@@ -38,6 +54,7 @@ struct Failing {
     since: Instant,
     failures: u32,
     retry_at: Option<Instant>,
+    retried: Option<Instant>,
     reported: Option<Instant>,
 }
 
@@ -55,7 +72,67 @@ impl StuckPartitions {
             catalogue,
             progress,
             partitions: BTreeMap::new(),
+            silent: BTreeMap::new(),
         }
+    }
+
+    /// The partitions of which Kafka does not tell now what is needed to read
+    /// them, each with the reason.
+    pub fn set_silent(&mut self, silent: BTreeMap<TopicPartition, String>) {
+        if silent.is_empty() && self.silent.is_empty() {
+            return;
+        }
+        for (partition, ended) in self.silent.extract_if(.., |p, _| !silent.contains_key(p)) {
+            if ended.reported.is_some() {
+                info!(
+                    topic = &*partition.topic,
+                    partition = partition.partition,
+                    seconds = ended.since.elapsed().as_secs(),
+                    "partition readable again"
+                );
+            }
+        }
+        for (partition, cause) in silent {
+            let silent = self
+                .silent
+                .entry(partition.clone())
+                .or_insert_with(|| Silent {
+                    cause: String::new(),
+                    since: Instant::now(),
+                    reported: None,
+                });
+            silent.cause = cause;
+            if silent.is_stuck()
+                && silent
+                    .reported
+                    .is_none_or(|at| at.elapsed() >= REPORT_INTERVAL)
+            {
+                silent.reported = Some(Instant::now());
+                warn!(
+                    topic = &*partition.topic,
+                    partition = partition.partition,
+                    cause = silent.cause,
+                    seconds = silent.since.elapsed().as_secs(),
+                    "partition stuck"
+                );
+            }
+        }
+        self.publish();
+    }
+
+    /// Partitions that were tried again and have not failed since, with the
+    /// offset at which they failed.
+    pub fn retried(&self) -> Vec<(TopicPartition, i64)> {
+        self.partitions
+            .iter()
+            .filter(|(_, failing)| {
+                failing.retry_at.is_none()
+                    && failing
+                        .retried
+                        .is_some_and(|at| at.elapsed() >= RECOVERY_TIME)
+            })
+            .map(|(partition, failing)| (partition.clone(), failing.offset))
+            .collect()
     }
 
     /// Reading this partition failed at `offset`.
@@ -70,6 +147,7 @@ impl StuckPartitions {
                 since: now,
                 failures: 0,
                 retry_at: None,
+                retried: None,
                 reported: None,
             });
         if failing.offset != offset {
@@ -116,7 +194,7 @@ impl StuckPartitions {
         self.publish();
     }
 
-    /// A record of this partition came.
+    /// A record of this partition came, or none is left to come.
     pub fn received(&mut self, partition: &TopicPartition) {
         if self.partitions.is_empty() {
             return;
@@ -136,18 +214,26 @@ impl StuckPartitions {
 
     /// These partitions are no longer read here.
     pub fn end(&mut self, partitions: &[TopicPartition]) {
-        let before = self.partitions.len();
-        self.partitions
-            .retain(|partition, _| !partitions.contains(partition));
-        if self.partitions.len() != before {
+        let mut has_changed = false;
+        for partition in partitions {
+            has_changed |= self.partitions.remove(partition).is_some();
+            has_changed |= self.silent.remove(partition).is_some();
+        }
+        if has_changed {
             self.publish();
         }
     }
 
-    /// At which offset this partition is stuck and why, if it is.
-    pub fn find(&self, partition: &TopicPartition) -> Option<(i64, &str)> {
-        let failing = self.partitions.get(partition)?;
-        (failing.failures >= STUCK_AFTER).then_some((failing.offset, failing.cause.as_str()))
+    /// At which offset (where that is known) this partition is stuck and why, if
+    /// it is.
+    pub fn find(&self, partition: &TopicPartition) -> Option<(Option<i64>, &str)> {
+        if let Some(failing) = self.partitions.get(partition)
+            && failing.failures >= STUCK_AFTER
+        {
+            return Some((Some(failing.offset), &failing.cause));
+        }
+        let silent = self.silent.get(partition)?;
+        silent.is_stuck().then_some((None, &silent.cause))
     }
 
     /// Partitions that are to be tried now.
@@ -164,6 +250,7 @@ impl StuckPartitions {
                 continue;
             }
             failing.retry_at = None;
+            failing.retried = Some(now);
             let mut next = failing.offset;
             // In the order of their first offsets.
             for gap in &gaps {
@@ -197,15 +284,34 @@ impl StuckPartitions {
     }
 
     fn publish(&self) {
-        let stuck = self.partitions.iter();
-        let stuck = stuck
+        let stuck = self
+            .partitions
+            .iter()
             .filter(|(_, failing)| failing.failures >= STUCK_AFTER)
             .map(|(partition, failing)| StuckPartition {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
-                offset: failing.offset,
+                offset: Some(failing.offset),
                 cause: failing.cause.clone(),
             });
-        self.progress.set_stuck(stuck.collect());
+        let silent = self
+            .silent
+            .iter()
+            .filter(|(partition, silent)| {
+                silent.is_stuck() && !self.partitions.contains_key(partition)
+            })
+            .map(|(partition, silent)| StuckPartition {
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                offset: None,
+                cause: silent.cause.clone(),
+            });
+        self.progress.set_stuck(stuck.chain(silent).collect());
+    }
+}
+
+impl Silent {
+    fn is_stuck(&self) -> bool {
+        self.since.elapsed() >= SILENT_TIMEOUT
     }
 }

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use crate::config::{TopicSelection, Verdict};
 use crate::kafka::{
     ConsumerEvents, KafkaFailure, RecordConsumer, TopicAnswers, TopicId, TopicIds, TopicInfo,
+    TopicPartition,
 };
 
 /// A question that got no answer is asked again after this long, or sooner.
@@ -27,6 +28,8 @@ pub(super) struct Topics {
     progress: Arc<Progress>,
     /// Topics that the user may not read.
     unreadable: BTreeSet<Arc<str>>,
+    /// Partitions that no broker led when the topics were last asked for.
+    leaderless: Vec<TopicPartition>,
     selection: TopicSelection,
     refresh: Duration,
     asked: Option<Instant>,
@@ -48,6 +51,7 @@ impl Topics {
         Self {
             progress,
             unreadable: BTreeSet::new(),
+            leaderless: vec![],
             selection,
             refresh,
             asked: None,
@@ -80,6 +84,12 @@ impl Topics {
         &self.unreadable
     }
 
+    /// Partitions of topics to archive that no broker led when they were last
+    /// asked for.
+    pub fn leaderless(&self) -> &[TopicPartition] {
+        &self.leaderless
+    }
+
     /// The id that this topic had when the topics were last asked for.
     pub fn id(&self, topic: &str) -> Option<TopicId> {
         self.ids.get(topic).copied()
@@ -97,9 +107,9 @@ impl Topics {
         &mut self,
         consumer: &RecordConsumer<E>,
     ) -> Result<bool, ArchiveError> {
-        let interval = match self.unanswered {
-            0 => self.refresh,
-            _ => self.refresh.min(ASK_AGAIN),
+        let interval = match self.unanswered == 0 && self.leaderless.is_empty() {
+            true => self.refresh,
+            false => self.refresh.min(ASK_AGAIN),
         };
         if self.asked.is_some_and(|asked| asked.elapsed() < interval) {
             return Ok(false);
@@ -110,12 +120,21 @@ impl Topics {
         self.asked = Some(Instant::now());
         match answer {
             Ok((
-                wanted,
+                topics,
                 TopicAnswers {
                     ids, unreadable, ..
                 },
             )) => {
                 self.unanswered = 0;
+                self.leaderless = topics
+                    .iter()
+                    .flat_map(|topic| {
+                        let name = topic.name.as_str();
+                        let leaderless = topic.leaderless.iter();
+                        leaderless.map(move |&p| TopicPartition::new(name, p))
+                    })
+                    .collect();
+                let wanted = topics.into_iter().map(|topic| topic.name).collect();
                 self.report_unreadable(unreadable);
                 self.is_outdated |= ids
                     .iter()
@@ -154,16 +173,15 @@ impl Topics {
         Ok(consumer.subscribe(&self.subscribed)?)
     }
 
-    /// The names of the topics to archive, in order, and their ids.
+    /// The topics to archive, in the order of their names, and their ids.
     fn ask<E: ConsumerEvents>(
         &self,
         consumer: &RecordConsumer<E>,
-    ) -> Result<(Vec<String>, TopicAnswers), KafkaFailure> {
-        let wanted = self.wanted(consumer.topics()?).into_iter();
-        let mut wanted: Vec<String> = wanted.map(|topic| topic.name).collect();
-        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    ) -> Result<(Vec<TopicInfo>, TopicAnswers), KafkaFailure> {
+        let mut wanted = self.wanted(consumer.topics()?);
+        let names: Vec<&str> = wanted.iter().map(|topic| topic.name.as_str()).collect();
         let answers = consumer.describe(&names)?;
-        wanted.retain(|topic| !answers.unreadable.contains(topic.as_str()));
+        wanted.retain(|topic| !answers.unreadable.contains(topic.name.as_str()));
         Ok((wanted, answers))
     }
 

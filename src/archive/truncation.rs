@@ -22,7 +22,8 @@ use super::reader::Reader;
 use super::until_end::UntilEnd;
 use crate::catalogue::{Catalogue, Gap, GapReason};
 use crate::kafka::{
-    ConsumerEvents, GroupOffset, KafkaFailure, Offsets, RecordConsumer, TopicId, TopicPartition,
+    ConsumerEvents, GroupEpochs, GroupOffset, KafkaFailure, Offsets, RecordConsumer, TopicId,
+    TopicPartition,
 };
 
 /// If a partition cannot be validated for this long, it is read as it is.
@@ -123,8 +124,12 @@ impl TruncationWatch {
         consumer: &RecordConsumer<E>,
     ) -> Result<(), ArchiveError> {
         let partitions: Vec<TopicPartition> = self.unvalidated.keys().cloned().collect();
-        let mut committed = consumer.group_epochs(&partitions)?;
-        self.unvalidated.retain(|p, _| committed.contains_key(p));
+        let GroupEpochs {
+            epochs: mut committed,
+            unanswered,
+        } = consumer.group_epochs(&partitions)?;
+        self.unvalidated
+            .retain(|p, _| committed.contains_key(p) || unanswered.contains(p));
         if committed.is_empty() {
             return Ok(());
         }

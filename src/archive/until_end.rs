@@ -232,7 +232,9 @@ impl UntilEnd {
         self.close_reached();
         for partition in self.open.keys() {
             if let Some((offset, cause)) = stuck.find(partition) {
-                self.next.insert(partition.clone(), offset);
+                if let Some(offset) = offset {
+                    self.next.insert(partition.clone(), offset);
+                }
                 self.unread.insert(partition.clone(), cause.to_owned());
             }
         }

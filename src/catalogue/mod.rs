@@ -12,6 +12,7 @@ mod postgres;
 mod sqlite;
 mod state;
 mod stream;
+mod stuck;
 mod text;
 mod upkeep;
 
@@ -39,6 +40,7 @@ pub use self::state::CatalogueState;
 pub use self::stream::{
     Appearance, Doubled, DoubledPage, IndexPlace, StreamExtent, StreamFilter, StreamPlace, Streams,
 };
+pub use self::stuck::Stuck;
 pub use self::text::storable;
 pub use self::upkeep::{CountedPage, SetAside, Upkeep, Verification};
 
@@ -399,6 +401,14 @@ pub trait Catalogue: Send + Sync {
 
     /// All gaps, ordered by topic, partition and offset.
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError>;
+
+    /// What cannot be archived now, ordered by topic, partition and offset, each
+    /// with the time since when, ms since 1970-01-01 UTC by the catalogue's clock.
+    fn stuck(&self) -> Result<Vec<(Stuck, i64)>, CatalogueError>;
+
+    /// Removes what has ended and adds what has begun. One that is known keeps its
+    /// time and takes the cause.
+    fn change_stuck(&self, ended: &[Stuck], begun: &[Stuck]) -> Result<(), CatalogueError>;
 
     /// Those of these keys of `bucket` under which a message lies that is only
     /// a part of its object ([`Row::object_offset`]).

@@ -94,7 +94,8 @@ impl Collector for ArchiverCounts {
                 ("topic", stuck.topic.as_str()),
                 ("partition", partition.as_str()),
             ];
-            ConstGauge::new(stuck.offset).encode(family.encode_family(&labels)?)?;
+            // -1 where it is not known.
+            ConstGauge::new(stuck.offset.unwrap_or(-1)).encode(family.encode_family(&labels)?)?;
         }
         let unreadable = self.0.denied().len() as i64;
         for (name, help, number) in [
@@ -120,15 +121,25 @@ impl Collector for ArchiverCounts {
 #[async_trait]
 impl Probes for Progress {
     async fn not_ready(&self) -> Vec<String> {
-        let stuck = self.stuck().into_iter();
-        stuck
-            .map(|stuck| {
-                format!(
-                    "{} partition {} is stuck at offset {}: {}",
-                    stuck.topic, stuck.partition, stuck.offset, stuck.cause
-                )
-            })
-            .collect()
+        let Summary {
+            stuck, unreadable, ..
+        } = self.summary();
+        let stuck = stuck.into_iter().map(|stuck| {
+            let at = stuck
+                .offset
+                .map_or(String::new(), |offset| format!(" at offset {offset}"));
+            format!(
+                "{} partition {} is stuck{at}: {}",
+                stuck.topic, stuck.partition, stuck.cause
+            )
+        });
+        let waiting = unreadable.into_iter().map(|waiting| {
+            format!(
+                "{} partition {} offset {} waits for the object {}, which cannot be read: {}",
+                waiting.topic, waiting.partition, waiting.offset, waiting.key, waiting.cause
+            )
+        });
+        stuck.chain(waiting).collect()
     }
 }
 

@@ -54,6 +54,7 @@ fn read(catalogue: &dyn Catalogue, now: i64) -> Result<Status, CatalogueError> {
         archived_at: catalogue.upkeep().newest_archived_at()?,
         store: Err("not asked".to_owned()),
         gaps: catalogue.gaps()?,
+        stuck: catalogue.stuck()?,
         verifications: Verifications::read(catalogue)?,
         lag: Lag::NotAsked,
         loops: Loops::default(),

@@ -8,7 +8,10 @@ use super::status_loops::Loops;
 use super::topics::{TopicLag, UnstablePartition, unstable_text};
 use super::verifications::Verifications;
 use super::{output, table};
-use crate::catalogue::{CatalogueState, Gap, Row, TopicSummary, Verification};
+use crate::catalogue::{CatalogueState, Gap, Row, Stuck, TopicSummary, Verification};
+
+/// The table shows so many of what is stuck.
+const MAX_STUCK_SHOWN: usize = 20;
 
 /// Everything that `status` shows.
 pub(super) struct Status {
@@ -25,6 +28,8 @@ pub(super) struct Status {
     /// The store's name, or why it does not answer.
     pub store: Result<String, String>,
     pub gaps: Vec<Gap>,
+    /// What the archiver cannot archive now, with the time since when.
+    pub stuck: Vec<(Stuck, i64)>,
     pub verifications: Verifications,
     pub lag: Lag,
     pub loops: Loops,
@@ -48,6 +53,18 @@ pub(super) enum Lag {
 }
 
 impl Lag {
+    /// Topics that are to be archived and that the user may not read.
+    fn unreadable(&self) -> Vec<&str> {
+        match self {
+            Self::Of(topics) => topics
+                .iter()
+                .filter(|(_, of)| of.is_unreadable)
+                .map(|(topic, _)| topic.as_str())
+                .collect(),
+            _ => vec![],
+        }
+    }
+
     fn of(&self, topic: &str) -> Option<i64> {
         match self {
             Self::Of(topics) => topics.get(topic).and_then(|of| of.lag),
@@ -122,6 +139,22 @@ impl Status {
                 self.state.unconfirmed
             ));
         }
+        let (records, partitions): (Vec<_>, Vec<_>) = self
+            .stuck
+            .iter()
+            .partition(|(stuck, _)| stuck.object.is_some());
+        if !partitions.is_empty() {
+            found.push(format!("{} partitions are stuck", partitions.len()));
+        }
+        if !records.is_empty() {
+            found.push(format!(
+                "{} records wait for objects that cannot be read",
+                records.len()
+            ));
+        }
+        for topic in self.lag.unreadable() {
+            found.push(format!("topic {topic}: no read access"));
+        }
         if let Lag::Unknown(why) = &self.lag {
             found.push(format!("Kafka does not answer: {why}"));
         }
@@ -160,6 +193,15 @@ impl Status {
                 Lag::Of(_) => None,
             },
             "topics": topics,
+            "stuck": self.stuck.iter().map(|(stuck, since)| json!({
+                "topic": &*stuck.topic,
+                "partition": stuck.partition,
+                "offset": stuck.offset,
+                "object": stuck.object,
+                "cause": stuck.cause,
+                "since": output::date(*since),
+            })).collect::<Vec<_>>(),
+            "unreadable_topics": self.lag.unreadable(),
             "last_archived": self.newest.as_ref().map(|row| json!({
                 "uuid": row.uuid,
                 "topic": &*row.topic,
@@ -234,6 +276,7 @@ impl Status {
         if let Some(why) = self.state.incomplete() {
             facts.insert(1, fact("INCOMPLETE", why));
         }
+        facts.extend(self.stuck_facts());
         if self.state.unconfirmed > 0 {
             let text = format!(
                 "{} messages, taken from objects without a valid signature",
@@ -264,6 +307,38 @@ impl Status {
         facts.extend(loops.map(|(name, state)| fact(name, state)));
         let attention = self.attention().into_iter();
         facts.extend(attention.map(|what| fact("needs attention", what)));
+        facts
+    }
+
+    fn stuck_facts(&self) -> Vec<[String; 2]> {
+        let mut facts: Vec<[String; 2]> = self
+            .stuck
+            .iter()
+            .take(MAX_STUCK_SHOWN)
+            .map(|(stuck, since)| {
+                let offset = match stuck.offset {
+                    Some(offset) => format!(" offset {offset}"),
+                    None => String::new(),
+                };
+                let object = match &stuck.object {
+                    Some(key) => format!("waits for the object {key}: "),
+                    None => String::new(),
+                };
+                let text = format!(
+                    "{} partition {}{offset}, since {}: {object}{}",
+                    stuck.topic,
+                    stuck.partition,
+                    output::time(*since),
+                    stuck.cause
+                );
+                fact("STUCK", text)
+            })
+            .collect();
+        if let Some(more) = self.stuck.len().checked_sub(MAX_STUCK_SHOWN)
+            && more > 0
+        {
+            facts.push(fact("STUCK", format!("{more} more (--json lists all)")));
+        }
         facts
     }
 

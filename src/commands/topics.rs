@@ -15,6 +15,9 @@ use crate::cli::TopicsArgs;
 use crate::config::{Config, GroupName, HopConfig, HopKind, TopicSelection, Verdict};
 use crate::kafka::{Admin, Cluster, KafkaFailure, PartitionOffsets, TopicInfo, TopicPartition};
 
+/// The reason of a topic that is to be archived and that the user may not read.
+const NO_READ_ACCESS: &str = "no read access";
+
 /// One topic of Kafka's.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Line {
@@ -109,6 +112,11 @@ fn kafka_topics(
     // that was open.
     let high_watermarks = admin.high_watermarks(&partitions)?;
     let offsets = admin.offsets(&partitions)?;
+    let wanted = topics
+        .iter()
+        .map(|topic| topic.name.as_str())
+        .filter(|name| hop.topics.archives(name) == Verdict::Wanted);
+    let unreadable = admin.unreadable(&wanted.collect::<Vec<&str>>())?;
     let committed = match group {
         Some(_) => Some(admin.committed(&partitions)?),
         None => None,
@@ -133,7 +141,10 @@ fn kafka_topics(
                 })
             })
             .collect();
-        let (is_archived, reason) = told(&hop.topics, &topic.name);
+        let (is_archived, reason) = match unreadable.contains(topic.name.as_str()) {
+            true => (false, Some(NO_READ_ACCESS.to_owned())),
+            false => told(&hop.topics, &topic.name),
+        };
         Line {
             topic: topic.name.clone(),
             partitions: topic.partitions.len(),
@@ -159,6 +170,8 @@ pub(super) struct TopicLag {
     /// Partitions in which a transaction is open; none of a topic that is not
     /// archived.
     pub unstable: Vec<UnstablePartition>,
+    /// Whether it is to be archived and the user may not read it.
+    pub is_unreadable: bool,
 }
 
 /// How far each topic is archived.
@@ -171,8 +184,12 @@ pub(super) fn lags(hop: &HopConfig) -> Result<BTreeMap<String, TopicLag>, KafkaF
                 true => line.unstable,
                 false => vec![],
             };
-            let lag = line.lag;
-            (line.topic, TopicLag { lag, unstable })
+            let one = TopicLag {
+                lag: line.lag,
+                unstable,
+                is_unreadable: line.reason.as_deref() == Some(NO_READ_ACCESS),
+            };
+            (line.topic, one)
         })
         .collect())
 }

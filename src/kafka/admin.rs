@@ -28,6 +28,8 @@ const EVENTS: usize = 100;
 pub struct TopicInfo {
     pub name: String,
     pub partitions: Vec<i32>,
+    /// Those of them that no broker leads now.
+    pub leaderless: Vec<i32>,
 }
 
 /// Where a partition begins and ends: [start, end), the end being the last
@@ -58,6 +60,7 @@ pub struct Admin {
     complaints: Complaints,
     cluster: String,
     is_mock: bool,
+    group: String,
 }
 
 impl Admin {
@@ -76,6 +79,7 @@ impl Admin {
             complaints,
             cluster: cluster.name().to_owned(),
             is_mock: cluster.is_mock(),
+            group: group.to_owned(),
         })
     }
 
@@ -162,7 +166,11 @@ impl Admin {
 
     /// What the group has committed, where it has.
     pub fn committed(&self, partitions: &[TopicPartition]) -> Result<Offsets, KafkaFailure> {
-        let committed = self.explained(group_offset::committed(&self.consumer, partitions))?;
+        let committed = self.explained(group_offset::committed(
+            &self.consumer,
+            &self.group,
+            partitions,
+        ))?;
         Ok(committed
             .offsets
             .into_iter()
@@ -225,6 +233,12 @@ fn topics_within<C: ConsumerContext>(
         .map(|topic| TopicInfo {
             name: topic.name().to_owned(),
             partitions: topic.partitions().iter().map(|p| p.id()).collect(),
+            leaderless: topic
+                .partitions()
+                .iter()
+                .filter(|partition| partition.leader() < 0)
+                .map(|partition| partition.id())
+                .collect(),
         })
         .collect();
     topics.sort_by(|a, b| a.name.cmp(&b.name));

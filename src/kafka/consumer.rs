@@ -26,7 +26,7 @@ use super::client::{Cluster, Complaints, KafkaFailure, REQUEST_TIMEOUT};
 use super::client_events::{ClientError, ClientEvent, EventQueue};
 use super::commits::{CommitQueue, Committed};
 use super::fetch_memory;
-use super::group_offset::{self, GroupAnswer, GroupOffset};
+use super::group_offset::{self, GroupAnswer, GroupEpochs, GroupOffset};
 use super::leader_epochs::LeaderEpochs;
 use super::message::MessageReader;
 use super::mock;
@@ -100,6 +100,7 @@ pub struct RecordConsumer<E: ConsumerEvents> {
 }
 
 struct Context<E> {
+    group: String,
     events: Arc<E>,
     epochs: Arc<LeaderEpochs>,
     complaints: Complaints,
@@ -141,6 +142,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             }
         }
         let context = Context {
+            group: group.to_owned(),
             events,
             epochs: Arc::default(),
             complaints: complaints.clone(),
@@ -247,16 +249,19 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<GroupAnswer, KafkaFailure> {
-        self.explained(group_offset::committed(&self.consumer, partitions))
+        let group = &self.consumer.context().group;
+        self.explained(group_offset::committed(&self.consumer, group, partitions))
     }
 
     /// What the group has committed where it has with a leader epoch, and that
     /// epoch.
-    pub fn group_epochs(
-        &self,
-        partitions: &[TopicPartition],
-    ) -> Result<BTreeMap<TopicPartition, (GroupOffset, i32)>, KafkaFailure> {
-        self.explained(group_offset::committed_epochs(&self.consumer, partitions))
+    pub fn group_epochs(&self, partitions: &[TopicPartition]) -> Result<GroupEpochs, KafkaFailure> {
+        let group = &self.consumer.context().group;
+        self.explained(group_offset::committed_epochs(
+            &self.consumer,
+            group,
+            partitions,
+        ))
     }
 
     /// Where the log of each partition ends that has this leader epoch. Asked of
@@ -287,6 +292,7 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
     /// client that knows nothing of any topic. To be subscribed anew.
     pub fn begin_again(&mut self) -> Result<(), KafkaFailure> {
         let context = Context {
+            group: self.consumer.context().group.clone(),
             events: self.consumer.context().events.clone(),
             epochs: Arc::default(),
             complaints: self.complaints.clone(),
@@ -421,7 +427,10 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.complaints
             .error(KafkaError::Global(error.code), &error.reason);
         if let Some(refusal) = self.complaints.refusal(&self.cluster) {
-            return Polled::Fatal(refusal);
+            return Polled::Fatal(match error.code {
+                Code::GroupAuthorizationFailed => self.at_group(refusal),
+                _ => refusal,
+            });
         }
         let global = KafkaError::MessageConsumption(error.code);
         if error.is_fatal {
@@ -588,8 +597,15 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
             Some(
                 RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure,
             ) => self.complaints.explain(&self.cluster, error),
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                self.at_group(super::client::failure(&self.cluster, &error, None))
+            }
             _ => super::client::failure(&self.cluster, &error, None),
         })
+    }
+
+    fn at_group(&self, failure: KafkaFailure) -> KafkaFailure {
+        failure.at(&format!("group {:?}", self.consumer.context().group))
     }
 }
 
@@ -621,7 +637,7 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
         };
         let done = match assigns {
             true => {
-                begin_at_committed(consumer, list);
+                begin_at_committed(consumer, &self.group, list);
                 consumer.incremental_assign(list)
             }
             false => {
@@ -668,9 +684,10 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
 /// has none. A partition whose offset is not told now is asked for by the client.
 fn begin_at_committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
+    group: &str,
     list: &mut TopicPartitionList,
 ) {
-    let answer = match group_offset::committed(consumer, &partitions(list)) {
+    let answer = match group_offset::committed(consumer, group, &partitions(list)) {
         Ok(answer) => answer,
         Err(error) => return debug!(%error, "group offsets not read on assignment"),
     };

@@ -9,7 +9,8 @@
     reason = "the high-level client panics on a string that is no UTF-8"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -20,7 +21,6 @@ use rdkafka_sys as rd;
 
 use super::admin::{Unanswered, partition_list};
 use super::client::REQUEST_TIMEOUT;
-use super::leader_epochs;
 use super::partition::TopicPartition;
 use crate::record::TopicId;
 
@@ -51,29 +51,25 @@ pub struct GroupAnswer {
     pub unanswered: Unanswered,
 }
 
-/// What the consumer's group has committed, where it has.
+/// What the group has committed, where it has. An offset in a transaction that is
+/// not decided yet is not waited for: the one before it counts.
 pub(super) fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
+    group: &str,
     partitions: &[TopicPartition],
 ) -> KafkaResult<GroupAnswer> {
     let mut known = GroupAnswer::default();
-    if partitions.is_empty() {
-        return Ok(known);
-    }
-    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-    let answer = fetch_some(consumer, &asked)?;
-    for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
-        let partition = TopicPartition::new(element.topic(), element.partition());
-        match (element.error(), element.offset()) {
-            (Err(error), _) => {
-                known.unanswered.insert(partition, error.to_string());
+    for told in list(consumer, group, partitions)? {
+        match told.offset {
+            Err(error) => {
+                known.unanswered.insert(told.partition, error.to_string());
             }
-            (Ok(()), Offset::Offset(offset)) => {
-                known
-                    .offsets
-                    .insert(partition, GroupOffset { offset, topic_id });
+            Ok(Some(offset)) => {
+                let topic_id = told.topic_id;
+                let committed = GroupOffset { offset, topic_id };
+                known.offsets.insert(told.partition, committed);
             }
-            (Ok(()), _) => {}
+            Ok(None) => {}
         }
     }
     Ok(known)
@@ -100,26 +96,167 @@ pub(super) fn fetch<C: ConsumerContext>(
     }
 }
 
-/// As [`committed`], with the leader epoch that was committed, of those
-/// partitions that have one.
+/// What a group has committed with a leader epoch.
+#[derive(Debug, Default)]
+pub struct GroupEpochs {
+    /// Of those partitions that have an epoch.
+    pub epochs: BTreeMap<TopicPartition, (GroupOffset, i32)>,
+    /// As [`GroupAnswer::unanswered`].
+    pub unanswered: BTreeSet<TopicPartition>,
+}
+
+/// As [`committed`], with the leader epoch that was committed.
 pub(super) fn committed_epochs<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
+    group: &str,
     partitions: &[TopicPartition],
-) -> KafkaResult<BTreeMap<TopicPartition, (GroupOffset, i32)>> {
-    if partitions.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
-    let answer = fetch(consumer, &asked)?;
-    let epochs = leader_epochs::committed_with(&answer);
-    let mut offsets = BTreeMap::new();
-    for (element, topic_id) in answer.elements().iter().zip(topic_ids(&answer)) {
-        let partition = TopicPartition::new(element.topic(), element.partition());
-        if let (Offset::Offset(offset), Some(epoch)) = (element.offset(), epochs.get(&partition)) {
-            offsets.insert(partition, (GroupOffset { offset, topic_id }, *epoch));
+) -> KafkaResult<GroupEpochs> {
+    let mut known = GroupEpochs::default();
+    for told in list(consumer, group, partitions)? {
+        match (told.offset, told.leader_epoch) {
+            (Err(_), _) => {
+                known.unanswered.insert(told.partition);
+            }
+            (Ok(Some(offset)), Some(epoch)) => {
+                let topic_id = told.topic_id;
+                let committed = (GroupOffset { offset, topic_id }, epoch);
+                known.epochs.insert(told.partition, committed);
+            }
+            _ => {}
         }
     }
-    Ok(offsets)
+    Ok(known)
+}
+
+/// What a group's coordinator says of one partition.
+struct Told {
+    partition: TopicPartition,
+    /// `None`: nothing is committed.
+    offset: KafkaResult<Option<i64>>,
+    topic_id: Option<TopicId>,
+    leader_epoch: Option<i32>,
+}
+
+/// As [`fetch_some`], without waiting for transactions: the client's own question
+/// for committed offsets waits for all of them, until its time-out.
+fn list<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> KafkaResult<Vec<Told>> {
+    if partitions.is_empty() {
+        return Ok(vec![]);
+    }
+    let group = CString::new(group)?;
+    let asked = partition_list(partitions.iter().map(|p| (p, Offset::Invalid)))?;
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = list_once(consumer, &group, &asked, left).and_then(|told| {
+            let missing = told.iter().find_map(|one| match &one.offset {
+                Err(error) if is_coordinator_missing(error) => Some(error.clone()),
+                _ => None,
+            });
+            missing.map_or(Ok(told), Err)
+        });
+        match answer {
+            Err(error) if left > LOOK_AGAIN && is_coordinator_missing(&error) => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn list_once<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    group: &CStr,
+    asked: &TopicPartitionList,
+    within: Duration,
+) -> KafkaResult<Vec<Told>> {
+    let timeout = i32::try_from(within.as_millis()).unwrap_or(i32::MAX).max(1);
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client lives as long as the consumer; what is asked is copied;
+    // each value that is made here is destroyed here, and an event's texts are not
+    // used after it.
+    unsafe {
+        let queue = rd::rd_kafka_queue_new(client);
+        let options = rd::rd_kafka_AdminOptions_new(
+            client,
+            rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+        );
+        let no_text = std::ptr::null_mut();
+        rd::rd_kafka_AdminOptions_set_request_timeout(options, timeout, no_text, 0);
+        let refused = rd::rd_kafka_AdminOptions_set_require_stable_offsets(options, 0);
+        rd::rd_kafka_error_destroy(refused);
+        let list: *mut rd::rd_kafka_topic_partition_list_t = asked.ptr();
+        let mut question = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
+        rd::rd_kafka_ListConsumerGroupOffsets(client, &mut question, 1, options, queue);
+        rd::rd_kafka_ListConsumerGroupOffsets_destroy(question);
+        rd::rd_kafka_AdminOptions_destroy(options);
+        // Its time-out is the answer's, not that of the wait for it.
+        let event = rd::rd_kafka_queue_poll(queue, timeout.saturating_add(1000));
+        let told = match event.is_null() {
+            true => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OperationTimedOut)),
+            false => read_told(event),
+        };
+        if !event.is_null() {
+            rd::rd_kafka_event_destroy(event);
+        }
+        rd::rd_kafka_queue_destroy(queue);
+        told
+    }
+}
+
+/// # Safety
+/// The event is alive, and the answer to [`list_once`]'s question.
+unsafe fn read_told(event: *mut rd::rd_kafka_event_t) -> KafkaResult<Vec<Told>> {
+    // SAFETY: by the caller; what the event gives lives as long as it does, and a
+    // list has `cnt` elements.
+    unsafe {
+        let error = rd::rd_kafka_event_error(event);
+        if error != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(KafkaError::OffsetFetch(error.into()));
+        }
+        let mut told = vec![];
+        let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event);
+        let mut count = 0;
+        let groups = match result.is_null() {
+            true => std::ptr::null_mut(),
+            false => rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count),
+        };
+        for index in 0..count {
+            let group = *groups.add(index);
+            let error = rd::rd_kafka_group_result_error(group);
+            if !error.is_null() {
+                let code = rd::rd_kafka_error_code(error);
+                return Err(KafkaError::OffsetFetch(code.into()));
+            }
+            let list = rd::rd_kafka_group_result_partitions(group);
+            if list.is_null() || (*list).elems.is_null() {
+                continue;
+            }
+            for index in 0..(*list).cnt as usize {
+                let element = (*list).elems.add(index);
+                let topic = CStr::from_ptr((*element).topic).to_string_lossy();
+                let metadata = super::headers::bytes((*element).metadata, (*element).metadata_size);
+                let epoch = rd::rd_kafka_topic_partition_get_leader_epoch(element);
+                let code = (*element).err;
+                told.push(Told {
+                    partition: TopicPartition::new(&topic, (*element).partition),
+                    offset: match code {
+                        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {
+                            Ok(((*element).offset >= 0).then_some((*element).offset))
+                        }
+                        code => Err(KafkaError::OffsetFetch(code.into())),
+                    },
+                    topic_id: metadata.and_then(|text| topic_id(&text)),
+                    leader_epoch: (epoch >= 0).then_some(epoch),
+                });
+            }
+        }
+        Ok(told)
+    }
 }
 
 /// What the group has committed for each. Its coordinator is waited for: a
@@ -185,12 +322,6 @@ pub(super) fn to_commit(
     Ok(list)
 }
 
-/// What the metadata of each element says, in their order.
-fn topic_ids(list: &TopicPartitionList) -> Vec<Option<TopicId>> {
-    let metadata = metadata(list).into_iter();
-    metadata.map(|text| topic_id(&text?)).collect()
-}
-
 /// The metadata of each element, in their order.
 pub(super) fn metadata(list: &TopicPartitionList) -> Vec<Option<Vec<u8>>> {
     // SAFETY: the list is alive and holds `cnt` elements; an element's metadata
@@ -222,7 +353,8 @@ mod tests {
         fn the_topic_id_comes_back_from_what_is_committed(bits in any::<u128>(), offset in 0i64..) {
             let committed = GroupOffset { offset, topic_id: TopicId::new(bits) };
             let list = to_commit(&[(TopicPartition::new("t", 1), committed)]).unwrap();
-            prop_assert_eq!(topic_ids(&list), [committed.topic_id]);
+            let text = metadata(&list).remove(0);
+            prop_assert_eq!(text.and_then(|text| topic_id(&text)), committed.topic_id);
             prop_assert_eq!(list.elements()[0].offset(), Offset::Offset(offset));
         }
 

@@ -6,7 +6,7 @@
     reason = "leader epochs are only offered by the C interface"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::TopicPartitionList;
@@ -96,25 +96,26 @@ impl LeaderEpochs {
     }
 }
 
-/// The leader epoch that was committed with each offset, where one was.
-pub(super) fn committed_with(list: &TopicPartitionList) -> BTreeMap<TopicPartition, i32> {
-    let elements = list.elements();
-    let epochs = elements.iter().enumerate().filter_map(|(index, element)| {
-        // SAFETY: the list is alive and has an element of this index.
-        let epoch = unsafe {
-            let raw: *mut rd::rd_kafka_topic_partition_list_t = list.ptr();
-            rd::rd_kafka_topic_partition_get_leader_epoch((*raw).elems.add(index))
-        };
-        let partition = TopicPartition::new(element.topic(), element.partition());
-        (epoch >= 0).then_some((partition, epoch))
-    });
-    epochs.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rdkafka::topic_partition_list::Offset;
+    use std::collections::BTreeMap;
+
+    /// The leader epoch that was committed with each offset, where one was.
+    fn committed_with(list: &TopicPartitionList) -> BTreeMap<TopicPartition, i32> {
+        let elements = list.elements();
+        let epochs = elements.iter().enumerate().filter_map(|(index, element)| {
+            // SAFETY: the list is alive and has an element of this index.
+            let epoch = unsafe {
+                let raw: *mut rd::rd_kafka_topic_partition_list_t = list.ptr();
+                rd::rd_kafka_topic_partition_get_leader_epoch((*raw).elems.add(index))
+            };
+            let partition = TopicPartition::new(element.topic(), element.partition());
+            (epoch >= 0).then_some((partition, epoch))
+        });
+        epochs.collect()
+    }
 
     #[test]
     fn commit_carries_the_epoch_of_the_record_before_it() {

@@ -37,7 +37,7 @@ pub use client::{Cluster, KafkaFailure};
 pub use commits::Committed;
 pub use consumer::{ConsumerEvents, Polled, RecordConsumer};
 pub use group_note::GroupNote;
-pub use group_offset::{GroupAnswer, GroupOffset, GroupOffsets};
+pub use group_offset::{GroupAnswer, GroupEpochs, GroupOffset, GroupOffsets};
 pub use inbox::{Inbox, InboxConfig};
 pub use known_data::{HEARTBEAT_TOPIC, known_records};
 pub use outbox::{Letter, Outbox, SendFailure};

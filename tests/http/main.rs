@@ -21,3 +21,4 @@ mod loops;
 mod scene;
 mod second_generation;
 mod uploads;
+mod verify_success;

@@ -6,6 +6,7 @@
 #[allow(dead_code, unused_imports, reason = "other tests use the rest of it")]
 mod support;
 
+mod access;
 mod bad_input;
 mod bounds;
 mod chosen_uuids;

@@ -1,5 +1,6 @@
 //! One partition or topic that cannot be read does not stop the others.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
 
+use crate::http;
 use crate::support::broker::{plain_records, plain_records_from};
 use crate::support::compare::assert_exactly;
 use crate::support::{Broker, OwnKafka, Place};
@@ -49,7 +51,7 @@ fn corrupt_batch_stops_its_partition_alone_until_it_is_skipped() {
         return;
     };
     let broker = Broker::at(&kafka.address);
-    let Some(place) = Place::local(&broker) else {
+    let Some(mut place) = Place::local(&broker) else {
         return;
     };
     let (bad, sound) = (broker.create("bad", 1), broker.create("sound", 1));
@@ -75,8 +77,43 @@ fn corrupt_batch_stops_its_partition_alone_until_it_is_skipped() {
     assert_eq!(committed(&sound), Some(10));
     assert_eq!(committed(&bad), Some(damaged.start));
 
+    // Another process knows it.
+    let status = place.run(&["status", "--json"]).clean();
+    let status: Value = serde_json::from_str(&status.stdout).expect("a document");
+    let stuck = &status["stuck"][0];
+    assert_eq!(stuck["topic"], bad.as_str(), "{status}");
+    assert_eq!(stuck["offset"], damaged.start, "{status}");
+    let attention = status["needs_attention"].to_string();
+    assert!(attention.contains("1 partitions are stuck"), "{status}");
+    assert_eq!(place.run(&["status", "--check"]).code, Some(1));
+
     // What is archived is not read again while the partition is stuck.
+    place.set("listen", "producer-listen", "\"127.0.0.1:0\"");
     let process = place.start(&["run", "--json"]);
+    let line = process.line_with("control on http://");
+    let (_, control) = line.split_once("http://").expect("a URL");
+    let control: SocketAddr = control.trim().parse().expect("an address");
+    let deadline = Instant::now() + PATIENCE;
+    let ready = loop {
+        let ready = http::get(control, "/readyz");
+        if ready.status == 503 && ready.text().contains("stuck") {
+            break ready.text();
+        }
+        assert!(Instant::now() < deadline, "never told by /readyz");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let expected_reason = format!("{bad} partition 0 is stuck at offset {}", damaged.start);
+    assert!(ready.contains(&expected_reason), "{ready}");
+    let metrics = http::get(control, "/metrics").with(200).text();
+    for line in [
+        "archive_stuck_partitions 1\n".to_owned(),
+        format!(
+            "archive_stuck_partition_offset{{topic=\"{bad}\",partition=\"0\"}} {}\n",
+            damaged.start
+        ),
+    ] {
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
     let more = plain_records_from(&sound, 1, 10..14);
     broker.send(&more);
     place.wait_for_rows((expected.len() + more.len()) as u64);
@@ -87,9 +124,16 @@ fn corrupt_batch_stops_its_partition_alone_until_it_is_skipped() {
     place.run(&["skip", &bad, "0", &range]).clean();
     let left = records.len() - (damaged.end - damaged.start) as usize;
     place.wait_for_rows((left + others.len() + more.len()) as u64);
+    http::get(control, "/readyz").with(200);
+    let metrics = http::get(control, "/metrics").with(200).text();
+    assert!(
+        metrics.contains("archive_stuck_partitions 0\n"),
+        "{metrics}"
+    );
     process.signal("TERM");
     let summary = process.ended().clean().summary();
     assert_eq!((summary.duplicates, summary.lost.len()), (0, 0));
+    assert_eq!(place.catalogue().stuck().expect("an answer"), []);
 
     let after = records[damaged.end as usize..].to_vec();
     let expected: Vec<Record> = [before, after, others, more].concat();

@@ -44,12 +44,21 @@ fn one_unreadable_object_of_an_older_row_holds_back_one_record_and_nothing_else(
         (&0.into(), &key.as_str().into())
     );
 
+    let status = place.run(&["status", "--json"]).clean();
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    let stuck = &status["stuck"][0];
+    assert_eq!(
+        (&stuck["offset"], &stuck["object"]),
+        (&0.into(), &key.as_str().into())
+    );
+
     // Once it can be read the record is found to be the row's message.
     fs::remove_file(&object).unwrap();
     fs::rename(&aside, &object).unwrap();
     assert_eq!(place.run_to_end().archived, 0);
     let archived = place.archived();
     assert_eq!(archived.len(), 3 * EACH, "lost or archived twice");
+    assert_eq!(place.catalogue().stuck().unwrap(), []);
 }
 
 /// The file of that key, wherever the bucket's folder is.

@@ -10,6 +10,7 @@ mod positions;
 mod read;
 mod row;
 mod state;
+mod stuck;
 mod upkeep;
 mod upload;
 
@@ -23,7 +24,7 @@ use super::{
     Added, Appearance, ArchivedCount, ArchivedExtent, Catalogue, CatalogueError, CatalogueState,
     Claim, CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions,
     ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter,
-    StreamKey, StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep,
+    StreamKey, StreamPlace, StreamPosition, StreamStart, Streams, Stuck, TopicSummary, Upkeep,
     Verification, stream,
 };
 use crate::config::PostgresConfig;
@@ -187,6 +188,14 @@ impl Catalogue for PostgresCatalogue {
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
         self.call(gaps::all)
+    }
+
+    fn stuck(&self) -> Result<Vec<(Stuck, i64)>, CatalogueError> {
+        self.call(stuck::all)
+    }
+
+    fn change_stuck(&self, ended: &[Stuck], begun: &[Stuck]) -> Result<(), CatalogueError> {
+        self.call(|session| stuck::change(session, ended, begun))
     }
 
     fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {

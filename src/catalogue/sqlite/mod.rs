@@ -9,6 +9,7 @@ mod positions;
 mod read;
 mod row;
 mod state;
+mod stuck;
 mod upkeep;
 mod upload;
 
@@ -22,7 +23,7 @@ use super::{
     Added, Appearance, ArchivedCount, ArchivedExtent, Catalogue, CatalogueError, CatalogueState,
     Claim, CountedPage, Cursor, DoubledPage, Gap, IndexPlace, Origin, Owner, Positions,
     ReadInterval, ReadSpan, Retry, Row, RowFilter, SetAside, StoredRow, StreamExtent, StreamFilter,
-    StreamKey, StreamPlace, StreamPosition, StreamStart, Streams, TopicSummary, Upkeep,
+    StreamKey, StreamPlace, StreamPosition, StreamStart, Streams, Stuck, TopicSummary, Upkeep,
     Verification, stream,
 };
 use crate::config::SqliteConfig;
@@ -180,6 +181,16 @@ impl Catalogue for SqliteCatalogue {
 
     fn gaps(&self) -> Result<Vec<Gap>, CatalogueError> {
         Ok(self.connections.read(gaps::all)?)
+    }
+
+    fn stuck(&self) -> Result<Vec<(Stuck, i64)>, CatalogueError> {
+        Ok(self.connections.read(stuck::all)?)
+    }
+
+    fn change_stuck(&self, ended: &[Stuck], begun: &[Stuck]) -> Result<(), CatalogueError> {
+        Ok(self
+            .connections
+            .write(|file| stuck::change(file, ended, begun))?)
     }
 
     fn packed(&self, bucket: &str, keys: &[String]) -> Result<Vec<String>, CatalogueError> {

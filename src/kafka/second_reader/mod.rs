@@ -129,6 +129,12 @@ impl SecondReader {
             .filter(|topic| topic.error == 0)
             .map(|topic| TopicInfo {
                 name: topic.name,
+                leaderless: topic
+                    .partitions
+                    .iter()
+                    .filter(|(_, leader)| **leader < 0)
+                    .map(|(partition, _)| *partition)
+                    .collect(),
                 partitions: topic.partitions.into_keys().collect(),
             })
             .collect();

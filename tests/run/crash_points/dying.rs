@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use archive_ingest::catalogue::{
     Added, Catalogue, CatalogueError, Claim, Cursor, Gap, Origin, Owner, Positions, ReadSpan,
-    Retry, Row, RowFilter, StoredRow, Streams, TopicSummary, Upkeep,
+    Retry, Row, RowFilter, StoredRow, Streams, Stuck, TopicSummary, Upkeep,
 };
 use archive_ingest::record::Delivery;
 use archive_ingest::store::{Location, ObjectInfo, Page, Put, Store, StoreError};
@@ -141,6 +141,14 @@ impl Catalogue for DyingCatalogue {
     fn add_read(&self, rows: &[Row], retries: &[Retry], spans: &[ReadSpan]) -> Answer<Added> {
         (self.before_rows)();
         self.around(Effect::Rows, |inner| inner.add_read(rows, retries, spans))
+    }
+
+    fn stuck(&self) -> Answer<Vec<(Stuck, i64)>> {
+        self.inner.stuck()
+    }
+
+    fn change_stuck(&self, ended: &[Stuck], begun: &[Stuck]) -> Answer<()> {
+        self.inner.change_stuck(ended, begun)
     }
 
     fn foreign_rows(&self, alike: &[(Arc<str>, i64, u32)]) -> Answer<Vec<StoredRow>> {
