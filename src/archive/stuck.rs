@@ -53,6 +53,8 @@ struct Failing {
     cause: String,
     since: Instant,
     failures: u32,
+    /// The recorded gaps do not skip `offset`, as far as is known.
+    is_to_be_read: bool,
     retry_at: Option<Instant>,
     retried: Option<Instant>,
     reported: Option<Instant>,
@@ -146,6 +148,7 @@ impl StuckPartitions {
                 cause: String::new(),
                 since: now,
                 failures: 0,
+                is_to_be_read: false,
                 retry_at: None,
                 retried: None,
                 reported: None,
@@ -154,6 +157,7 @@ impl StuckPartitions {
             failing.offset = offset;
             failing.since = now;
             failing.failures = 0;
+            failing.is_to_be_read = false;
             failing.reported = None;
             failing.cause.clear();
         }
@@ -167,7 +171,7 @@ impl StuckPartitions {
             .saturating_mul(1 << failing.failures.min(16))
             .min(LAST_RETRY);
         failing.retry_at = Some(now + pause);
-        if failing.failures < STUCK_AFTER {
+        if !failing.is_stuck() {
             debug!(
                 topic = &*partition.topic,
                 partition = partition.partition,
@@ -200,7 +204,7 @@ impl StuckPartitions {
             return;
         }
         if let Some(failing) = self.partitions.remove(partition) {
-            if failing.failures >= STUCK_AFTER {
+            if failing.is_stuck() {
                 info!(
                     topic = &*partition.topic,
                     partition = partition.partition,
@@ -228,7 +232,7 @@ impl StuckPartitions {
     /// it is.
     pub fn find(&self, partition: &TopicPartition) -> Option<(Option<i64>, &str)> {
         if let Some(failing) = self.partitions.get(partition)
-            && failing.failures >= STUCK_AFTER
+            && failing.is_stuck()
         {
             return Some((Some(failing.offset), &failing.cause));
         }
@@ -261,7 +265,8 @@ impl StuckPartitions {
                     next = gap.to;
                 }
             }
-            due.push(match next == failing.offset {
+            failing.is_to_be_read = next == failing.offset;
+            due.push(match failing.is_to_be_read {
                 true => Retry::Again(partition.clone()),
                 false => Retry::SkipTo(partition.clone(), next),
             });
@@ -287,7 +292,7 @@ impl StuckPartitions {
         let stuck = self
             .partitions
             .iter()
-            .filter(|(_, failing)| failing.failures >= STUCK_AFTER)
+            .filter(|(_, failing)| failing.is_stuck())
             .map(|(partition, failing)| StuckPartition {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
@@ -307,6 +312,14 @@ impl StuckPartitions {
                 cause: silent.cause.clone(),
             });
         self.progress.set_stuck(stuck.chain(silent).collect());
+    }
+}
+
+impl Failing {
+    /// Only once the recorded gaps were looked at: what an operator has skipped is
+    /// met again by a run that reads it a second time.
+    fn is_stuck(&self) -> bool {
+        self.failures >= STUCK_AFTER && self.is_to_be_read
     }
 }
 

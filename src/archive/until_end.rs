@@ -225,9 +225,11 @@ impl UntilEnd {
             .asked_archive
             .is_none_or(|asked| asked.elapsed() >= ASK_ARCHIVE_AGAIN)
         {
-            self.asked_archive = Some(Instant::now());
             passing(self.ask_archive(consumer))?;
             passing(self.ask_leaders(consumer))?;
+            // After the answers: a broker answers behind a fetch that waits for
+            // records, so they can take longer than the interval.
+            self.asked_archive = Some(Instant::now());
         }
         self.close_reached();
         for partition in self.open.keys() {

@@ -638,7 +638,10 @@ impl<E: ConsumerEvents> ConsumerContext for Context<E> {
         let done = match assigns {
             true => {
                 begin_at_committed(consumer, &self.group, list);
-                consumer.incremental_assign(list)
+                // The client keeps a partition paused that was paused when it was
+                // revoked.
+                let assigned = consumer.incremental_assign(list);
+                assigned.and_then(|()| consumer.resume(list))
             }
             false => {
                 self.pre_rebalance(consumer, &Rebalance::Revoke(list));
