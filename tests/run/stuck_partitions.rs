@@ -205,15 +205,16 @@ fn partition_without_leader_does_not_hold_back_the_others() {
     assert_exactly(&[records, alone].concat(), &place.archived());
 }
 
-#[test]
-fn batch_that_decompresses_to_300_megabytes_is_archived() {
+/// Records of zeros, so small that a broker with its default settings accepts their
+/// batch.
+fn zeros_are_archived(name: &str, bytes: usize, count: usize) {
     let Some(broker) = Broker::connect() else {
         return;
     };
     let Some(place) = Place::local(&broker) else {
         return;
     };
-    let topic = broker.create("bomb", 1);
+    let topic = broker.create(name, 1);
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &broker.address)
         .set("compression.type", "zstd")
@@ -223,18 +224,29 @@ fn batch_that_decompresses_to_300_megabytes_is_archived() {
         .set("queue.buffering.max.kbytes", "2000000")
         .create()
         .expect("a producer");
-    let value = vec![0u8; 100_000_000];
-    for key in ["0", "1", "2"] {
-        let record = BaseRecord::to(&topic).partition(0).key(key).payload(&value);
+    let value = vec![0u8; bytes];
+    for key in 0..count {
+        let key = key.to_string();
+        let record = BaseRecord::to(&topic)
+            .partition(0)
+            .key(&key)
+            .payload(&value);
         producer.send(record).expect("room in the queue");
     }
     producer.flush(PATIENCE).expect("acknowledged");
     drop(producer);
-    assert_eq!(place.run_to_end().archived, 3);
+    assert_eq!(place.run_to_end().archived, count as u64);
     let archived = place.archived();
-    assert!(
-        archived
-            .iter()
-            .all(|message| message.record.value.as_deref() == Some(&value[..]))
-    );
+    let mut values = archived.iter().map(|message| &message.record.value);
+    assert!(values.all(|archived| archived.as_deref() == Some(&value[..])));
+}
+
+#[test]
+fn batch_that_decompresses_to_300_megabytes_is_archived() {
+    zeros_are_archived("bomb", 100_000_000, 3);
+}
+
+#[test]
+fn record_of_102_megabytes_is_archived() {
+    zeros_are_archived("large", 102_000_000, 1);
 }

@@ -10,13 +10,14 @@ use crate::support::{Broker, Place};
 
 const PARTITIONS: i32 = 2;
 
-/// Records with client UUIDs. `changed`: every third has another content than the
-/// record that has its UUID in other calls.
+/// Records with client UUIDs. `changed`: two of three have another content and time
+/// than the record that has its UUID in other calls, the first of each partition
+/// among them: after `rebuild-catalogue` their times alone give the order.
 fn records(topic: &str, changed: bool) -> Vec<Record> {
     let mut records = plain_records(topic, PARTITIONS, 12);
     for (number, record) in records.iter_mut().enumerate() {
         record.headers = vec![client_uuid(number)];
-        if changed && number % 3 == 0 {
+        if changed && number % 3 < 2 {
             record.value = Some(format!("changed {number}").into_bytes());
             record.timestamp += 1;
         }
