@@ -178,6 +178,7 @@ fn adopt(
         catalogue: catalogue.clone(),
         store: store.clone(),
         shard: None,
+        from_start: true,
         progress: Arc::default(),
         keys: None,
         is_public: Arc::new(|_| false),

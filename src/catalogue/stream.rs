@@ -213,7 +213,7 @@ pub(super) trait StreamPages {
     /// Serial numbers that a rebuild gave are not greater than this.
     fn rebuilt_through(&self) -> Result<i64>;
     /// Rows at an offset that the row before them has too, and the page's last
-    /// row: [`DOUBLED_PAGE`] are looked at.
+    /// row. A page has a bounded number of index entries.
     fn repeated(&self, topic: &str, after: IndexPlace) -> Result<Vec<Repeated>>;
     /// Of these serial numbers: UUID, topic id, timestamp and digest.
     fn identities(&self, ids: &[i64]) -> Result<BTreeMap<i64, Identity>>;

@@ -9,7 +9,7 @@ pub const MAX_TEXT_CHARS: usize = 2048;
 /// Returns what a catalogue's row holds for a text that came out of a message.
 ///
 /// PostgreSQL's `text` takes every character but U+0000, which is replaced by
-/// U+FFFD here, for every backend alike. A text longer than [`MAX_TEXT_CHARS`]
+/// U+FFFD here, for every backend alike. A text longer than `MAX_TEXT_CHARS`
 /// is cut there. Both backends cut longer texts of older rows at the same place
 /// when they read them.
 pub fn storable(text: &str) -> Cow<'_, str> {

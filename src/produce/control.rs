@@ -95,7 +95,7 @@ impl Control {
 
     /// Publishes nothing of the type any more, until it is resumed. What is
     /// under way ends first; an instance that publishes the type reads the order
-    /// within [`CONTROL_INTERVAL`](super::work::CONTROL_INTERVAL).
+    /// within `CONTROL_INTERVAL`.
     pub fn pause(&self, realm: &str, schema_name: &str) -> Result<State, Refused> {
         self.order(realm, schema_name, &[Mode::Running], Mode::Paused)
     }

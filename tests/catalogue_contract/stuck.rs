@@ -52,24 +52,36 @@ fn what_is_stuck_is_seen_until_it_has_ended(place: &Place) {
         .unwrap();
     assert_eq!(listed(place), stored(&all[1..4]));
     // One that is not there is no error.
-    place.catalogue.change_stuck(&all, &[last.clone()]).unwrap();
+    place
+        .catalogue
+        .change_stuck(&all, std::slice::from_ref(last))
+        .unwrap();
     assert_eq!(listed(place), stored(&all[4..]));
 }
 
 fn what_is_stuck_keeps_its_time_and_takes_a_new_cause(place: &Place) {
     let mut one = stuck("a", 0, Some(3), None);
-    place.catalogue.change_stuck(&[], &[one.clone()]).unwrap();
+    place
+        .catalogue
+        .change_stuck(&[], std::slice::from_ref(&one))
+        .unwrap();
     let since = place.catalogue.stuck().unwrap()[0].1;
     assert!(since > 1_700_000_000_000, "{since}");
     one.cause = "another cause".to_owned();
-    place.catalogue.change_stuck(&[], &[one.clone()]).unwrap();
+    place
+        .catalogue
+        .change_stuck(&[], std::slice::from_ref(&one))
+        .unwrap();
     assert_eq!(place.catalogue.stuck().unwrap(), [(one, since)]);
 }
 
 fn what_is_noted_twice_is_there_once(place: &Place) {
     let one = stuck("a", 0, Some(3), None);
     for _ in 0..2 {
-        place.catalogue.change_stuck(&[], &[one.clone()]).unwrap();
+        place
+            .catalogue
+            .change_stuck(&[], std::slice::from_ref(&one))
+            .unwrap();
     }
     assert_eq!(listed(place), stored(&[one]));
 }
