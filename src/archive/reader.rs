@@ -356,8 +356,11 @@ impl Reader {
     fn room_of(&mut self, units: u32) -> Result<Option<Taken>, ArchiveError> {
         let mut paused = false;
         let room = loop {
-            if let Some(room) = self.budget.take(units, PATIENCE, &self.runtime) {
-                break Some(room);
+            self.consumer.wait_for_memory(true);
+            let room = self.budget.take(units, PATIENCE, &self.runtime);
+            self.consumer.wait_for_memory(false);
+            if room.is_some() {
+                break room;
             }
             if self.shutdown.is_due() {
                 break None;

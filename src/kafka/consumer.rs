@@ -572,6 +572,12 @@ impl<E: ConsumerEvents> RecordConsumer<E> {
         self.commits.next(Duration::ZERO)
     }
 
+    /// Says whether the caller waits for memory before it polls again, so that less
+    /// is decompressed meanwhile.
+    pub fn wait_for_memory(&self, waits: bool) {
+        fetch_memory::full(waits);
+    }
+
     /// Stops fetching from all assigned partitions; polling goes on, so that
     /// the group keeps this member.
     pub fn pause(&self) -> Result<(), KafkaFailure> {

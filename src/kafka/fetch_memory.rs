@@ -29,6 +29,15 @@ static MAX_ALLOCATED: AtomicUsize = AtomicUsize::new(usize::MAX);
 /// Whether the consumer has consumed all that was fetched.
 static IS_ALL_CONSUMED: AtomicBool = AtomicBool::new(true);
 
+/// Whether the consumer waits for memory, and not for an answer of a broker.
+static IS_FULL: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the consumer waits for memory. Then nothing is consumed until the
+/// store has taken a record, and the threads wait longer.
+pub(super) fn full(is_full: bool) {
+    IS_FULL.store(is_full, Ordering::Relaxed);
+}
+
 /// Bounds the memory of the process by `bytes`, beyond which nothing is taken of
 /// a response while fetched records wait to be consumed.
 pub(super) fn bound(bytes: usize) {
@@ -49,7 +58,7 @@ mod linked {
     use std::sync::{Arc, Condvar, Mutex, MutexGuard};
     use std::time::{Duration, Instant};
 
-    use super::{IS_ALL_CONSUMED, MAX_ALLOCATED};
+    use super::{IS_ALL_CONSUMED, IS_FULL, MAX_ALLOCATED};
 
     /// Bytes that a broker's thread may have decompressed before it waits.
     const MAX_HELD_BYTES: usize = 32 << 20;
@@ -57,6 +66,12 @@ mod linked {
     /// A thread that has waited this long without anything being consumed goes on:
     /// the one that consumes may itself be waiting for an answer of this broker.
     const MAX_WAIT: Duration = Duration::from_secs(5);
+
+    /// As [`MAX_WAIT`], while the consumer waits for memory: a rebalance waits for
+    /// this thread too.
+    const MAX_WAIT_WHEN_FULL: Duration = Duration::from_secs(30);
+
+    const STEP: Duration = Duration::from_millis(100);
 
     /// The allocator is asked this often while a thread waits, and at most this
     /// often while none does.
@@ -180,14 +195,20 @@ mod linked {
     impl Held {
         fn take(&self, size: usize) {
             let mut bytes = lock(&self.bytes);
-            while *bytes >= MAX_HELD_BYTES {
-                let (after, waited) = self
+            let (mut waited, mut idle) = (Duration::ZERO, Duration::ZERO);
+            while *bytes >= MAX_HELD_BYTES && idle < MAX_WAIT && waited < MAX_WAIT_WHEN_FULL {
+                let (after, step) = self
                     .released
-                    .wait_timeout(bytes, MAX_WAIT)
+                    .wait_timeout(bytes, STEP)
                     .unwrap_or_else(|poisoned| poisoned.into_inner());
                 bytes = after;
-                if waited.timed_out() {
-                    break;
+                if !step.timed_out() {
+                    (waited, idle) = (Duration::ZERO, Duration::ZERO);
+                    continue;
+                }
+                waited += STEP;
+                if !IS_FULL.load(Ordering::Relaxed) {
+                    idle += STEP;
                 }
             }
             *bytes += size;

@@ -126,7 +126,7 @@ fn older_rows_with_longer_texts_have_no_defect_and_fit_the_memory() {
 #[test]
 fn large_decompressed_batches_of_many_partitions_are_held_one_after_another() {
     const TOPICS: usize = 8;
-    const SIZE: usize = 100_000_000;
+    const SIZE: usize = 40_000_000;
     let Some(broker) = Broker::connect() else {
         return;
     };

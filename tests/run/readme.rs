@@ -81,13 +81,14 @@ fn the_readmes_commands_for_a_real_deployment_work_on_one() {
     place.export_stanzas();
     place.variable("STORE_BACKUP_BUCKET", "");
     let topic = broker.create("readme", 2);
-    broker.send(&plain_records(&topic, 2, 20));
+    // A sample of 1 % has some of so many.
+    broker.send(&plain_records(&topic, 2, 1_500));
     let mut ran = 0;
     for command in commands(README).iter().filter(|line| is_for_real(line)) {
         let command = own(command).expect("an own command");
         let process = Process::start(place.shell(&command));
         if command.starts_with("archive_ingest run ") {
-            place.wait_for_rows(20);
+            place.wait_for_rows(1_500);
             process.signal("TERM");
         }
         process.ended().clean();
