@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use archive_ingest::catalogue::{
-    ArchivedCount, Origin, ReadInterval, ReadSpan, Retry, Row, StreamKey,
-};
-use archive_ingest::record::{TimestampType, TopicId};
+use archive_ingest::catalogue::{ArchivedCount, ReadInterval, ReadSpan, Retry, StreamKey};
+use archive_ingest::record::TopicId;
 
 use crate::messages::*;
 use crate::place::Place;
@@ -23,19 +21,6 @@ fn key() -> StreamKey {
         topic: "alerts".into(),
         partition: 0,
         topic_id: TopicId::new(A),
-    }
-}
-
-fn row(n: u64, offset: i64, topic_id: u128) -> Row {
-    Row {
-        origin: Some(Origin {
-            partition: 0,
-            offset,
-            timestamp_type: TimestampType::Create,
-            topic_id: TopicId::new(topic_id),
-            ..origin(n)
-        }),
-        ..on_topic("alerts", 1_000 + n as i64, n)
     }
 }
 
@@ -107,7 +92,12 @@ fn intervals_that_changed_are_not_replaced(place: &Place) {
 
 fn rows_and_retries_of_offsets_are_counted(place: &Place) {
     let catalogue = &*place.catalogue;
-    let rows = [row(1, 0, A), row(2, 3, A), row(3, 4, 0), row(4, 5, 0xb)];
+    let rows = [
+        of_life(1, 0, A),
+        of_life(2, 3, A),
+        of_life(3, 4, 0),
+        of_life(4, 5, 0xb),
+    ];
     archive(catalogue, &rows);
     let retry = |offset: i64| Retry {
         topic_id: TopicId::new(A),

@@ -92,6 +92,20 @@ pub fn rival(row: &Row) -> Row {
     }
 }
 
+/// The row of a record of topic "alerts", partition 0, in the life with this id.
+pub fn of_life(n: u64, offset: i64, topic_id: u128) -> Row {
+    Row {
+        origin: Some(Origin {
+            partition: 0,
+            offset,
+            timestamp_type: TimestampType::Create,
+            topic_id: TopicId::new(topic_id),
+            ..origin(n)
+        }),
+        ..on_topic("alerts", 1_000 + n as i64, n)
+    }
+}
+
 pub fn retry_of(row: &Row, offset: i64) -> Retry {
     Retry {
         uuid: row.uuid,

@@ -2,9 +2,9 @@
 //! id, and deliveries that have two rows.
 
 use archive_ingest::catalogue::{
-    Appearance, Catalogue, IndexPlace, Origin, Retry, Row, StreamFilter, StreamPlace,
+    Appearance, Catalogue, IndexPlace, Retry, Row, StreamFilter, StreamPlace,
 };
-use archive_ingest::record::{TimestampType, TopicId};
+use archive_ingest::record::TopicId;
 
 use crate::messages::*;
 use crate::place::Place;
@@ -24,19 +24,6 @@ on_every_backend!(
 
 const A: u128 = 0xa;
 const B: u128 = 0xb;
-
-fn row(n: u64, offset: i64, topic_id: u128) -> Row {
-    Row {
-        origin: Some(Origin {
-            partition: 0,
-            offset,
-            timestamp_type: TimestampType::Create,
-            topic_id: TopicId::new(topic_id),
-            ..origin(n)
-        }),
-        ..on_topic("alerts", 1_000 + n as i64, n)
-    }
-}
 
 fn retry(of: &Row, offset: i64, topic_id: u128) -> Retry {
     Retry {
@@ -82,15 +69,21 @@ fn lives_follow_each_other_by_topic_id(place: &Place) {
     let catalogue = &*place.catalogue;
     // The second life is archived after the first, and has the smaller id and
     // the earlier times.
-    archive(catalogue, &[row(11, 0, B), row(12, 1, B), row(13, 2, B)]);
-    archive(catalogue, &[row(2, 1, A), row(1, 0, A), row(3, 2, A)]);
+    archive(
+        catalogue,
+        &[of_life(11, 0, B), of_life(12, 1, B), of_life(13, 2, B)],
+    );
+    archive(
+        catalogue,
+        &[of_life(2, 1, A), of_life(1, 0, A), of_life(3, 2, A)],
+    );
     let expected = [(11, 0), (12, 1), (13, 2), (1, 0), (2, 1), (3, 2)];
     assert_eq!(order(catalogue), expected);
 }
 
 fn a_life_of_retries_alone_comes_after_the_life_of_their_messages(place: &Place) {
     let catalogue = &*place.catalogue;
-    let rows = [row(1, 0, B), row(2, 1, B), row(3, 2, B)];
+    let rows = [of_life(1, 0, B), of_life(2, 1, B), of_life(3, 2, B)];
     archive(catalogue, &rows);
     let again: Vec<Retry> = rows
         .iter()
@@ -98,7 +91,7 @@ fn a_life_of_retries_alone_comes_after_the_life_of_their_messages(place: &Place)
         .map(|(row, offset)| retry(row, offset, A))
         .collect();
     assert_eq!(catalogue.add(&[], &again).unwrap().retries, 3);
-    archive(catalogue, &[row(4, 3, A)]);
+    archive(catalogue, &[of_life(4, 3, A)]);
     let expected = [(1, 0), (2, 1), (3, 2), (1, 0), (2, 1), (3, 2), (4, 3)];
     assert_eq!(order(catalogue), expected);
     let extent = catalogue.streams().extent(&filter()).unwrap();
@@ -107,7 +100,7 @@ fn a_life_of_retries_alone_comes_after_the_life_of_their_messages(place: &Place)
 
 fn a_retry_of_each_life_is_recorded(place: &Place) {
     let catalogue = &*place.catalogue;
-    let first = row(1, 0, A);
+    let first = of_life(1, 0, A);
     archive(catalogue, std::slice::from_ref(&first));
     let again = [retry(&first, 5, A), retry(&first, 5, B)];
     assert_eq!(catalogue.add(&[], &again).unwrap().retries, 2);
@@ -119,7 +112,7 @@ fn a_retry_of_each_life_is_recorded(place: &Place) {
 
 fn a_retry_known_without_its_topic_id_is_not_recorded_again(place: &Place) {
     let catalogue = &*place.catalogue;
-    let first = row(1, 0, A);
+    let first = of_life(1, 0, A);
     archive(catalogue, std::slice::from_ref(&first));
     let old = retry(&first, 5, 0);
     assert_eq!(catalogue.add(&[], &[old]).unwrap().retries, 1);
@@ -129,18 +122,21 @@ fn a_retry_known_without_its_topic_id_is_not_recorded_again(place: &Place) {
 
 fn rows_without_a_topic_id_are_before_the_lives_that_have_one(place: &Place) {
     let catalogue = &*place.catalogue;
-    archive(catalogue, &[row(1, 0, 0), row(2, 1, 0)]);
-    archive(catalogue, &[row(3, 0, 0), row(4, 1, 0), row(5, 2, 0)]);
-    archive(catalogue, &[row(6, 0, A), row(7, 1, A)]);
+    archive(catalogue, &[of_life(1, 0, 0), of_life(2, 1, 0)]);
+    archive(
+        catalogue,
+        &[of_life(3, 0, 0), of_life(4, 1, 0), of_life(5, 2, 0)],
+    );
+    archive(catalogue, &[of_life(6, 0, A), of_life(7, 1, A)]);
     let expected = [(1, 0), (2, 1), (3, 0), (4, 1), (5, 2), (6, 0), (7, 1)];
     assert_eq!(order(catalogue), expected);
 }
 
 fn the_life_in_which_topic_ids_became_known_is_one(place: &Place) {
     let catalogue = &*place.catalogue;
-    archive(catalogue, &[row(1, 0, 0), row(2, 2, 0)]);
-    archive(catalogue, &[row(3, 1, A), row(4, 3, A)]);
-    archive(catalogue, &[row(5, 0, B)]);
+    archive(catalogue, &[of_life(1, 0, 0), of_life(2, 2, 0)]);
+    archive(catalogue, &[of_life(3, 1, A), of_life(4, 3, A)]);
+    archive(catalogue, &[of_life(5, 0, B)]);
     let expected = [(1, 0), (3, 1), (2, 2), (4, 3), (5, 0)];
     assert_eq!(order(catalogue), expected);
 }
@@ -148,23 +144,28 @@ fn the_life_in_which_topic_ids_became_known_is_one(place: &Place) {
 fn lives_of_a_rebuilt_catalogue_are_in_the_order_of_their_times(place: &Place) {
     let catalogue = &*place.catalogue;
     // A rebuild adds rows in the order of keys, which is none of the lives'.
-    let rebuilt = [row(21, 0, B), row(2, 1, A), row(1, 0, A), row(22, 1, B)];
+    let rebuilt = [
+        of_life(21, 0, B),
+        of_life(2, 1, A),
+        of_life(1, 0, A),
+        of_life(22, 1, B),
+    ];
     catalogue.upkeep().adopt(&rebuilt).unwrap();
     place.execute("UPDATE catalogue_state SET rebuilt_through = (SELECT max(id) FROM messages)");
     // What is archived after it comes after it, whatever its times.
-    archive(catalogue, &[row(3, 0, 0xc)]);
+    archive(catalogue, &[of_life(3, 0, 0xc)]);
     let expected = [(1, 0), (2, 1), (21, 0), (22, 1), (3, 0)];
     assert_eq!(order(catalogue), expected);
 }
 
 fn reading_continues_after_every_place(place: &Place) {
     let catalogue = &*place.catalogue;
-    let first: Vec<Row> = (0..5).map(|n| row(n + 1, n as i64, 0)).collect();
+    let first: Vec<Row> = (0..5).map(|n| of_life(n + 1, n as i64, 0)).collect();
     archive(catalogue, &first);
-    archive(catalogue, &[row(11, 0, A), row(12, 2, A)]);
+    archive(catalogue, &[of_life(11, 0, A), of_life(12, 2, A)]);
     let again = [retry(&first[0], 1, A), retry(&first[3], 5, 0)];
     assert_eq!(catalogue.add(&[], &again).unwrap().retries, 2);
-    archive(catalogue, &[row(13, 0, B)]);
+    archive(catalogue, &[of_life(13, 0, B)]);
     let all = read_after(catalogue, &filter(), StreamPlace::START, 3);
     assert_eq!(all.len(), 10);
     for page in 1..5 {
@@ -190,10 +191,13 @@ fn a_delivery_with_two_rows_is_found(place: &Place) {
         page.unwrap().found
     };
     // Another life, another offset, another partition: no such delivery.
-    archive(catalogue, &[row(1, 0, A), row(2, 1, A), row(3, 0, B)]);
-    archive(catalogue, &[row(4, 7, 0), row(5, 7, 0)]);
+    archive(
+        catalogue,
+        &[of_life(1, 0, A), of_life(2, 1, A), of_life(3, 0, B)],
+    );
+    archive(catalogue, &[of_life(4, 7, 0), of_life(5, 7, 0)]);
     assert_eq!(doubled(catalogue), []);
-    let second = row(6, 0, A);
+    let second = of_life(6, 0, A);
     archive(catalogue, std::slice::from_ref(&second));
     let found = doubled(catalogue);
     assert_eq!(found.len(), 1);
@@ -202,12 +206,12 @@ fn a_delivery_with_two_rows_is_found(place: &Place) {
     assert_eq!(found.topic_id, TopicId::new(A));
     assert_eq!(
         (found.first, found.second),
-        (row(1, 0, A).uuid, second.uuid)
+        (of_life(1, 0, A).uuid, second.uuid)
     );
     // Without a topic id: the same time and content at the same offset.
-    let mut third = row(7, 7, 0);
-    third.timestamp = row(4, 7, 0).timestamp;
-    third.origin = row(4, 7, 0).origin;
+    let mut third = of_life(7, 7, 0);
+    third.timestamp = of_life(4, 7, 0).timestamp;
+    third.origin = of_life(4, 7, 0).origin;
     archive(catalogue, std::slice::from_ref(&third));
     assert_eq!(doubled(catalogue).len(), 2);
     // A page that begins between the rows compares with the one before it.
@@ -220,11 +224,11 @@ fn a_delivery_with_two_rows_is_found(place: &Place) {
 
 fn retries_after_a_message_in_another_part_are_selected_by_when_they_came(place: &Place) {
     let catalogue = &*place.catalogue;
-    let first = row(1, 0, A);
+    let first = of_life(1, 0, A);
     archive(catalogue, std::slice::from_ref(&first));
     let before = catalogue.streams().extent(&filter()).unwrap().newest;
     catalogue.add(&[], &[retry(&first, 1, A)]).unwrap();
-    archive(catalogue, &[row(2, 2, A)]);
+    archive(catalogue, &[of_life(2, 2, A)]);
     let newest = catalogue.streams().extent(&filter()).unwrap().newest;
     let part = |added| StreamFilter {
         added: Some(added),
